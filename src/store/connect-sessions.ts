@@ -1,0 +1,44 @@
+/** Connect sessions: short-lived grants to an end user's browser. */
+import { json, type Db } from './database.ts';
+import type { ConnectOutcome, ConnectSessionRow, NewConnectSession } from './schema.ts';
+
+export async function insert(db: Db, row: NewConnectSession): Promise<void> {
+    await db.insertInto('connect_sessions').values(row).execute();
+}
+
+/** A session with what a connect attempt needs to know of its environment. */
+export interface SessionRead extends ConnectSessionRow {
+    environment_name: string;
+    is_production: boolean;
+    callback_url: string | null;
+    accepts_forwarded_callbacks: boolean;
+}
+
+/** A live session of a live environment, by any of its token's possible hashes. */
+export async function findByToken(db: Db, hashes: readonly string[], now: Date): Promise<SessionRead | undefined> {
+    return withEnvironment(db).where('s.token_hash', 'in', [...hashes]).where('s.expires_at', '>', now).executeTakeFirst();
+}
+
+/** By id, expired or not: a redirect flow that began in time may finish later. */
+export const findById = (db: Db, id: string): Promise<SessionRead | undefined> => withEnvironment(db).where('s.id', '=', id).executeTakeFirst();
+
+const withEnvironment = (db: Db) =>
+    db
+        .selectFrom('connect_sessions as s')
+        .innerJoin('environments as e', 'e.id', 's.environment_id')
+        .selectAll('s')
+        .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks'])
+        .where('e.deleted_at', 'is', null);
+
+export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome): Promise<void> {
+    await db.updateTable('connect_sessions').set({ outcome: json(outcome) }).where('id', '=', id).execute();
+}
+
+export async function remove(db: Db, id: string): Promise<void> {
+    await db.deleteFrom('connect_sessions').where('id', '=', id).execute();
+}
+
+/** Rows are kept for a month after they expired, for the support case that comes late. */
+export async function purge(db: Db, expiredBefore: Date): Promise<void> {
+    await db.deleteFrom('connect_sessions').where('expires_at', '<', expiredBefore).execute();
+}

@@ -1,0 +1,198 @@
+/** Connections: reading, listing, creating, deleting. Writing credentials is in `credential-writes.ts`, alone. */
+import { sql, type Selectable } from 'kysely';
+import type { Database, Db } from './database.ts';
+import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
+
+/** What the API shows of a connection, with what is needed to open and judge its credentials. */
+export interface ConnectionRead
+    extends Pick<
+        ConnectionRow,
+        | 'id'
+        | 'public_id'
+        | 'environment_id'
+        | 'integration_id'
+        | 'connection_id'
+        | 'provider'
+        | 'credential_type'
+        | 'sealed_credentials'
+        | 'sealed_secrets'
+        | 'credentials_obtained_at'
+        | 'credentials_expires_at'
+        | 'auth_state'
+        | 'auth_error'
+        | 'next_refresh_at'
+        | 'last_refresh_failure'
+        | 'connection_config'
+        | 'metadata'
+        | 'tags'
+        | 'end_user'
+        | 'webhook_url_override'
+        | 'last_fetched_at'
+        | 'created_at'
+        | 'updated_at'
+    > {
+    provider_config_key: string;
+}
+
+const readColumns = `
+    c.id, c.public_id, c.environment_id, c.integration_id, c.connection_id, c.provider, c.credential_type,
+    c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.auth_state, c.auth_error,
+    c.next_refresh_at, c.last_refresh_failure, c.connection_config, c.metadata, c.tags, c.end_user, c.webhook_url_override,
+    c.last_fetched_at, c.created_at, c.updated_at, i.unique_key as provider_config_key`;
+
+/** The columns of an API key that authentication needs, under their own names. */
+export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'last_used_at'> & {
+    key_id: string;
+    environment_name: string | null;
+    is_production: boolean | null;
+    environment_gone: boolean;
+};
+
+export const keyReadColumns = `
+    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.last_used_at, e.name as environment_name, e.is_production,
+    (k.environment_id is not null and e.id is null) as environment_gone`;
+
+const byKeyText = `
+    select ${keyReadColumns}, i.id as found_integration_id, ${readColumns.replace('c.environment_id,', '')}
+    from api_keys k
+    left join environments e on e.id = k.environment_id and e.deleted_at is null
+    left join integrations i on i.environment_id = e.id and i.unique_key = $2 and i.deleted_at is null
+    left join connections c on c.integration_id = i.id and c.connection_id = $3 and c.deleted_at is null
+    where k.key_hash = $1 and k.deleted_at is null`;
+
+export interface KeyAndConnection {
+    key: KeyRead;
+    integrationExists: boolean;
+    connection: ConnectionRead | undefined;
+}
+
+/** The hot path: the API key and the connection it asks for, in one statement and one round trip. */
+export async function readByKey(
+    database: Database,
+    keyHash: string,
+    integrationKey: string,
+    connectionId: string,
+): Promise<KeyAndConnection | undefined> {
+    type Row = KeyRead & { found_integration_id: string | null } & ConnectionRead;
+    const [row] = await database.read<Row>('connection-by-key', byKeyText, [keyHash, integrationKey, connectionId]);
+    if (row === undefined) {
+        return undefined;
+    }
+    return { key: row, integrationExists: row.found_integration_id !== null, connection: row.id === null ? undefined : row };
+}
+
+/** One connection as the API reads it, by its row id. */
+export async function readById(db: Db, id: string): Promise<ConnectionRead | undefined> {
+    const { rows } = await sql<ConnectionRead>`
+        select ${sql.raw(readColumns)} from connections c join integrations i on i.id = c.integration_id
+        where c.id = ${id} and c.deleted_at is null`.execute(db);
+    return rows[0];
+}
+
+export const findByKey = (db: Db, integrationId: string, connectionId: string): Promise<ConnectionRow | undefined> =>
+    db
+        .selectFrom('connections')
+        .selectAll()
+        .where('integration_id', '=', integrationId)
+        .where('connection_id', '=', connectionId)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+
+export const findById = (db: Db, id: string): Promise<ConnectionRow | undefined> =>
+    db.selectFrom('connections').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
+
+/** As `findByKey`, holding the row until the transaction ends. */
+export const lockByKey = (db: Db, integrationId: string, connectionId: string): Promise<ConnectionRow | undefined> =>
+    db
+        .selectFrom('connections')
+        .selectAll()
+        .where('integration_id', '=', integrationId)
+        .where('connection_id', '=', connectionId)
+        .where('deleted_at', 'is', null)
+        .forUpdate()
+        .executeTakeFirst();
+
+export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow> =>
+    db.insertInto('connections').values(row).returningAll().executeTakeFirstOrThrow();
+
+export interface ConnectionFilter {
+    environmentId: string;
+    connectionId?: string | undefined;
+    search?: string | undefined;
+    endUserId?: string | undefined;
+    endUserOrganizationId?: string | undefined;
+    integrationKeys?: readonly string[] | undefined;
+    tags?: Record<string, string> | undefined;
+    limit: number;
+    offset: number;
+}
+
+export type ListedConnection = Pick<
+    Selectable<Schema['connections']>,
+    'public_id' | 'connection_id' | 'provider' | 'created_at' | 'metadata' | 'tags' | 'auth_error' | 'end_user'
+> & { provider_config_key: string };
+
+/** Newest first. Wildcards in `search` are matched literally. */
+export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConnection[]> {
+    let query = db
+        .selectFrom('connections as c')
+        .innerJoin('integrations as i', 'i.id', 'c.integration_id')
+        .select(['c.public_id', 'c.connection_id', 'c.provider', 'c.created_at', 'c.metadata', 'c.tags', 'c.auth_error', 'c.end_user'])
+        .select('i.unique_key as provider_config_key')
+        .where('c.environment_id', '=', filter.environmentId)
+        .where('c.deleted_at', 'is', null);
+    if (filter.connectionId !== undefined) {
+        query = query.where('c.connection_id', '=', filter.connectionId);
+    }
+    if (filter.search !== undefined) {
+        const pattern = `%${filter.search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+        query = query.where(
+            sql<boolean>`(c.connection_id ilike ${pattern} or c.end_user ->> 'display_name' ilike ${pattern} or c.end_user ->> 'email' ilike ${pattern}
+                or c.tags ->> 'end_user_id' ilike ${pattern} or c.tags ->> 'end_user_display_name' ilike ${pattern} or c.tags ->> 'end_user_email' ilike ${pattern})`,
+        );
+    }
+    if (filter.endUserId !== undefined) {
+        query = query.where(sql<boolean>`c.end_user ->> 'id' = ${filter.endUserId}`);
+    }
+    if (filter.endUserOrganizationId !== undefined) {
+        query = query.where(sql<boolean>`c.end_user -> 'organization' ->> 'id' = ${filter.endUserOrganizationId}`);
+    }
+    if (filter.integrationKeys !== undefined) {
+        query = query.where('i.unique_key', 'in', filter.integrationKeys);
+    }
+    if (filter.tags !== undefined) {
+        query = query.where(sql<boolean>`c.tags @> ${JSON.stringify(filter.tags)}::jsonb`);
+    }
+    return query.orderBy('c.created_at', 'desc').orderBy('c.public_id', 'desc').limit(filter.limit).offset(filter.offset).execute();
+}
+
+/** `last_fetched_at` of many connections at once; reads collect them in memory (one write per flush, not per read). */
+export async function touchFetched(db: Db, ids: readonly string[], at: Date): Promise<void> {
+    await db.updateTable('connections').set({ last_fetched_at: at }).where('id', 'in', [...ids]).execute();
+}
+
+/**
+ * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open (E7).
+ * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
+ */
+export async function remove(db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({
+            deleted_at: at,
+            updated_at: at,
+            sealed_credentials: '',
+            sealed_previous_refresh_token: null,
+            sealed_secrets: null,
+            next_refresh_at: null,
+            refresh_epoch: sql`refresh_epoch + 1`,
+            refresh_lease_owner: null,
+            refresh_lease_until: null,
+            refresh_intent: null,
+        })
+        .where('integration_id', '=', integrationId)
+        .where('connection_id', '=', connectionId)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}

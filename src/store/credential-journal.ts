@@ -1,0 +1,24 @@
+/** Token answers, written the moment they arrive (R2). A row's content never changes; it is only marked with its outcome. */
+import type { Db } from './database.ts';
+import type { CredentialJournalRow, NewJournalEntry } from './schema.ts';
+
+export async function append(db: Db, entry: NewJournalEntry): Promise<void> {
+    // A retried insert may have been committed before its answer was lost.
+    await db.insertInto('credential_journal').values(entry).onConflict((conflict) => conflict.column('id').doNothing()).execute();
+}
+
+export async function settle(db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {
+    await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', '=', id).where('outcome', 'is', null).execute();
+}
+
+/** Connections with an answer that was received before `before` and never settled. */
+export async function unsettled(db: Db, before: Date, limit: number): Promise<{ id: string; connection_row_id: string }[]> {
+    return db
+        .selectFrom('credential_journal')
+        .select(['id', 'connection_row_id'])
+        .where('outcome', 'is', null)
+        .where('received_at', '<', before)
+        .orderBy('received_at')
+        .limit(limit)
+        .execute();
+}

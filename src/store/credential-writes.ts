@@ -1,0 +1,163 @@
+/**
+ * Every write to a connection's credentials and renewal state. Credentials change through `writeCredentials` and nothing
+ * else; it checks the fencing epoch and the version, so that a writer who was overtaken writes nothing (R1, R3).
+ */
+import { sql, type UpdateObject } from 'kysely';
+import { json, type Db } from './database.ts';
+import { refreshQueue } from './leased-work.ts';
+import type { AuthError, AuthState, ConnectionRow, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
+
+/** A connection with all that its renewal needs, read under the lease. */
+export interface RenewalTarget extends ConnectionRow {
+    environment_name: string;
+    is_production: boolean;
+    integration: Pick<
+        IntegrationRow,
+        'id' | 'environment_id' | 'unique_key' | 'provider' | 'oauth_client_id' | 'sealed_oauth_client_secret' | 'oauth_scopes' | 'allowed_hosts'
+    >;
+    /** A token answer that was journalled but never applied. */
+    journal: { id: string; sealed_response: string; base_version: number; refresh_epoch: number } | null;
+}
+
+/** Takes the lease when nobody holds it. @returns the fencing epoch, or `undefined` when it is held. */
+export async function acquireLease(db: Db, id: string, owner: string, now: number, leaseMs: number): Promise<number | undefined> {
+    const { rows } = await sql<{ refresh_epoch: number }>`
+        update connections
+        set refresh_lease_owner = ${owner}, refresh_lease_until = ${new Date(now + leaseMs)}, refresh_epoch = refresh_epoch + 1
+        where id = ${id} and deleted_at is null
+          and (refresh_lease_until is null or ${sql.raw(refreshQueue.leaseOver)} < ${new Date(now)})
+        returning refresh_epoch`.execute(db);
+    return rows[0]?.refresh_epoch;
+}
+
+export async function loadTarget(db: Db, id: string): Promise<RenewalTarget | undefined> {
+    const { rows } = await sql<RenewalTarget>`
+        select c.*, e.name as environment_name, e.is_production,
+            jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
+                'oauth_client_id', i.oauth_client_id, 'sealed_oauth_client_secret', i.sealed_oauth_client_secret,
+                'oauth_scopes', i.oauth_scopes, 'allowed_hosts', i.allowed_hosts) as integration,
+            (select jsonb_build_object('id', j.id, 'sealed_response', j.sealed_response, 'base_version', j.base_version, 'refresh_epoch', j.refresh_epoch)
+             from credential_journal j where j.connection_row_id = c.id and j.outcome is null order by j.received_at desc limit 1) as journal
+        from connections c join integrations i on i.id = c.integration_id join environments e on e.id = c.environment_id
+        where c.id = ${id} and c.deleted_at is null`.execute(db);
+    return rows[0];
+}
+
+/** The columns a waiting caller watches while another process renews. */
+export type RenewalProgress = Pick<ConnectionRow, 'credentials_obtained_at' | 'refresh_lease_until' | 'last_refresh_failure' | 'refresh_epoch'>;
+
+export const readProgress = (db: Db, id: string): Promise<RenewalProgress | undefined> =>
+    db
+        .selectFrom('connections')
+        .select(['credentials_obtained_at', 'refresh_lease_until', 'last_refresh_failure', 'refresh_epoch'])
+        .where('id', '=', id)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+
+/** R2d: recorded before the token call, so that a call without an outcome is visible after a crash. */
+export async function recordIntent(db: Db, id: string, intent: RefreshIntent): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({ refresh_intent: json(intent) })
+        .where('id', '=', id)
+        .where('refresh_epoch', '=', intent.epoch)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
+export interface CredentialWrite {
+    id: string;
+    /** What the writer saw: nothing is written when either has moved on. */
+    epoch: number;
+    version: number;
+    sealedCredentials: string;
+    sealedPreviousRefreshToken: string | null;
+    credentialType: string;
+    obtainedAt: Date;
+    expiresAt: Date | null;
+    nextRefreshAt: Date | null;
+    now: Date;
+    /** Columns that a reconnect brings along; a renewal brings none (R3). */
+    alongside?: UpdateObject<Schema, 'connections'>;
+}
+
+/**
+ * The one function that changes stored credentials. Also ends the lease, the intent and any failure state, and raises the
+ * epoch, so that a renewal which began before cannot write afterwards. @returns whether the guard held.
+ */
+export async function writeCredentials(db: Db, write: CredentialWrite): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({
+            ...write.alongside,
+            credential_type: write.credentialType,
+            sealed_credentials: write.sealedCredentials,
+            sealed_previous_refresh_token: write.sealedPreviousRefreshToken,
+            credentials_version: write.version + 1,
+            credentials_obtained_at: write.obtainedAt,
+            credentials_expires_at: write.expiresAt,
+            auth_state: 'ok',
+            auth_error: null,
+            next_refresh_at: write.nextRefreshAt,
+            refresh_lease_owner: null,
+            refresh_lease_until: null,
+            refresh_epoch: write.epoch + 1,
+            refresh_intent: null,
+            refresh_attempts: 0,
+            last_refresh_success: write.now,
+            last_refresh_failure: null,
+            refresh_failure_reported_at: null,
+        })
+        .where('id', '=', write.id)
+        .where('refresh_epoch', '=', write.epoch)
+        .where('credentials_version', '=', write.version)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
+export interface FailureWrite {
+    id: string;
+    epoch: number;
+    state: AuthState;
+    error: AuthError;
+    attempts: number;
+    nextRefreshAt: Date | null;
+    now: Date;
+    /** The call may have reached the provider: the intent stays, as a warning to the next attempt. */
+    keepIntent: boolean;
+    reportedAt: Date | null;
+}
+
+/** Ends the lease with a failure. @returns whether this process still held it. */
+export async function writeFailure(db: Db, write: FailureWrite): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({
+            auth_state: write.state,
+            auth_error: json(write.error),
+            refresh_attempts: write.attempts,
+            next_refresh_at: write.nextRefreshAt,
+            last_refresh_failure: write.now,
+            refresh_lease_owner: null,
+            refresh_lease_until: null,
+            ...(write.keepIntent ? {} : { refresh_intent: null }),
+            ...(write.reportedAt ? { refresh_failure_reported_at: write.reportedAt } : {}),
+        })
+        .where('id', '=', write.id)
+        .where('refresh_epoch', '=', write.epoch)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
+/** Ends the lease without an attempt, setting when to look again. */
+export async function releaseLease(db: Db, id: string, epoch: number, next: { nextRefreshAt: Date | null }): Promise<void> {
+    await db
+        .updateTable('connections')
+        .set({ refresh_lease_owner: null, refresh_lease_until: null, next_refresh_at: next.nextRefreshAt })
+        .where('id', '=', id)
+        .where('refresh_epoch', '=', epoch)
+        .execute();
+}

@@ -1,0 +1,22 @@
+/** Wrapped data keys. Rows are few and never deleted: an old key opens what it sealed. */
+import type { Kysely } from 'kysely';
+import type { Db } from './database.ts';
+import type { DataKeyRow, Schema } from './schema.ts';
+
+export const list = (db: Db): Promise<DataKeyRow[]> => db.selectFrom('data_keys').selectAll().orderBy('created_at').execute();
+
+/** Does nothing when the purpose has a current key already: replicas starting together agree on the first. */
+export async function insertFirst(db: Db, row: DataKeyRow): Promise<void> {
+    await db.insertInto('data_keys').values(row).onConflict((conflict) => conflict.doNothing()).execute();
+}
+
+export async function rewrap(db: Db, row: DataKeyRow, wrapped: string): Promise<void> {
+    await db.updateTable('data_keys').set({ wrapped }).where('id', '=', row.id).where('wrapped', '=', row.wrapped).execute();
+}
+
+export async function replaceCurrent(db: Kysely<Schema>, row: DataKeyRow): Promise<void> {
+    await db.transaction().execute(async (transaction) => {
+        await transaction.updateTable('data_keys').set({ is_current: false }).where('purpose', '=', row.purpose).where('is_current', '=', true).execute();
+        await transaction.insertInto('data_keys').values(row).execute();
+    });
+}

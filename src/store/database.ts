@@ -1,0 +1,38 @@
+/**
+ * The store: Kysely over Postgres, or over the embedded Postgres of one machine. One file of queries per aggregate.
+ *
+ * Lives here: tables, dialects, migrations, SQL, leases. Does not live here: what a row means, sealing (the store only ever
+ * sees sealed text), HTTP.
+ */
+import type { Kysely, Transaction } from 'kysely';
+import type { Config } from '../config.ts';
+import { openEmbedded } from './embedded.ts';
+import { openPostgres } from './postgres.ts';
+import type { Schema } from './schema.ts';
+
+/** A connection or a transaction: every query function takes one, so that the caller decides what is atomic. */
+export type Db = Kysely<Schema> | Transaction<Schema>;
+
+export interface Database {
+    readonly kind: 'postgres' | 'embedded';
+    /** For people: `postgres 17.2 at db:5432/valetkey`, never with a password. */
+    readonly description: string;
+    readonly db: Kysely<Schema>;
+    /**
+     * One prepared read in one round trip, for hot paths. `name` identifies the text on the connection.
+     * Runs outside any transaction.
+     */
+    read<Row>(name: string, text: string, values: readonly unknown[]): Promise<Row[]>;
+    /** Milliseconds the database's clock is ahead of this process's (R11). */
+    clockOffset(localNow: () => number): Promise<number>;
+    ping(): Promise<void>;
+    close(): Promise<void>;
+}
+
+/** @throws StartupError when the database cannot be reached, opened or locked. */
+export function openDatabase(config: Config['database']): Promise<Database> {
+    return config.kind === 'postgres' ? openPostgres(config) : openEmbedded(config);
+}
+
+/** `insert`/`update` values for jsonb columns. */
+export const json = (value: unknown): string => JSON.stringify(value);

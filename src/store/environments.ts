@@ -1,0 +1,32 @@
+/** Environments: isolated workspaces of one deployment. */
+import type { Db } from './database.ts';
+import type { EnvironmentRow, WebhookSettingsRow } from './schema.ts';
+
+export const listNames = async (db: Db): Promise<string[]> =>
+    (await db.selectFrom('environments').select('name').where('deleted_at', 'is', null).orderBy('public_id').execute()).map((row) => row.name);
+
+export const findByName = (db: Db, name: string): Promise<EnvironmentRow | undefined> =>
+    db.selectFrom('environments').selectAll().where('name', '=', name).where('deleted_at', 'is', null).executeTakeFirst();
+
+/** @returns `undefined` when the name is taken, also by a replica that was faster. */
+export const insert = (
+    db: Db,
+    row: Pick<EnvironmentRow, 'id' | 'name' | 'is_production' | 'created_at'>,
+): Promise<Pick<EnvironmentRow, 'id'> | undefined> =>
+    db
+        .insertInto('environments')
+        .values({ ...row, callback_url: null, updated_at: row.created_at, deleted_at: null })
+        .onConflict((conflict) => conflict.column('name').where('deleted_at', 'is', null).doNothing())
+        .returning('id')
+        .executeTakeFirst();
+
+export async function insertWebhookSettings(db: Db, row: Pick<WebhookSettingsRow, 'environment_id' | 'updated_at'>): Promise<void> {
+    await db
+        .insertInto('webhook_settings')
+        .values({ ...row, primary_url: null, secondary_url: null, primary_disabled_reason: null, secondary_disabled_reason: null })
+        .execute();
+}
+
+export async function insertSigningKey(db: Db, row: { id: string; environment_id: string; sealed_keys: string; created_at: Date }): Promise<void> {
+    await db.insertInto('webhook_signing_keys').values({ ...row, state: 'active' }).execute();
+}

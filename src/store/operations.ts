@@ -1,0 +1,38 @@
+/** The operation log: what was attempted on a connection and how it ended. Never holds a secret. */
+import { json, type Db } from './database.ts';
+import type { NewOperation, OperationRow } from './schema.ts';
+import type { Sources } from '../sources.ts';
+
+/** `<epoch ms>_<8 characters>`: sortable and unguessable enough to be a reference in answers. */
+export const newOperationId = (sources: Sources): string => `${sources.now()}_${sources.random(4).toString('hex')}`;
+
+export async function open(db: Db, operation: NewOperation): Promise<void> {
+    await db.insertInto('operations').values(operation).execute();
+}
+
+export interface OperationEnd {
+    state: Extract<OperationRow['state'], 'success' | 'failed' | 'cancelled' | 'timeout'>;
+    message: string;
+    error?: { type: string; message: string };
+    connectionRowId?: string;
+    connectionId?: string;
+    integrationId?: string;
+    at: Date;
+}
+
+export async function end(db: Db, id: string, ending: OperationEnd): Promise<void> {
+    await db
+        .updateTable('operations')
+        .set({
+            state: ending.state,
+            level: ending.state === 'success' ? 'info' : 'error',
+            message: ending.message,
+            ended_at: ending.at,
+            ...(ending.error ? { error: json(ending.error) } : {}),
+            ...(ending.connectionRowId ? { connection_row_id: ending.connectionRowId } : {}),
+            ...(ending.connectionId ? { connection_id: ending.connectionId } : {}),
+            ...(ending.integrationId ? { integration_id: ending.integrationId } : {}),
+        })
+        .where('id', '=', id)
+        .execute();
+}

@@ -1,0 +1,125 @@
+/** The Postgres dialect: a pool for Kysely, and a few pipelined clients for hot prepared reads. */
+import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { StartupError, type PostgresDatabase } from '../config.ts';
+import type { Database } from './database.ts';
+import type { Schema } from './schema.ts';
+
+const INT8 = 20;
+// bigint columns hold counters and ids far below 2^53
+pg.types.setTypeParser(INT8, Number);
+
+const minimumServerVersion = 150000;
+const pipelinedClients = 2;
+
+export async function openPostgres(config: PostgresDatabase): Promise<Database> {
+    const pool = new pg.Pool({
+        connectionString: config.url,
+        max: config.poolSize,
+        connectionTimeoutMillis: 10_000,
+        application_name: 'valetkey',
+    });
+    // An idle connection that the server closes must not end the process; the next query opens another.
+    pool.on('error', () => {});
+    const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+    const location = describe(config.url);
+    const version = await serverVersion(db).catch(async (error: unknown) => {
+        await db.destroy();
+        throw new StartupError(
+            `Postgres at ${location} cannot be reached (${reason(error)}); check DATABASE_URL and that the server accepts connections from here.`,
+        );
+    });
+    if (version.number < minimumServerVersion) {
+        await db.destroy();
+        throw new StartupError(`Postgres at ${location} is version ${version.text}, but Valetkey needs 15 or newer.`);
+    }
+    const reads = new PipelinedReads(config.url, pipelinedClients);
+    return {
+        kind: 'postgres',
+        description: `postgres ${version.text} at ${location}`,
+        db,
+        read: (name, text, values) => reads.query(name, text, values),
+        clockOffset: async (localNow) => {
+            const before = localNow();
+            const { rows } = await db.executeQuery<{ now: number }>(
+                CompiledQuery.raw('select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'),
+            );
+            // The reading was taken somewhere in between; the midpoint halves the error.
+            return (rows[0]?.now ?? before) - (before + localNow()) / 2;
+        },
+        ping: async () => {
+            await db.executeQuery(CompiledQuery.raw('select 1'));
+        },
+        close: async () => {
+            await reads.close();
+            await db.destroy();
+        },
+    };
+}
+
+/**
+ * Prepared reads on a few connections that send without waiting for earlier answers. Measured at about twice the
+ * throughput of a pool. Only single statements outside transactions may run here: clients are shared between requests.
+ */
+class PipelinedReads {
+    readonly #url: string;
+    readonly #slots: (Promise<pg.Client> | undefined)[];
+    #next = 0;
+
+    constructor(url: string, size: number) {
+        this.#url = url;
+        this.#slots = Array.from({ length: size });
+    }
+
+    async query<Row>(name: string, text: string, values: readonly unknown[]): Promise<Row[]> {
+        const slot = this.#next;
+        this.#next = (slot + 1) % this.#slots.length;
+        const client = await (this.#slots[slot] ??= this.#connect(slot));
+        const { rows } = await client.query({ name, text, values: values as unknown[] });
+        return rows as Row[];
+    }
+
+    async #connect(slot: number): Promise<pg.Client> {
+        const client = new pg.Client({
+            connectionString: this.#url,
+            pipeline: true,
+            connectionTimeoutMillis: 10_000,
+            application_name: 'valetkey reads',
+        } as pg.ClientConfig);
+        const forget = (): void => {
+            this.#slots[slot] = undefined;
+        };
+        client.on('error', forget);
+        client.on('end', forget);
+        try {
+            await client.connect();
+        } catch (error) {
+            forget();
+            throw error;
+        }
+        return client;
+    }
+
+    async close(): Promise<void> {
+        const open = this.#slots.filter((slot) => slot !== undefined);
+        await Promise.all(open.map(async (slot) => (await slot).end().catch(() => {})));
+    }
+}
+
+async function serverVersion(db: Kysely<Schema>): Promise<{ number: number; text: string }> {
+    const { rows } = await db.executeQuery<{ number: string; text: string }>(
+        CompiledQuery.raw(`select current_setting('server_version_num') as number, current_setting('server_version') as text`),
+    );
+    return { number: Number(rows[0]?.number), text: rows[0]?.text.split(' ')[0] ?? 'unknown' };
+}
+
+function describe(connectionUrl: string): string {
+    const url = new URL(connectionUrl);
+    return `${url.host}${url.pathname}`;
+}
+
+/** Driver messages name hosts and users, never passwords. */
+function reason(error: unknown): string {
+    const cause = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+    return cause instanceof Error ? cause.message : 'unknown reason';
+}

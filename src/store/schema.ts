@@ -1,0 +1,296 @@
+/** The tables of `migrations/`, as Kysely sees them. Column meaning is documented in the migration. */
+import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
+
+/** A timestamptz: read as `Date`, written as `Date`. */
+type Time = Date;
+/** jsonb is written as JSON text: a JavaScript array would otherwise become a Postgres array. */
+type Json<T> = ColumnType<T, string, string>;
+type PublicId = ColumnType<number, never, never>;
+
+export type AuthState = 'ok' | 'degraded' | 'unavailable' | 'expired_no_refresh' | 'needs_reauth' | 'pending';
+
+export interface EndUser {
+    id: string;
+    email: string | null;
+    display_name: string | null;
+    tags: Record<string, string> | null;
+    organization: { id: string; display_name: string | null } | null;
+}
+
+export interface AuthError {
+    type: string;
+    description: string;
+    /** The operation that explains it. */
+    log_id: string;
+    since: string;
+    /** The provider asked not to be called before. */
+    not_before?: string;
+}
+
+export interface RefreshIntent {
+    epoch: number;
+    started_at: string;
+    fingerprint: string;
+}
+
+export interface ConnectOutcome {
+    status: 'success' | 'error';
+    provider_config_key?: string;
+    connection_id?: string;
+    is_pending?: boolean;
+    error?: { type: string; description: string };
+    at: string;
+}
+
+interface DataKeysTable {
+    id: string;
+    purpose: 'seal' | 'lookup';
+    is_current: boolean;
+    wrapped: string;
+    created_at: Time;
+}
+
+interface EnvironmentsTable {
+    id: string;
+    public_id: PublicId;
+    name: string;
+    is_production: boolean;
+    callback_url: string | null;
+    accepts_forwarded_callbacks: Generated<boolean>;
+    created_at: Time;
+    updated_at: Time;
+    deleted_at: Time | null;
+}
+
+interface ApiKeysTable {
+    id: string;
+    public_id: PublicId;
+    environment_id: string | null;
+    display_name: string;
+    key_hash: string;
+    scopes: string[];
+    origin: 'first_start' | 'created' | 'configured';
+    created_at: Time;
+    last_used_at: Time | null;
+    expires_at: Time | null;
+    deleted_at: Time | null;
+}
+
+interface WebhookSettingsTable {
+    environment_id: string;
+    primary_url: string | null;
+    secondary_url: string | null;
+    on_auth_creation: Generated<boolean>;
+    on_auth_refresh_error: Generated<boolean>;
+    on_sync_completion_always: Generated<boolean>;
+    on_sync_error: Generated<boolean>;
+    on_async_action_completion: Generated<boolean>;
+    primary_disabled_reason: string | null;
+    secondary_disabled_reason: string | null;
+    updated_at: Time;
+}
+
+interface WebhookSigningKeysTable {
+    id: string;
+    environment_id: string;
+    state: 'active' | 'retiring' | 'revoked';
+    sealed_keys: string;
+    created_at: Time;
+}
+
+interface IntegrationsTable {
+    id: string;
+    public_id: PublicId;
+    environment_id: string;
+    unique_key: string;
+    provider: string;
+    display_name: string | null;
+    oauth_client_id: string | null;
+    sealed_oauth_client_secret: string | null;
+    oauth_scopes: string | null;
+    sealed_custom: string | null;
+    forward_webhooks: Generated<boolean>;
+    allowed_hosts: string[] | null;
+    created_at: Time;
+    updated_at: Time;
+    deleted_at: Time | null;
+}
+
+interface ConnectionsTable {
+    id: string;
+    public_id: PublicId;
+    environment_id: string;
+    integration_id: string;
+    provider: string;
+    connection_id: string;
+    credential_type: string;
+    sealed_credentials: string;
+    sealed_previous_refresh_token: string | null;
+    sealed_secrets: string | null;
+    credentials_version: Generated<number>;
+    credentials_obtained_at: Time;
+    credentials_expires_at: Time | null;
+    auth_state: AuthState;
+    auth_error: Json<AuthError | null> | null;
+    next_refresh_at: Time | null;
+    refresh_lease_owner: string | null;
+    refresh_lease_until: Time | null;
+    refresh_epoch: Generated<number>;
+    refresh_intent: Json<RefreshIntent | null> | null;
+    refresh_attempts: Generated<number>;
+    last_refresh_success: Time | null;
+    last_refresh_failure: Time | null;
+    refresh_failure_reported_at: Time | null;
+    connection_config: Json<Record<string, unknown>>;
+    metadata: Json<Record<string, unknown> | null> | null;
+    tags: Json<Record<string, string>>;
+    end_user: Json<EndUser | null> | null;
+    webhook_url_override: string | null;
+    last_fetched_at: Time | null;
+    created_at: Time;
+    updated_at: Time;
+    deleted_at: Time | null;
+}
+
+interface ConnectSessionsTable {
+    id: string;
+    environment_id: string;
+    token_hash: string;
+    connection_id: string | null;
+    allowed_integrations: string[] | null;
+    sealed_defaults: string | null;
+    overrides: Json<Record<string, { docs_connect?: string }> | null> | null;
+    end_user: Json<EndUser | null> | null;
+    tags: Json<Record<string, string> | null> | null;
+    webhook_url_override: string | null;
+    operation_id: string | null;
+    outcome: Json<ConnectOutcome | null> | null;
+    created_at: Time;
+    expires_at: Time;
+}
+
+interface OauthFlowsTable {
+    id: string;
+    environment_id: string;
+    integration_id: string;
+    connect_session_id: string | null;
+    state_hash: string;
+    consumed_at: Time | null;
+    expires_at: Time;
+    browser_hash: string;
+    redirect_uri: string;
+    sealed_secrets: string | null;
+    connection_id: string;
+    ws_client_id: string | null;
+    opener_origin: string | null;
+    operation_id: string | null;
+    outcome: Json<ConnectOutcome | null> | null;
+    outcome_delivered_at: Time | null;
+    created_at: Time;
+}
+
+interface OauthFlowRequestsTable {
+    id: string;
+    environment_id: string;
+    connect_session_id: string;
+    token_hash: string;
+    provider_config_key: string;
+    sealed_request: string;
+    created_at: Time;
+    expires_at: Time;
+}
+
+interface CredentialJournalTable {
+    id: string;
+    environment_id: string;
+    connection_row_id: string;
+    refresh_epoch: number;
+    base_version: number;
+    requested_at: Time;
+    received_at: Time;
+    sealed_response: string;
+    outcome: 'applied' | 'superseded' | 'orphaned' | 'rejected' | null;
+    settled_at: Time | null;
+}
+
+interface WebhookEventsTable {
+    id: string;
+    environment_id: string;
+    connection_row_id: string | null;
+    type: string;
+    operation: string;
+    body: string;
+    created_at: Time;
+}
+
+interface WebhookDeliveriesTable {
+    id: string;
+    event_id: string;
+    environment_id: string;
+    destination: 'primary' | 'secondary' | 'override';
+    url: string;
+    state: 'pending' | 'delivered' | 'dead';
+    attempts: Generated<number>;
+    next_attempt_at: Time | null;
+    lease_owner: string | null;
+    lease_until: Time | null;
+    lease_epoch: Generated<number>;
+    last_status: number | null;
+    last_error: string | null;
+    created_at: Time;
+    settled_at: Time | null;
+}
+
+interface OperationsTable {
+    id: string;
+    environment_id: string;
+    type: string;
+    action: string;
+    state: 'waiting' | 'running' | 'success' | 'failed' | 'timeout' | 'cancelled';
+    level: 'debug' | 'info' | 'warn' | 'error';
+    message: string;
+    integration_id: string | null;
+    connection_row_id: string | null;
+    connection_id: string | null;
+    error: Json<{ type: string; message: string } | null> | null;
+    meta: Json<Record<string, unknown> | null> | null;
+    created_at: Time;
+    ended_at: Time | null;
+    expires_at: Time | null;
+}
+
+export interface Schema {
+    data_keys: DataKeysTable;
+    environments: EnvironmentsTable;
+    api_keys: ApiKeysTable;
+    webhook_settings: WebhookSettingsTable;
+    webhook_signing_keys: WebhookSigningKeysTable;
+    integrations: IntegrationsTable;
+    connections: ConnectionsTable;
+    connect_sessions: ConnectSessionsTable;
+    oauth_flows: OauthFlowsTable;
+    oauth_flow_requests: OauthFlowRequestsTable;
+    credential_journal: CredentialJournalTable;
+    webhook_events: WebhookEventsTable;
+    webhook_deliveries: WebhookDeliveriesTable;
+    operations: OperationsTable;
+}
+
+export type DataKeyRow = Selectable<DataKeysTable>;
+export type EnvironmentRow = Selectable<EnvironmentsTable>;
+export type ApiKeyRow = Selectable<ApiKeysTable>;
+export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
+export type IntegrationRow = Selectable<IntegrationsTable>;
+export type ConnectionRow = Selectable<ConnectionsTable>;
+export type ConnectSessionRow = Selectable<ConnectSessionsTable>;
+export type OauthFlowRow = Selectable<OauthFlowsTable>;
+export type OauthFlowRequestRow = Selectable<OauthFlowRequestsTable>;
+export type CredentialJournalRow = Selectable<CredentialJournalTable>;
+export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
+export type OperationRow = Selectable<OperationsTable>;
+export type NewConnection = Insertable<ConnectionsTable>;
+export type NewIntegration = Insertable<IntegrationsTable>;
+export type NewConnectSession = Insertable<ConnectSessionsTable>;
+export type NewOauthFlow = Insertable<OauthFlowsTable>;
+export type NewJournalEntry = Insertable<CredentialJournalTable>;
+export type NewOperation = Insertable<OperationsTable>;

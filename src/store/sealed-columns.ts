@@ -1,0 +1,43 @@
+/** Every column that holds sealed values, for the jobs that must reach all of them. A test compares this list with the database. */
+import { sql, type Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+export interface SealedColumn {
+    table: string;
+    column: string;
+}
+
+export const sealedColumns: readonly SealedColumn[] = [
+    { table: 'webhook_signing_keys', column: 'sealed_keys' },
+    { table: 'integrations', column: 'sealed_oauth_client_secret' },
+    { table: 'integrations', column: 'sealed_custom' },
+    { table: 'connections', column: 'sealed_credentials' },
+    { table: 'connections', column: 'sealed_previous_refresh_token' },
+    { table: 'connections', column: 'sealed_secrets' },
+    { table: 'connect_sessions', column: 'sealed_defaults' },
+    { table: 'oauth_flows', column: 'sealed_secrets' },
+    { table: 'oauth_flow_requests', column: 'sealed_request' },
+    { table: 'credential_journal', column: 'sealed_response' },
+];
+
+export interface SealedRow {
+    id: string;
+    environment_id: string;
+    sealed: string;
+}
+
+/** Values sealed under another key than `currentKeyId`, in the order of their rows, after row `after`. */
+export async function sealedUnderOlderKeys(db: Kysely<Schema>, { table, column }: SealedColumn, currentKeyId: string, after: string, limit: number): Promise<SealedRow[]> {
+    const { rows } = await sql<SealedRow>`
+        select id, environment_id, ${sql.ref(column)} as sealed from ${sql.table(table)}
+        where ${sql.ref(column)} like 'v1.%' and ${sql.ref(column)} not like ${`v1.${currentKeyId}.%`} and id::text > ${after}
+        order by id::text limit ${limit}`.execute(db);
+    return rows;
+}
+
+/** Swaps a value unless it was written anew meanwhile. */
+export async function replaceSealed(db: Kysely<Schema>, { table, column }: SealedColumn, row: SealedRow, sealed: string): Promise<boolean> {
+    const result = await sql`
+        update ${sql.table(table)} set ${sql.ref(column)} = ${sealed} where id = ${row.id} and ${sql.ref(column)} = ${row.sealed}`.execute(db);
+    return (result.numAffectedRows ?? 0n) > 0n;
+}

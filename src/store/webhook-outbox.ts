@@ -1,0 +1,91 @@
+/** Webhook settings, signing keys, events and their deliveries. */
+import { sql, type Insertable, type Kysely, type UpdateObject } from 'kysely';
+import type { Db } from './database.ts';
+import type { Schema, WebhookDeliveryRow, WebhookSettingsRow } from './schema.ts';
+
+export const settings = (db: Db, environmentId: string): Promise<WebhookSettingsRow | undefined> =>
+    db.selectFrom('webhook_settings').selectAll().where('environment_id', '=', environmentId).executeTakeFirst();
+
+export const updateSettings = (
+    db: Db,
+    environmentId: string,
+    change: UpdateObject<Schema, 'webhook_settings'>,
+): Promise<WebhookSettingsRow | undefined> =>
+    db.updateTable('webhook_settings').set(change).where('environment_id', '=', environmentId).returningAll().executeTakeFirst();
+
+export const activeSigningKeys = (db: Db, environmentId: string): Promise<{ id: string; sealed_keys: string } | undefined> =>
+    db
+        .selectFrom('webhook_signing_keys')
+        .select(['id', 'sealed_keys'])
+        .where('environment_id', '=', environmentId)
+        .where('state', '=', 'active')
+        .executeTakeFirst();
+
+export async function insertEvent(db: Db, event: Insertable<Schema['webhook_events']>): Promise<void> {
+    await db.insertInto('webhook_events').values(event).execute();
+}
+
+export async function insertDeliveries(
+    db: Db,
+    rows: Pick<Insertable<Schema['webhook_deliveries']>, 'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'>[],
+): Promise<void> {
+    const unset = { lease_owner: null, lease_until: null, last_status: null, last_error: null, settled_at: null };
+    await db.insertInto('webhook_deliveries').values(rows.map((row) => ({ ...row, ...unset }))).execute();
+}
+
+export interface DueDelivery
+    extends Pick<WebhookDeliveryRow, 'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'attempts' | 'lease_epoch'> {
+    body: string;
+    event_created_at: Date;
+    signing_key_id: string;
+    sealed_keys: string;
+}
+
+/** A claimed delivery with what is signed and the key that signs it. */
+export async function loadDelivery(db: Db, id: string): Promise<DueDelivery | undefined> {
+    return db
+        .selectFrom('webhook_deliveries as d')
+        .innerJoin('webhook_events as e', 'e.id', 'd.event_id')
+        .innerJoin('webhook_signing_keys as k', (join) => join.onRef('k.environment_id', '=', 'd.environment_id').on('k.state', '=', 'active'))
+        .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch', 'e.body'])
+        .select(['e.created_at as event_created_at', 'k.id as signing_key_id', 'k.sealed_keys'])
+        .where('d.id', '=', id)
+        .executeTakeFirst();
+}
+
+export interface AttemptOutcome {
+    state: WebhookDeliveryRow['state'];
+    status: number | null;
+    error: string | null;
+    nextAttemptAt: Date | null;
+    at: Date;
+}
+
+/** Ends the lease with the attempt's outcome. Fenced: an attempt that outlived its lease writes nothing. */
+export async function recordAttempt(db: Db, delivery: Pick<DueDelivery, 'id' | 'attempts' | 'lease_epoch'>, outcome: AttemptOutcome): Promise<void> {
+    await db
+        .updateTable('webhook_deliveries')
+        .set({
+            state: outcome.state,
+            attempts: delivery.attempts + 1,
+            next_attempt_at: outcome.nextAttemptAt,
+            lease_owner: null,
+            lease_until: null,
+            last_status: outcome.status,
+            last_error: outcome.error,
+            settled_at: outcome.state === 'pending' ? null : outcome.at,
+        })
+        .where('id', '=', delivery.id)
+        .where('lease_epoch', '=', delivery.lease_epoch)
+        .execute();
+}
+
+/** W8: a receiver that answers 410 is gone until its URL is written anew; what waits for it is not sent. */
+export async function disableDestination(db: Kysely<Schema>, environmentId: string, destination: 'primary' | 'secondary', url: string, reason: string): Promise<void> {
+    await db
+        .updateTable('webhook_settings')
+        .set({ [`${destination}_disabled_reason`]: reason })
+        .where('environment_id', '=', environmentId)
+        .where(sql.ref(`${destination}_url`), '=', url)
+        .execute();
+}
