@@ -1,0 +1,73 @@
+/** What a connection's `sealed_credentials` holds, field for field as the API returns it (auth-modes §1.1). */
+
+export interface OAuth2Credentials {
+    type: 'OAUTH2';
+    access_token: string;
+    refresh_token?: string;
+    /** ISO 8601 with `Z`; absent when the provider names no lifetime. */
+    expires_at?: string;
+    /** The provider's whole token response. */
+    raw: Record<string, unknown>;
+    /** The OAuth app of this connection, where it is not the integration's. */
+    config_override?: { client_id?: string; client_secret?: string };
+}
+
+export interface ApiKeyCredentials {
+    type: 'API_KEY';
+    apiKey: string;
+}
+
+export interface BasicCredentials {
+    type: 'BASIC';
+    username: string;
+    password: string;
+}
+
+export type Credentials = OAuth2Credentials | ApiKeyCredentials | BasicCredentials;
+
+/** Credentials as a provider has just given them. Times are milliseconds since the epoch. */
+export interface Obtained {
+    credentials: Credentials;
+    /** When the request for them began (R11: lifetimes count from there). */
+    obtainedAt: number;
+    /** `null`: no expiry is known. */
+    expiresAt: number | null;
+}
+
+/** The refresh token, whatever the mode calls it. */
+export const refreshTokenOf = (credentials: Credentials): string | undefined =>
+    credentials.type === 'OAUTH2' ? credentials.refresh_token : undefined;
+
+/** Every string that must not appear in a log line, message or error. */
+export function secretsOf(credentials: Credentials): string[] {
+    const found = new Set<string>();
+    const visit = (value: unknown): void => {
+        if (typeof value === 'string') {
+            found.add(value);
+        } else if (typeof value === 'object' && value !== null) {
+            Object.values(value).forEach(visit);
+        }
+    };
+    visit(credentials);
+    return [...found];
+}
+
+/**
+ * A copy without refresh tokens: every member whose name, letters only and case-folded, is `refreshtoken`, at any depth
+ * (http-api §8.2). Names such as `refresh_token_expires_in` stay.
+ */
+export function withoutRefreshTokens<T>(value: T): T {
+    if (Array.isArray(value)) {
+        return value.map(withoutRefreshTokens) as T;
+    }
+    if (typeof value !== 'object' || value === null) {
+        return value;
+    }
+    const copy: Record<string, unknown> = {};
+    for (const [name, member] of Object.entries(value)) {
+        if (name.replaceAll(/[^a-z]/gi, '').toLowerCase() !== 'refreshtoken') {
+            copy[name] = withoutRefreshTokens(member);
+        }
+    }
+    return copy as T;
+}

@@ -1,0 +1,100 @@
+/**
+ * When a credential dies, and when to renew it. All times are milliseconds since the epoch.
+ * One parser for every token response (R16); one margin rule for every provider (R8).
+ */
+import { randomFraction, type Sources } from '../sources.ts';
+
+const second = 1000;
+const hour = 3600 * second;
+const day = 24 * hour;
+const year = 365.25 * day;
+
+/** Numbers below are seconds, from here on milliseconds: 1e11 s is the year 5138, 1e11 ms is 1973. */
+const smallestMilliseconds = 1e11;
+
+const defaultMargin = 900 * second;
+const smallestMargin = 30 * second;
+/** R12: a refresh token that is not used for longer than this may be dropped by its server. */
+export const keepAliveInterval = 7 * day;
+/** R4: a token with more life than this is handed out although its last renewal failed. */
+const smallestServedLife = 30 * second;
+
+/** `expires_at` of a token response: epoch seconds or milliseconds, as number or text, or a date. `null`: unknown. */
+export function parseExpiresAt(value: unknown, now: number): number | null {
+    const instant = toInstant(value);
+    return instant !== null && instant > now - hour && instant < now + 20 * year ? instant : null;
+}
+
+/** `expires_in` seconds counted from the start of the request (R11); zero or less means: expired already. */
+export function parseExpiresIn(value: unknown, requestedAt: number): number | null {
+    const seconds = typeof value === 'string' && /^\s*-?\d+(\.\d+)?\s*$/.test(value) ? Number(value) : value;
+    if (typeof seconds !== 'number' || !Number.isFinite(seconds)) {
+        return null;
+    }
+    const expiresAt = requestedAt + Math.max(0, seconds) * second;
+    return expiresAt < requestedAt + 20 * year ? expiresAt : null;
+}
+
+function toInstant(value: unknown): number | null {
+    if (value instanceof Date) {
+        return value.getTime();
+    }
+    const number = typeof value === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : value;
+    if (typeof number === 'number') {
+        return number < smallestMilliseconds ? number * second : number;
+    }
+    const parsed = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+    return Number.isNaN(parsed) ? null : parsed;
+}
+
+export interface Lifetime {
+    obtainedAt: number;
+    expiresAt: number | null;
+}
+
+/** The lifetime of a stored connection's credentials. */
+export const lifetimeOf = (row: { credentials_obtained_at: Date; credentials_expires_at: Date | null }): Lifetime => ({
+    obtainedAt: row.credentials_obtained_at.getTime(),
+    expiresAt: row.credentials_expires_at?.getTime() ?? null,
+});
+
+/** R8: the configured margin (or 900 s), at most a quarter of the lifetime, at least 30 s, never more than half the lifetime. */
+export function effectiveMargin(life: Lifetime & { expiresAt: number }, configuredSeconds?: number): number {
+    const lifetime = Math.max(0, life.expiresAt - life.obtainedAt);
+    const configured = configuredSeconds === undefined ? defaultMargin : configuredSeconds * second;
+    return Math.min(Math.max(smallestMargin, Math.min(configured, lifetime / 4)), lifetime / 2);
+}
+
+export interface Renewability {
+    canRenew: boolean;
+    hasRefreshToken: boolean;
+    marginSeconds?: number | undefined;
+}
+
+/**
+ * When the work queue should look at the connection again; `null`: never by itself.
+ * Due times are spread by ±10 % of the margin, so that connections made together do not fall due together.
+ */
+export function nextRefreshAt(life: Lifetime, renewability: Renewability, sources: Sources): number | null {
+    if (!renewability.canRenew) {
+        // only to notice that it has expired (R9)
+        return life.expiresAt;
+    }
+    const jitter = (randomFraction(sources) * 2 - 1) / 10;
+    const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + keepAliveInterval * (1 + jitter) : null;
+    if (life.expiresAt === null) {
+        return keepAlive;
+    }
+    const margin = effectiveMargin({ ...life, expiresAt: life.expiresAt }, renewability.marginSeconds);
+    const beforeExpiry = life.expiresAt - margin * (1 + jitter);
+    return keepAlive === null ? beforeExpiry : Math.min(beforeExpiry, keepAlive);
+}
+
+/** Whether the token may still be handed out after a failed renewal (R4). Short-lived tokens are served to their last tenth. */
+export function isServable(life: Lifetime, now: number): boolean {
+    if (life.expiresAt === null) {
+        return true;
+    }
+    const lifetime = Math.max(0, life.expiresAt - life.obtainedAt);
+    return life.expiresAt - now > Math.min(smallestServedLife, lifetime / 10);
+}

@@ -1,0 +1,59 @@
+/** The background refresher (R12): renews what is due whether or not anybody reads it, and mends what a crash left behind. */
+import { LeasedWorker, claimDue, refreshQueue } from '../store/leased-work.ts';
+import type { RenewalDependencies, Renewals } from './renewal.ts';
+import { leaseMs } from './renewal.ts';
+
+const concurrency = 20;
+/** R12: one provider in trouble leaves half of the slots to the others. */
+const perProvider = 10;
+const pollMs = 1_000;
+/** A live process applies its own answers within this time. */
+const journalGraceMs = 60_000;
+const recoverEveryMs = 60_000;
+
+export class Refresher {
+    readonly #worker: LeasedWorker;
+    readonly #renewals: Renewals;
+    readonly #dependencies: Pick<RenewalDependencies, 'sources' | 'logger'>;
+    readonly #stopping = new AbortController();
+    #recovery: Promise<void> | undefined;
+
+    constructor(renewals: Renewals, dependencies: Pick<RenewalDependencies, 'db' | 'sources' | 'logger' | 'owner'>) {
+        const { db, sources, logger, owner } = dependencies;
+        this.#renewals = renewals;
+        this.#dependencies = dependencies;
+        this.#worker = new LeasedWorker({
+            sources,
+            concurrency,
+            pollMs,
+            claim: (limit, busyGroups) =>
+                claimDue(db, refreshQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perProvider, busyGroups }),
+            work: async (item) => {
+                const result = await renewals.renewClaimed(item.id, item.epoch);
+                logger.debug({ connection_row: item.id, provider: item.group, result: result.kind }, 'background renewal');
+            },
+            onError: (error) => logger.error({ err: error }, 'background renewal could not be carried out'),
+        });
+    }
+
+    start(): void {
+        this.#worker.start();
+        this.#recovery ??= this.#recoverRepeatedly();
+    }
+
+    async stop(): Promise<void> {
+        this.#stopping.abort();
+        await Promise.all([this.#worker.stop(), this.#recovery]);
+    }
+
+    /** At start everything unsettled is somebody's unfinished work; later only what is older than any live process needs. */
+    async #recoverRepeatedly(): Promise<void> {
+        const { sources, logger } = this.#dependencies;
+        for (let grace = 0; !this.#stopping.signal.aborted; grace = journalGraceMs) {
+            await this.#renewals.recover(sources.now() - grace).catch((error: unknown) => {
+                logger.error({ err: error }, 'journalled token answers could not be looked at');
+            });
+            await sources.sleep(recoverEveryMs, this.#stopping.signal).catch(() => {});
+        }
+    }
+}

@@ -1,0 +1,145 @@
+/** What a failed renewal does to a connection: its state, when to try again, the operation log, and at most one webhook (R5, R15). */
+import type { Kysely } from 'kysely';
+import type { Sources } from '../sources.ts';
+import * as writes from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/credential-writes.ts';
+import * as operations from '../store/operations.ts';
+import { json, type Db } from '../store/database.ts';
+import type { AuthState, Schema } from '../store/schema.ts';
+import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
+import { isServable, lifetimeOf } from './expiry.ts';
+import type { RenewalResult } from './renewal.ts';
+import type { RenewalStrategies } from './renewal-strategy.ts';
+import { backoff, TokenFailure } from './token-failure.ts';
+
+const day = 24 * 3600 * 1000;
+/** R15: one hiccup is not worth a webhook, a third in a row is. */
+const transientFailuresBeforeReport = 3;
+
+export class RenewalFailures {
+    readonly #db: Kysely<Schema>;
+    readonly #sources: Sources;
+    readonly #strategies: Pick<RenewalStrategies, 'authModeOf'>;
+    readonly #wakeDeliveries: () => void;
+
+    constructor(dependencies: { db: Kysely<Schema>; sources: Sources; strategies: Pick<RenewalStrategies, 'authModeOf'>; wakeDeliveries: () => void }) {
+        this.#db = dependencies.db;
+        this.#sources = dependencies.sources;
+        this.#strategies = dependencies.strategies;
+        this.#wakeDeliveries = dependencies.wakeDeliveries;
+    }
+
+    /** Writes the outcome of a failed token call, if this process still holds the lease. */
+    async record(target: RenewalTarget, epoch: number, failure: TokenFailure): Promise<void> {
+        const now = this.#sources.now();
+        const attempts = target.refresh_attempts + 1;
+        const wait = backoff(failure, attempts, this.#sources);
+        await this.#write(target, epoch, {
+            state: wait === null ? 'needs_reauth' : isServable(lifetimeOf(target), now) ? 'degraded' : 'unavailable',
+            attempts,
+            nextRefreshAt: wait === null ? null : new Date(now + wait),
+            error: { type: failure.type, description: failure.message, notBefore: failure.retryAfterMs === undefined ? undefined : now + failure.retryAfterMs },
+            keepIntent: failure.isAmbiguous,
+            isWorthReporting: wait === null || attempts >= transientFailuresBeforeReport,
+        });
+    }
+
+    /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */
+    async nothingToRenewWith(target: RenewalTarget, epoch: number): Promise<RenewalResult> {
+        const expiresAt = target.credentials_expires_at;
+        const isNews = target.auth_state === 'ok' && expiresAt !== null && expiresAt.getTime() <= this.#sources.now();
+        if (!isNews) {
+            const isAhead = expiresAt !== null && expiresAt.getTime() > this.#sources.now();
+            await writes.releaseLease(this.#db, target.id, epoch, { nextRefreshAt: isAhead ? expiresAt : null });
+            return { kind: 'unchanged' };
+        }
+        await this.#write(target, epoch, {
+            state: 'expired_no_refresh',
+            attempts: target.refresh_attempts,
+            nextRefreshAt: null,
+            error: { type: 'expired_no_refresh', description: 'The access token has expired and there is no refresh token to renew it with.', notBefore: undefined },
+            keepIntent: false,
+            isWorthReporting: true,
+        });
+        return { kind: 'unchanged' };
+    }
+
+    async #write(
+        target: RenewalTarget,
+        epoch: number,
+        outcome: {
+            state: AuthState;
+            attempts: number;
+            nextRefreshAt: Date | null;
+            error: { type: string; description: string; notBefore: number | undefined };
+            keepIntent: boolean;
+            isWorthReporting: boolean;
+        },
+    ): Promise<void> {
+        const at = new Date(this.#sources.now());
+        const reportedAt = target.refresh_failure_reported_at?.getTime() ?? null;
+        const isReported = outcome.isWorthReporting && (reportedAt === null || at.getTime() - reportedAt >= day || becomesFinal(target, outcome.state));
+        const operationId = operations.newOperationId(this.#sources);
+        await this.#db.transaction().execute(async (transaction) => {
+            const isHeld = await writes.writeFailure(transaction, {
+                id: target.id,
+                epoch,
+                state: outcome.state,
+                error: {
+                    type: outcome.error.type,
+                    description: outcome.error.description,
+                    log_id: operationId,
+                    since: target.auth_error?.since ?? at.toISOString(),
+                    ...(outcome.error.notBefore === undefined ? {} : { not_before: new Date(outcome.error.notBefore).toISOString() }),
+                },
+                attempts: outcome.attempts,
+                nextRefreshAt: outcome.nextRefreshAt,
+                now: at,
+                keepIntent: outcome.keepIntent,
+                reportedAt: isReported ? at : null,
+            });
+            if (!isHeld) {
+                return;
+            }
+            await logFailure(transaction, target, operationId, outcome.error, at);
+            if (isReported) {
+                await enqueueAuthEvent(transaction, this.#sources, {
+                    environment: { id: target.environment_id, name: target.environment_name },
+                    connectionRowId: target.id,
+                    connectionId: target.connection_id,
+                    providerConfigKey: target.integration.unique_key,
+                    provider: target.provider,
+                    authMode: this.#strategies.authModeOf(target.provider),
+                    operation: 'refresh',
+                    tags: target.tags,
+                    urlOverride: target.webhook_url_override,
+                    error: { type: outcome.error.type, description: outcome.error.description },
+                });
+            }
+        });
+        this.#wakeDeliveries();
+    }
+}
+
+/** A connection that was reported as struggling is reported once more when it is lost for good. */
+const becomesFinal = (target: RenewalTarget, state: AuthState): boolean => state === 'needs_reauth' && target.auth_state !== 'needs_reauth';
+
+async function logFailure(db: Db, target: RenewalTarget, id: string, error: { type: string; description: string }, at: Date): Promise<void> {
+    await operations.open(db, {
+        id,
+        environment_id: target.environment_id,
+        type: 'auth',
+        action: 'refresh_token',
+        state: 'failed',
+        level: 'error',
+        message: error.description,
+        integration_id: target.integration.id,
+        connection_row_id: target.id,
+        connection_id: target.connection_id,
+        error: json({ type: error.type, message: error.description }),
+        meta: null,
+        created_at: at,
+        ended_at: at,
+        expires_at: null,
+    });
+}

@@ -1,0 +1,33 @@
+/** What renewal needs to know about a way of authenticating; auth modes implement it, so that renewal need not know them. */
+import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { Credentials, Obtained } from './credential.ts';
+
+/** A 2xx answer of a token endpoint as it arrived. Journalled before anybody interprets it (R2). */
+export interface TokenReceipt {
+    status: number;
+    contentType: string;
+    body: string;
+    /** Milliseconds since the epoch. */
+    requestedAt: number;
+    receivedAt: number;
+}
+
+export interface RenewalStrategy {
+    /** The provider's `token_expiration_buffer`, in seconds. */
+    readonly marginSeconds?: number | undefined;
+    canRenew(credentials: Credentials): boolean;
+    /**
+     * Presents the grant to the provider.
+     * @param refreshToken the generation to present; the newest, or once the one before it (R2c)
+     * @throws TokenFailure on anything but a success that carries a token
+     */
+    present(credentials: Credentials, refreshToken: string | undefined, deadlineMs: number): Promise<TokenReceipt>;
+    /** Reads an answer; pure, so that a journalled answer gives the same result after a crash. @throws TokenFailure */
+    interpret(receipt: TokenReceipt, current: Credentials): Obtained;
+}
+
+export interface RenewalStrategies {
+    /** `undefined`: these credentials are never renewed. @throws VaultError when the integration's secret cannot be opened */
+    strategyFor(target: RenewalTarget, credentials: Credentials): Promise<RenewalStrategy | undefined>;
+    authModeOf(provider: string): string;
+}

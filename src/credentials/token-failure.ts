@@ -1,0 +1,97 @@
+/**
+ * Why a token call failed, and what that means for the next one (R5).
+ *
+ *   permanent  the grant or the client is rejected: confirmed once, then `needs_reauth`
+ *   transient  the provider or the way to it is down: retried with back-off, never given up
+ *   unknown    a refusal we cannot read: a handful of attempts over a day, then treated as permanent
+ */
+import { randomFraction, type Sources } from '../sources.ts';
+
+export type FailureKind = 'permanent' | 'transient' | 'unknown';
+
+export class TokenFailure extends Error {
+    override readonly name = 'TokenFailure';
+    readonly kind: FailureKind;
+    /** The error type clients and webhooks see, e.g. `refresh_token_external_error`. */
+    readonly type: string;
+    readonly retryAfterMs: number | undefined;
+    /** The request may have reached the provider although no answer came: a rotated token may be lost. */
+    readonly isAmbiguous: boolean;
+
+    /** @param description for people; must already be free of secret values. */
+    constructor(kind: FailureKind, description: string, details: { type?: string; retryAfterMs?: number | undefined; isAmbiguous?: boolean } = {}) {
+        super(description);
+        this.kind = kind;
+        this.type = details.type ?? 'refresh_token_external_error';
+        this.retryAfterMs = details.retryAfterMs;
+        this.isAmbiguous = details.isAmbiguous ?? false;
+    }
+}
+
+/** RFC 6749 §5.2, and the names some providers use for the same facts. */
+const permanentCodes = new Set([
+    'invalid_grant',
+    'invalid_client',
+    'unauthorized_client',
+    'unsupported_grant_type',
+    // GitHub
+    'bad_refresh_token',
+    'incorrect_client_credentials',
+    // Slack
+    'invalid_refresh_token',
+    'token_revoked',
+    'token_expired',
+    'account_inactive',
+    'bad_client_secret',
+    'invalid_client_id',
+]);
+
+/** RFC 6749 §4.1.2.1 has these for the redirect; servers send them from the token endpoint too. */
+const transientCodes = new Set(['temporarily_unavailable', 'server_error', 'ratelimited', 'rate_limited', 'slow_down']);
+
+const transientStatuses = new Set([408, 425, 429]);
+
+/** @param code the `error` member of the answer, when it has one. */
+export function classify(status: number, code: string | undefined): FailureKind {
+    if (code !== undefined && permanentCodes.has(code.toLowerCase())) {
+        return 'permanent';
+    }
+    if (transientStatuses.has(status) || status >= 500 || (code !== undefined && transientCodes.has(code.toLowerCase()))) {
+        return 'transient';
+    }
+    return 'unknown';
+}
+
+const second = 1000;
+const hour = 3600 * second;
+const firstBackoff = 30 * second;
+const longestBackoff = 6 * hour;
+/** R5: five attempts over at least a day. */
+const unknownSchedule = [0.5 * hour, 2 * hour, 6 * hour, 16 * hour];
+
+/** Milliseconds until the next attempt after `attempts` failures in a row; `null`: give up. */
+export function backoff(failure: TokenFailure, attempts: number, sources: Sources): number | null {
+    if (failure.kind === 'permanent') {
+        return null;
+    }
+    if (failure.kind === 'unknown') {
+        const wait = unknownSchedule[attempts - 1];
+        return wait === undefined ? null : Math.max(wait, failure.retryAfterMs ?? 0);
+    }
+    const ceiling = Math.min(longestBackoff, firstBackoff * 2 ** Math.min(attempts - 1, 20));
+    // Full jitter above the first step: replicas and connections that failed together do not return together.
+    const wait = firstBackoff + randomFraction(sources) * (ceiling - firstBackoff);
+    return Math.max(wait, failure.retryAfterMs ?? 0);
+}
+
+/** Provider text made fit for people and logs: one line, bounded, every known secret replaced (E5). */
+export function safeText(text: string, secrets: readonly string[]): string {
+    let safe = text;
+    for (const secret of secrets) {
+        // shorter values would blank out ordinary words
+        if (secret.length >= 4) {
+            safe = safe.replaceAll(secret, '[redacted]');
+        }
+    }
+    return safe.replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+}
