@@ -1,0 +1,176 @@
+/**
+ * The one way out: every outbound call of Valetkey (token calls, verification, webhooks, proxy) goes through an `Egress`. This
+ * file runs a call: deadline, headers, redirects, shutdown. `policy.ts` says where a call may go, `connector.ts` makes
+ * connections to checked addresses only, `exchange.ts` does one request and response. OAuth, retries and logging live elsewhere.
+ */
+import { lookup } from 'node:dns/promises';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import type { Sources } from '../sources.ts';
+import { parseAllowList } from './allow-list.ts';
+import { createConnector } from './connector.ts';
+import { EgressError } from './egress-error.ts';
+import { createAgent, exchange } from './exchange.ts';
+import type { EgressResponse, Hop } from './exchange.ts';
+import { createPolicy } from './policy.ts';
+import type { Resolve } from './policy.ts';
+import { nextHop, redirectRefused } from './redirect.ts';
+
+export { EgressAllowError } from './allow-list.ts';
+export { EgressError } from './egress-error.ts';
+export type { EgressErrorCode } from './egress-error.ts';
+export type { EgressResponse } from './exchange.ts';
+export type { Resolve } from './policy.ts';
+
+export interface EgressRequest {
+    url: URL | string;
+    /** Default GET. */
+    method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+    /**
+     * Each name once, in any case. `user-agent` and `accept-encoding: identity` are added unless given. The fields that frame a
+     * message or choose its target (`host`, `content-length`, `transfer-encoding`, …) are refused: they are this layer's.
+     */
+    headers?: Readonly<Record<string, string>>;
+    body?: string | Uint8Array;
+    /** Whole call, from DNS to the last body byte, redirects included. Default 20 000 ms (N5). */
+    deadlineMs?: number;
+    /** Largest accepted body after decompression. Default 1 MiB (N5). */
+    maxResponseBytes?: number;
+    /** A larger body fails the call (`reject`, default) or is cut there (`truncate`). */
+    oversize?: 'reject' | 'truncate';
+    /** Redirects to follow. Default 0: the redirect itself is the response, as token endpoints never redirect (N5). */
+    maxRedirects?: number;
+    /** Aborting ends the call with code `aborted`. */
+    signal?: AbortSignal;
+}
+
+export interface Egress {
+    /** Any HTTP status resolves; rejects only with EgressError. */
+    request(request: EgressRequest): Promise<EgressResponse>;
+    /**
+     * The policy without DNS: scheme, userinfo, literal addresses, names. For checking a URL when it is written.
+     * Throws EgressError `blocked_by_policy` or `invalid_url`.
+     */
+    assertUrl(url: URL | string): void;
+    /** Whether `VALETKEY_EGRESS_ALLOW` opens this host, so that plain http may be used; an entry for one port counts. */
+    isOpened(hostname: string): boolean;
+    /** Refuses new calls, waits for those in flight, then closes all connections. */
+    close(): Promise<void>;
+}
+
+const DEFAULT_DEADLINE_MS = 20_000;
+const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
+
+/** RFC 9110 §7.6.1 and RFC 9112 §6: fields of the connection and of framing, and `host`, which the URL alone decides. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+    'host',
+    'content-length',
+    'transfer-encoding',
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'upgrade',
+    'expect',
+    'te',
+    'trailer',
+]);
+
+/**
+ * `allow`: the entries of `VALETKEY_EGRESS_ALLOW`; a malformed one throws EgressAllowError. `userAgent`: default header.
+ * `resolve`: replaces the system's resolver (hosts file and DNS).
+ */
+export function createEgress(options: { allow: readonly string[]; sources: Sources; userAgent: string; resolve?: Resolve }): Egress {
+    const { sources } = options;
+    const policy = createPolicy(parseAllowList(options.allow), options.resolve ?? systemResolve);
+    const agent = createAgent(createConnector(policy, sources));
+    const inFlight = new Set<Promise<EgressResponse>>();
+    let closing: Promise<void> | undefined;
+
+    async function perform(request: EgressRequest): Promise<EgressResponse> {
+        const url = policy.judgeUrl(request.url);
+        if (closing !== undefined) throw new EgressError('aborted', url.hostname, { neverSent: true });
+        const headers = checkHeaders(request.headers ?? {}, url.hostname);
+        const hop: Hop = {
+            url,
+            method: request.method ?? 'GET',
+            headers: { 'user-agent': options.userAgent, 'accept-encoding': 'identity', ...headers },
+            body: request.body,
+        };
+
+        const stop = new AbortController();
+        const over = new AbortController();
+        const abort = (): void => stop.abort('aborted');
+        if (request.signal?.aborted) abort();
+        request.signal?.addEventListener('abort', abort, { signal: over.signal });
+        sources.sleep(request.deadlineMs ?? DEFAULT_DEADLINE_MS, over.signal).then(
+            () => stop.abort('deadline_exceeded'),
+            () => {},
+        );
+        try {
+            return await follow(hop, request, stop.signal);
+        } finally {
+            over.abort();
+        }
+    }
+
+    async function follow(first: Hop, request: EgressRequest, stop: AbortSignal): Promise<EgressResponse> {
+        const { maxRedirects = 0, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, oversize = 'reject' } = request;
+        let hop = first;
+        let redirects = 0;
+        let answered = false;
+        try {
+            for (;;) {
+                const response = await exchange(agent, hop, { sources, stop, maxResponseBytes, oversize });
+                answered = true;
+                const next = maxRedirects === 0 ? undefined : nextHop(hop, response, (location) => policy.judgeUrl(location));
+                if (next === undefined) return response;
+                if (redirects === maxRedirects) throw redirectRefused(hop, 'too_many');
+                hop = next;
+                redirects += 1;
+            }
+        } catch (error) {
+            // A hop that was blocked or never reached does not undo the hop before it.
+            if (!answered || !(error instanceof EgressError) || !error.neverSent) throw error;
+            throw new EgressError(error.code, error.host, { neverSent: false, reason: error.reason });
+        }
+    }
+
+    return {
+        request(request) {
+            const call = perform(request);
+            inFlight.add(call);
+            const forget = (): void => void inFlight.delete(call);
+            call.then(forget, forget);
+            return call;
+        },
+        assertUrl: (url) => void policy.judgeUrl(url),
+        isOpened: (hostname) => policy.isOpened(hostname),
+        close() {
+            closing ??= Promise.allSettled(inFlight).then(() => agent.close());
+            return closing;
+        },
+    };
+}
+
+function checkHeaders(headers: Readonly<Record<string, string>>, hostname: string): Record<string, string> {
+    const checked = new Map<string, string>();
+    for (const [name, value] of Object.entries(headers)) {
+        const lowerCase = name.toLowerCase();
+        try {
+            validateHeaderName(name);
+            validateHeaderValue(name, value); // no CR, LF or NUL: RFC 9110 §5.5
+        } catch {
+            throw new EgressError('invalid_header', hostname, { neverSent: true });
+        }
+        if (OWN_HEADERS.has(lowerCase) || checked.has(lowerCase)) {
+            throw new EgressError('invalid_header', hostname, { neverSent: true, reason: lowerCase });
+        }
+        checked.set(lowerCase, value);
+    }
+    return Object.fromEntries(checked);
+}
+
+/** getaddrinfo, so that the hosts file and container DNS count; the order is the resolver's (RFC 6724). */
+async function systemResolve(hostname: string): Promise<string[]> {
+    const answers = await lookup(hostname, { all: true, order: 'verbatim' });
+    return answers.map(({ address }) => address);
+}
