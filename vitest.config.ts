@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+    test: {
+        include: ['test/**/*.test.ts'],
+        globalSetup: ['test/peers/global-postgres.ts'],
+        // A process per worker: tests drive real servers, and a crash must not take the other files along.
+        pool: 'forks',
+        maxWorkers: 2,
+        testTimeout: 20_000,
+        hookTimeout: 60_000,
+        reporters: ['default'],
+        // It knows the runtime by a release field that not every build of Node 26 carries.
+        onConsoleLog: (log) => !log.includes('oidc-provider WARNING: Unsupported runtime'),
+    },
+});
