@@ -1,0 +1,143 @@
+/** Wires configuration, store and services into a server. No logic. */
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
+import { StartupError, type Config } from './config.ts';
+import type { ConnectContext } from './connect/connect-session.ts';
+import { OutcomeSockets } from './connect/outcome-sockets.ts';
+import { FetchedConnections } from './credentials/fetched-connections.ts';
+import { findEncryptionKey } from './credentials/key-file.ts';
+import { openVault } from './credentials/key-ring.ts';
+import { Refresher } from './credentials/refresher.ts';
+import { RenewalFailures } from './credentials/renewal-failures.ts';
+import { Renewals, type RenewalStep } from './credentials/renewal.ts';
+import { openSigningKeys } from './credentials/webhook-signing-keys.ts';
+import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
+import { prepareEnvironments } from './environments/first-start.ts';
+import { buildServer } from './http/server.ts';
+import type { Services } from './http/services.ts';
+import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
+import { Retention } from './retention.ts';
+import { newRandomId, withClockOffset, type Sources } from './sources.ts';
+import { openDatabase, type Database } from './store/database.ts';
+import { migrate } from './store/migrate.ts';
+import { userAgent } from './version.ts';
+import { WebhookDelivery } from './webhooks/delivery.ts';
+
+export interface App {
+    server: FastifyInstance;
+    database: Database;
+    /** API keys that were made by this start, by environment. */
+    newApiKeys: ReadonlyMap<string, string>;
+    /** Where the encryption key came from, for people. */
+    keySource: string;
+    /** Begins background work, where this process has that role. */
+    startWork(): void;
+    /** Takes no more work, lets what is under way finish, and closes everything. */
+    close(): Promise<void>;
+}
+
+/** Moments at which a test may let the process die. */
+export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending';
+
+export interface AppOptions {
+    config: Config;
+    logger: Logger;
+    sources: Sources;
+    onStep?: (step: FaultStep) => void | Promise<void>;
+}
+
+const builtinCatalogue = join(import.meta.dirname, '../providers.yaml');
+
+/** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
+export async function buildApp({ config, logger, sources: system, onStep }: AppOptions): Promise<App> {
+    const egress = openEgress(config, system);
+    const catalogue = openCatalogue(config, egress);
+    const database = await openDatabase(config.database);
+    try {
+        const keys = findEncryptionKey(config, system);
+        const offset = await database.clockOffset(system.now);
+        const sources = withClockOffset(system, () => offset);
+        await migrate(database.db);
+        const vault = await openVault(database.db, keys.ring, sources);
+        const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config.secretKeys);
+
+        const { db } = database;
+        const owner = newRandomId(sources);
+        const delivery = new WebhookDelivery({
+            db,
+            egress,
+            sources,
+            logger,
+            owner,
+            openSigningKeys: (row) => openSigningKeys(vault, row.environment_id, { id: row.signing_key_id, sealed_keys: row.sealed_keys }),
+            onSend: onStep && (() => onStep('webhook-sending')),
+        });
+        const wakeDeliveries = (): void => delivery.wake();
+        const strategies = renewalStrategies({ catalogue, vault, egress, sources });
+        const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries });
+        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, onStep });
+        const refresher = new Refresher(renewals, { db, sources, logger, owner });
+        const sockets = new OutcomeSockets({ db, sources, logger });
+        const fetched = new FetchedConnections({ db, sources, logger });
+        const retention = new Retention({ db, sources, logger });
+        const connect: ConnectContext = {
+            db,
+            vault,
+            sources,
+            egress,
+            catalogue,
+            logger,
+            publicUrl: config.publicUrl,
+            connectUiUrl: config.connectUiUrl,
+            wakeDeliveries,
+            onStep,
+        };
+        let isStopping = false;
+        const services: Services = {
+            config, sources, logger, database, vault, catalogue, egress, connect, sockets, renewals, fetched, isStopping: () => isStopping,
+        };
+        const server = await buildServer(services);
+        return {
+            server,
+            database,
+            newApiKeys,
+            keySource: keys.description,
+            startWork: () => {
+                if (config.roles.has('worker')) {
+                    refresher.start();
+                    delivery.start();
+                    retention.start();
+                }
+            },
+            close: async () => {
+                isStopping = true;
+                await Promise.all([server.close(), sockets.stop()]);
+                await Promise.all([refresher.stop(), delivery.stop(), retention.stop(), renewals.drain()]);
+                await fetched.flush();
+                await egress.close();
+                await database.close();
+            },
+        };
+    } catch (error) {
+        await database.close();
+        throw error;
+    }
+}
+
+function openEgress(config: Config, sources: Sources): Egress {
+    try {
+        return createEgress({ allow: config.egressAllow, sources, userAgent });
+    } catch (error) {
+        throw error instanceof EgressAllowError ? new StartupError(`VALETKEY_EGRESS_ALLOW: ${error.message}`) : error;
+    }
+}
+
+function openCatalogue(config: Config, egress: Egress): Catalogue {
+    try {
+        return loadCatalogue({ builtin: builtinCatalogue, operator: config.providersFile, isPlainHttpAllowed: egress.isOpened });
+    } catch (error) {
+        throw error instanceof CatalogueError ? new StartupError(error.message) : error;
+    }
+}

@@ -1,0 +1,94 @@
+/**
+ * The ways of authenticating, one file each behind one interface. A mode turns what a person or a provider supplies into
+ * credentials, and says how they are renewed. It does not store anything, and knows nothing of HTTP requests to Valetkey.
+ */
+import type { Credentials, Obtained } from '../credentials/credential.ts';
+import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
+import type { Egress } from '../egress/egress.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Sources } from '../sources.ts';
+
+/** An integration with its secret opened. */
+export interface ModeIntegration {
+    uniqueKey: string;
+    clientId: string | null;
+    clientSecret: string | null;
+    /** Comma separated. */
+    scopes: string | null;
+    /** N2: hosts that may receive the client secret; `null`: the catalogue's list. */
+    allowedHosts: readonly string[] | null;
+    isProduction: boolean;
+}
+
+export interface ModeContext {
+    provider: Provider;
+    integration: ModeIntegration;
+    connectionConfig: Readonly<Record<string, unknown>>;
+    egress: Egress;
+    sources: Sources;
+}
+
+/** A connect attempt that cannot go on. `type` is what the popup's socket and the callback page say (http-api §11). */
+export class ConnectFailure extends Error {
+    override readonly name = 'ConnectFailure';
+    readonly type: string;
+
+    /** @param message for people; names fields, never values. */
+    constructor(type: string, message: string) {
+        super(message);
+        this.type = type;
+    }
+}
+
+export interface RedirectStart extends ModeContext {
+    redirectUri: string;
+    state: string;
+    pkceVerifier: string;
+    /** Comma separated; replaces the integration's scopes. */
+    scopesOverride: string | undefined;
+    /** From the browser: reserved names are refused (S3). */
+    clientAuthorizationParams: Readonly<Record<string, string>>;
+    /** From the session: may also set `scope` and `resource`. */
+    sessionAuthorizationParams: Readonly<Record<string, string>> | undefined;
+    userScope: string | undefined;
+}
+
+export interface RedirectCompletion extends ModeContext {
+    /** Query of the callback. */
+    query: Readonly<Record<string, unknown>>;
+    redirectUri: string;
+    pkceVerifier: string;
+}
+
+export interface Completed extends Obtained {
+    /** Connection configuration the provider supplied: checked, server-won (N3). */
+    derivedConfig: Record<string, unknown>;
+}
+
+/** A mode whose consent happens at the provider, in the user's browser. */
+export interface RedirectFlow {
+    /** @returns the URL the browser is sent to. @throws ConnectFailure */
+    start(input: RedirectStart): Promise<string>;
+    /** @throws ConnectFailure, TokenFailure */
+    complete(input: RedirectCompletion): Promise<Completed>;
+}
+
+export interface DirectInput extends ModeContext {
+    /** The validated request body. */
+    submitted: Readonly<Record<string, string>>;
+}
+
+/** A mode whose credentials the user types in; they are tested before they are kept. */
+export interface DirectFlow {
+    /** @throws ConnectFailure `connection_test_failed` when the provider rejects them. */
+    create(input: DirectInput): Promise<Obtained>;
+}
+
+export interface AuthMode {
+    /** The catalogue's name. */
+    readonly name: string;
+    readonly redirect?: RedirectFlow;
+    readonly direct?: DirectFlow;
+    /** Absent: credentials of this mode are never renewed. */
+    renewal?(context: ModeContext, current: Credentials): RenewalStrategy;
+}

@@ -1,0 +1,211 @@
+/** OAUTH2: authorization code with PKCE (RFC 6749 §4.1, RFC 7636), renewal by refresh token (RFC 6749 §6). */
+import type { Credentials, OAuth2Credentials } from '../credentials/credential.ts';
+import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
+import { TokenFailure } from '../credentials/token-failure.ts';
+import { checkDerivedConfig } from '../providers/fields.ts';
+import { TemplateError, type UrlTemplate } from '../providers/url-template.ts';
+import { interpolate, type ExpressionValues } from '../providers/value-template.ts';
+import { newRandomId } from '../sources.ts';
+import { ConnectFailure, type AuthMode, type Completed, type ModeContext, type RedirectCompletion, type RedirectStart } from './auth-mode.ts';
+import { assertSettable, authorizationUrl } from './authorization-url.ts';
+import { assertSecretMayGoTo } from './secret-destination.ts';
+import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
+
+const tokenCallMs = 20_000;
+
+export const oauth2: AuthMode = {
+    name: 'OAUTH2',
+    redirect: { start, complete },
+    renewal: (context, current) => refreshTokenGrant(context, current),
+};
+
+async function start(input: RedirectStart): Promise<string> {
+    const { provider, integration } = input;
+    const { entry } = provider;
+    if (provider.authorizationUrl === undefined || provider.tokenUrl === undefined || entry.installation === 'outbound') {
+        throw new ConnectFailure('auth_mode_err', `${provider.displayName} is not connected through an authorization page.`);
+    }
+    const grantType = entry.token_params?.['grant_type'] ?? 'authorization_code';
+    if (grantType !== 'authorization_code') {
+        throw new ConnectFailure('grant_type_err', `The grant type of ${provider.displayName} is not supported here.`);
+    }
+    assertSettable(input.clientAuthorizationParams, 'browser');
+    assertSettable(input.sessionAuthorizationParams ?? {}, 'session');
+    // Built now although it is used later: what cannot be exchanged is not begun, and no consent is asked for in vain.
+    tokenUrl(input, provider.tokenUrl);
+    const scopes = (input.scopesOverride ?? integration.scopes ?? '').split(',').filter((scope) => scope !== '');
+    return authorizationUrl({
+        endpoint: build(provider.authorizationUrl, input),
+        clientId: integration.clientId ?? '',
+        redirectUri: input.redirectUri,
+        scopes,
+        scopeSeparator: entry.scope_separator ?? ' ',
+        state: input.state,
+        pkceVerifier: entry.disable_pkce ? undefined : input.pkceVerifier,
+        templateParams: interpolateParams(entry.authorization_params ?? {}, input),
+        extraParams: {
+            ...(provider.name === 'slack' && input.userScope ? { user_scope: input.userScope } : {}),
+            ...(input.sessionAuthorizationParams ?? input.clientAuthorizationParams),
+        },
+        skipEncodeScopes: entry.authorization_url_skip_encode?.includes('scopes') ?? false,
+        skipEmpty: entry.authorization_url_skip_empty ?? false,
+        fragment: entry.authorization_url_fragment,
+        ...(entry.authorization_url_replacements ? { replacements: entry.authorization_url_replacements } : {}),
+    });
+}
+
+async function complete(input: RedirectCompletion): Promise<Completed> {
+    const { provider, query } = input;
+    const { entry } = provider;
+    const code = query[entry.authorization_code_param_in_callback ?? 'code'];
+    if (typeof code !== 'string' || code === '') {
+        throw new ConnectFailure('callback_err', 'The provider sent no authorization code.');
+    }
+    // S5, E12: the callback may complete the configuration, but only with values the catalogue allows.
+    const fromCallback = checkDerivedConfig(provider, pickStrings(query, entry.redirect_uri_metadata ?? [])).values;
+    const context = { ...input, connectionConfig: { ...fromCallback, ...input.connectionConfig } };
+    const receipt = await requestToken(input.egress, {
+        ...tokenRequest(context, tokenUrl(context, provider.tokenUrl)),
+        params: {
+            grant_type: 'authorization_code',
+            code,
+            redirect_uri: input.redirectUri,
+            ...interpolateParams(entry.token_params ?? {}, context),
+            ...(entry.disable_pkce ? {} : { code_verifier: input.pkceVerifier }),
+        },
+        deadlineMs: tokenCallMs,
+        secrets: [],
+    });
+    const { raw, ...obtained } = readTokenResponse(receipt, readingRules(context));
+    const fromToken = checkDerivedConfig(provider, pickPaths(raw, entry.token_response_metadata ?? [])).values;
+    return { ...obtained, derivedConfig: { ...fromToken, ...fromCallback } };
+}
+
+function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalStrategy {
+    const { provider } = context;
+    const own = context.integration;
+    const override = (current as OAuth2Credentials).config_override;
+    // Both or neither: a client id belongs to its secret.
+    const integration = override?.client_id && override.client_secret ? { ...own, clientId: override.client_id, clientSecret: override.client_secret } : own;
+    const effective = { ...context, integration };
+    return {
+        marginSeconds: provider.entry.token_expiration_buffer,
+        canRenew: (credentials) => credentials.type === 'OAUTH2' && credentials.refresh_token !== undefined,
+        present: (credentials, refreshToken, deadlineMs) => {
+            const request = asTokenFailure(() => refreshRequest(effective, refreshToken ?? ''));
+            return requestToken(context.egress, { ...request, deadlineMs, secrets: [(credentials as OAuth2Credentials).access_token] });
+        },
+        interpret: (receipt, credentials) => {
+            const { raw: _raw, ...obtained } = readTokenResponse(receipt, readingRules(effective));
+            const previous = credentials as OAuth2Credentials;
+            // R6: a new refresh token replaces the old one, otherwise the old one is kept (RFC 6749 §6).
+            const refreshToken = obtained.credentials.refresh_token ?? previous.refresh_token;
+            return {
+                ...obtained,
+                credentials: {
+                    ...obtained.credentials,
+                    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+                    ...(previous.config_override ? { config_override: previous.config_override } : {}),
+                },
+            };
+        },
+    };
+}
+
+/** R7: always `refresh_token` unless the entry says otherwise; `token_params` belong to the code exchange. */
+function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
+    const { provider } = context;
+    return {
+        ...tokenRequest(context, tokenUrl(context, provider.refreshUrl ?? provider.tokenUrl)),
+        params: {
+            grant_type: 'refresh_token',
+            ...interpolateParams(provider.entry.refresh_params ?? {}, context),
+            refresh_token: refreshToken,
+        },
+    };
+}
+
+/** A configuration that no longer yields a token URL is a failed renewal like any other, not an error of the server. */
+function asTokenFailure<T>(build: () => T): T {
+    try {
+        return build();
+    } catch (error) {
+        if (error instanceof ConnectFailure) {
+            throw new TokenFailure('unknown', error.message);
+        }
+        throw error;
+    }
+}
+
+function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest, 'params' | 'deadlineMs' | 'secrets'> {
+    const { entry } = context.provider;
+    const isBasic = entry.authorization_method === 'header' || entry.token_request_auth_method === 'basic';
+    return {
+        url,
+        clientId: context.integration.clientId ?? '',
+        clientSecret: context.integration.clientSecret ?? '',
+        clientAuthentication: isBasic ? 'basic' : 'body',
+        bodyFormat: entry.body_format === 'json' ? 'json' : 'form',
+    };
+}
+
+const readingRules = (context: ModeContext): { alternatePath: string | undefined } => ({
+    alternatePath: context.provider.entry.alternate_access_token_response_path,
+});
+
+/** The token endpoint of this connection; it is about to receive the integration's secret (N2). */
+function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
+    if (template === undefined) {
+        throw new TokenFailure('unknown', `${context.provider.displayName} has no token URL.`);
+    }
+    const url = build(template, context);
+    assertSecretMayGoTo(url, template, context);
+    return url;
+}
+
+function build(template: UrlTemplate, context: Pick<ModeContext, 'connectionConfig'>): URL {
+    try {
+        return template.build({ connectionConfig: context.connectionConfig });
+    } catch (error) {
+        if (error instanceof TemplateError) {
+            const problem = error.code === 'missing_value' ? 'is missing' : 'is not valid';
+            throw new ConnectFailure('url_param_err', `The connection parameter "${error.field}" ${problem}.`);
+        }
+        throw error;
+    }
+}
+
+/** Texts with their placeholders filled in. @throws ConnectFailure naming the parameter whose value is missing. */
+function interpolateParams(params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> {
+    const values: ExpressionValues = {
+        connectionConfig: context.connectionConfig,
+        random: newRandomId(context.sources),
+    };
+    const filled: Record<string, string> = {};
+    for (const [name, template] of Object.entries(params)) {
+        const value = interpolate(String(template), values);
+        if (value === undefined) {
+            throw new ConnectFailure('url_param_err', `A value for the parameter "${name}" is missing.`);
+        }
+        filled[name] = value;
+    }
+    return filled;
+}
+
+const pickStrings = (source: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> =>
+    Object.fromEntries(names.flatMap((name) => (typeof source[name] === 'string' ? [[name, source[name]]] : [])));
+
+/** Values at dotted paths, stored under the literal dotted name. */
+function pickPaths(source: Readonly<Record<string, unknown>>, paths: readonly string[]): Record<string, unknown> {
+    const found: Record<string, unknown> = {};
+    for (const path of paths) {
+        let value: unknown = source;
+        for (const name of path.split('.')) {
+            value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+        }
+        if (typeof value === 'string' || typeof value === 'boolean') {
+            found[path] = value;
+        }
+    }
+    return found;
+}

@@ -1,0 +1,25 @@
+/** Finds how a stored connection is renewed: its provider's auth mode, with its integration opened. */
+import type { Credentials } from '../credentials/credential.ts';
+import type { RenewalStrategies } from '../credentials/renewal-strategy.ts';
+import type { Vault } from '../credentials/vault.ts';
+import type { Egress } from '../egress/egress.ts';
+import type { Catalogue } from '../providers/catalogue.ts';
+import type { Sources } from '../sources.ts';
+import { authModes } from './index.ts';
+import { openIntegration } from './open-integration.ts';
+
+export function renewalStrategies(context: { catalogue: Catalogue; vault: Vault; egress: Egress; sources: Sources }): RenewalStrategies {
+    const { catalogue, vault, egress, sources } = context;
+    return {
+        authModeOf: (name) => catalogue.get(name)?.authMode ?? 'OAUTH2',
+        strategyFor: async (target, credentials: Credentials) => {
+            const provider = catalogue.get(target.provider);
+            const mode = provider && authModes.get(provider.authMode);
+            if (provider === undefined || mode?.renewal === undefined) {
+                return undefined;
+            }
+            const integration = await openIntegration(vault, target.integration, target.is_production);
+            return mode.renewal({ provider, integration, connectionConfig: target.connection_config, egress, sources }, credentials);
+        },
+    };
+}

@@ -1,0 +1,145 @@
+/**
+ * Calls to a token endpoint (RFC 6749 §3.2) and the reading of its answers.
+ *
+ * Not through simple-oauth2: its client hides response headers (`Date`, `Retry-After`), refuses form-encoded answers, and
+ * parses before the answer can be journalled (R2, R11, N5). It builds the authorization request, in `authorization-url.ts`.
+ */
+import type { OAuth2Credentials, Obtained } from '../credentials/credential.ts';
+import { parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
+import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
+import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
+import { EgressError, type Egress, type EgressResponse } from '../egress/egress.ts';
+import { parseRetryAfter } from '../egress/retry-after.ts';
+
+export interface TokenRequest {
+    url: URL;
+    /** Without client authentication. */
+    params: Readonly<Record<string, string>>;
+    clientId: string;
+    /** `''`: a public client. */
+    clientSecret: string;
+    /** Exactly one method per request (N7, RFC 6749 §2.3). */
+    clientAuthentication: 'body' | 'basic';
+    bodyFormat: 'form' | 'json';
+    deadlineMs: number;
+    /** Further values that must not appear in an error. */
+    secrets: readonly string[];
+}
+
+/** @throws TokenFailure on anything but a 2xx answer that carries no error. */
+export async function requestToken(egress: Egress, request: TokenRequest): Promise<TokenReceipt> {
+    const secrets = [...request.secrets, request.clientSecret, ...Object.values(request.params)];
+    const response = await send(egress, request);
+    const body = response.body.toString('utf8');
+    const contentType = response.headers['content-type'] ?? '';
+    const answer = parseBody(contentType, body);
+    const code = typeof answer?.['error'] === 'string' ? answer['error'] : undefined;
+    if (response.status >= 200 && response.status < 300 && code === undefined) {
+        return { status: response.status, contentType, body, requestedAt: response.requestedAt, receivedAt: response.receivedAt };
+    }
+    throw new TokenFailure(classify(response.status, code), describeRefusal(response.status, contentType, answer, secrets), {
+        retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),
+    });
+}
+
+async function send(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
+    const headers: Record<string, string> = {
+        accept: 'application/json',
+        'content-type': request.bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
+    };
+    const params: Record<string, string> = { ...request.params };
+    if (request.clientAuthentication === 'basic') {
+        headers['authorization'] = `Basic ${basicPair(request.clientId, request.clientSecret)}`;
+    } else {
+        params['client_id'] = request.clientId;
+        if (request.clientSecret !== '') {
+            params['client_secret'] = request.clientSecret;
+        }
+    }
+    try {
+        return await egress.request({
+            url: request.url,
+            method: 'POST',
+            headers,
+            body: request.bodyFormat === 'json' ? JSON.stringify(params) : new URLSearchParams(params).toString(),
+            deadlineMs: request.deadlineMs,
+        });
+    } catch (error) {
+        if (error instanceof EgressError) {
+            throw new TokenFailure('transient', `The token endpoint could not be reached (${error.code}).`, { isAmbiguous: !error.neverSent });
+        }
+        throw error;
+    }
+}
+
+/** Both parts are form-encoded first (RFC 6749 §2.3.1). */
+export function basicPair(id: string, secret: string): string {
+    const encode = (part: string): string => new URLSearchParams({ '': part }).toString().slice(1);
+    return Buffer.from(`${encode(id)}:${encode(secret)}`).toString('base64');
+}
+
+/** JSON or form-encoded, whatever the content type claims (N5). `undefined`: neither. */
+function parseBody(contentType: string, body: string): Record<string, unknown> | undefined {
+    try {
+        const value: unknown = JSON.parse(body);
+        return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    } catch {
+        const mayBeForm = !/html|xml/i.test(contentType) && /^[\w.%+-]+=/.test(body);
+        return mayBeForm ? Object.fromEntries(new URLSearchParams(body)) : undefined;
+    }
+}
+
+function describeRefusal(status: number, contentType: string, answer: Record<string, unknown> | undefined, secrets: readonly string[]): string {
+    if (status >= 300 && status < 400) {
+        return `The token endpoint answered with a redirect (${status}), which is never followed.`;
+    }
+    const said = [answer?.['error'], answer?.['error_description']].filter((part) => typeof part === 'string').join(': ');
+    const form = answer === undefined ? ` and ${/html/i.test(contentType) ? 'an HTML page' : 'no readable body'}` : '';
+    return `The token endpoint answered ${status}${said === '' ? form : ` (${safeText(said, secrets)})`}.`;
+}
+
+export interface ReadingRules {
+    /** Where to look when the root has no `access_token` (Slack: `authed_user`). */
+    alternatePath?: string | undefined;
+}
+
+/** @throws TokenFailure when the answer holds no access token. */
+export function readTokenResponse(receipt: TokenReceipt, rules: ReadingRules): Obtained & { credentials: OAuth2Credentials; raw: Record<string, unknown> } {
+    const raw = parseBody(receipt.contentType, receipt.body);
+    if (raw === undefined) {
+        const what = /html/i.test(receipt.contentType) ? 'an HTML page' : 'something that is neither JSON nor form-encoded';
+        throw new TokenFailure('transient', `The token endpoint answered ${receipt.status} with ${what}.`, { type: 'unable_to_parse_token_response' });
+    }
+    const source = tokenSource(raw, rules);
+    const accessToken = source['access_token'];
+    if (typeof accessToken !== 'string' || accessToken === '') {
+        throw new TokenFailure('unknown', 'The token endpoint answered without an access token.', { type: 'unable_to_parse_token_response' });
+    }
+    const refreshToken = source['refresh_token'];
+    const expiresAt = parseExpiresAt(source['expires_at'], receipt.requestedAt) ?? parseExpiresIn(source['expires_in'], receipt.requestedAt);
+    const expiry = expiresAt === null ? {} : { expires_at: new Date(expiresAt).toISOString() };
+    return {
+        raw,
+        obtainedAt: receipt.requestedAt,
+        expiresAt,
+        credentials: {
+            type: 'OAUTH2',
+            access_token: accessToken,
+            ...(typeof refreshToken === 'string' && refreshToken !== '' ? { refresh_token: refreshToken } : {}),
+            ...expiry,
+            raw: { ...raw, ...expiry },
+        },
+    };
+}
+
+/** The object that holds token, refresh token and expiry. */
+function tokenSource(raw: Record<string, unknown>, rules: ReadingRules): Record<string, unknown> {
+    if (raw['access_token'] !== undefined || rules.alternatePath === undefined) {
+        return raw;
+    }
+    let value: unknown = raw;
+    for (const name of rules.alternatePath.split('.')) {
+        value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+    }
+    return typeof value === 'string' ? { access_token: value } : typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : raw;
+}

@@ -1,0 +1,108 @@
+/** The commands: serve (default), migrate, keys. */
+import { pino, type Logger } from 'pino';
+import { buildApp, type App } from './app.ts';
+import { loadConfig, StartupError, type Config } from './config.ts';
+import { findEncryptionKey } from './credentials/key-file.ts';
+import { openVault, rotateDataKey } from './credentials/key-ring.ts';
+import { reseal } from './credentials/reseal.ts';
+import { assertPortFree } from './port.ts';
+import { systemSources } from './sources.ts';
+import { startupSummary } from './startup-summary.ts';
+import { openDatabase } from './store/database.ts';
+import { migrate } from './store/migrate.ts';
+
+const usage = `Usage: valetkey [command]
+
+  serve         run the API and the background work (default)
+  migrate       bring the database up to date and exit
+  keys rotate   make a new data key and seal every stored secret with it; safe beside running servers, can be repeated
+`;
+
+export async function run(words: readonly string[]): Promise<void> {
+    try {
+        const command = words.join(' ');
+        if (command === '' || command === 'serve') {
+            await serve();
+        } else if (command === 'migrate') {
+            await migrateOnly();
+        } else if (command === 'keys rotate') {
+            await rotateKeys();
+        } else {
+            process.stderr.write(usage);
+            process.exitCode = command === 'help' || command === '--help' ? 0 : 2;
+        }
+    } catch (error) {
+        if (!(error instanceof StartupError)) {
+            throw error;
+        }
+        process.stderr.write(`Valetkey cannot start. ${error.message}\n`);
+        process.exitCode = 1;
+    }
+}
+
+async function serve(): Promise<void> {
+    const config = loadConfig();
+    // Before anything is written: a key that is made and printed by a start that fails would be lost.
+    await assertPortFree(config);
+    const logger = newLogger(config);
+    const app = await buildApp({ config, logger, sources: systemSources });
+    await app.server.listen({ host: config.host, port: config.port });
+    app.startWork();
+    process.stdout.write(startupSummary(config, app));
+    logger.info({ port: config.port, database: app.database.kind }, 'serving');
+    stopOnSignal(app, logger);
+}
+
+async function migrateOnly(): Promise<void> {
+    const database = await openDatabase(loadConfig().database);
+    try {
+        const names = await migrate(database.db);
+        process.stdout.write(names.length === 0 ? 'The database is up to date.\n' : `Migrated: ${names.join(', ')}.\n`);
+    } finally {
+        await database.close();
+    }
+}
+
+async function rotateKeys(): Promise<void> {
+    const config = loadConfig();
+    const database = await openDatabase(config.database);
+    try {
+        const { ring } = findEncryptionKey(config, systemSources);
+        await migrate(database.db);
+        await openVault(database.db, ring, systemSources);
+        await rotateDataKey(database.db, ring, systemSources);
+        const vault = await openVault(database.db, ring, systemSources);
+        const count = await reseal(database.db, vault, (progress) => process.stdout.write(`${progress}\n`));
+        process.stdout.write(`Sealed ${count} values with data key ${vault.currentKeyId}.\n`);
+    } finally {
+        await database.close();
+    }
+}
+
+const newLogger = (config: Config): Logger =>
+    pino({
+        level: config.logLevel,
+        // Never log a header or body by accident; messages name fields, not values (E5).
+        redact: { paths: ['req.headers', 'headers', '*.authorization', '*.cookie', 'err.config', 'err.parameters'], remove: true },
+    });
+
+/** The first signal lets work finish, a second one does not wait. */
+function stopOnSignal(app: App, logger: Logger): void {
+    let isStopping = false;
+    const stop = (signal: NodeJS.Signals): void => {
+        if (isStopping) {
+            process.exit(1);
+        }
+        isStopping = true;
+        logger.info({ signal }, 'stopping: no new requests, finishing what is under way');
+        app.close().then(
+            () => process.exit(0),
+            (error: unknown) => {
+                logger.error({ err: error }, 'did not stop cleanly');
+                process.exit(1);
+            },
+        );
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+}

@@ -1,0 +1,206 @@
+/** The second half of a redirect flow: from the provider's callback to a stored connection, or to a reason why there is none. */
+import { ConnectFailure, type ModeIntegration, type RedirectFlow } from '../auth-modes/auth-mode.ts';
+import { openIntegration } from '../auth-modes/open-integration.ts';
+import { authModes } from '../auth-modes/index.ts';
+import type { Credentials, Obtained } from '../credentials/credential.ts';
+import { safeText } from '../credentials/token-failure.ts';
+import { equalInConstantTime } from '../credentials/vault.ts';
+import * as sessions from '../store/connect-sessions.ts';
+import type { SessionRead } from '../store/connect-sessions.ts';
+import * as integrations from '../store/integrations.ts';
+import * as flows from '../store/oauth-flows.ts';
+import type { ConnectOutcome, IntegrationRow, OauthFlowRow } from '../store/schema.ts';
+import type { ConnectContext } from './connect-session.ts';
+import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
+import { bindingCookieName, digest, flowSecretsPlace, type FlowSecrets } from './redirect-flow.ts';
+import { saveConnection } from './save-connection.ts';
+
+export interface CallbackRequest {
+    query: Readonly<Record<string, unknown>>;
+    cookies: Readonly<Record<string, string | undefined>>;
+}
+
+export interface CallbackResult {
+    outcome: ConnectOutcome;
+    /** The flow this answers; absent when the state is unknown, so that nobody waits. */
+    flow?: Pick<OauthFlowRow, 'id' | 'ws_client_id' | 'opener_origin'>;
+    /** The binding cookie, to be cleared. */
+    cookieName?: string;
+}
+
+/** The provider's own words, in the order they are shown. */
+const providerErrorKeys = ['error', 'error_description', 'error_reason', 'error_uri', 'status_code', 'error_message'];
+
+/** Never throws for what a browser or a provider sends: every path has an outcome. */
+export async function completeCallback(context: ConnectContext, request: CallbackRequest): Promise<CallbackResult> {
+    const state = [request.query['state'], request.query['payload'], request.query['customField']].find((value) => typeof value === 'string' && value !== '');
+    if (typeof state !== 'string') {
+        return { outcome: unattributed(context, 'state_err', 'The callback carries no state, so it belongs to no connection attempt.') };
+    }
+    const stateHash = digest(state);
+    const flow = await flows.consume(context.db, stateHash, new Date(context.sources.now()));
+    if (flow === undefined) {
+        return { outcome: unattributed(context, 'invalid_oauth_state', 'This connection attempt is unknown or was finished before. Please start again.') };
+    }
+    const cookieName = bindingCookieName(stateHash, context.publicUrl.startsWith('https:'));
+    return { outcome: await finishFlow(context, request, flow, cookieName), flow, cookieName };
+}
+
+async function finishFlow(context: ConnectContext, request: CallbackRequest, flow: OauthFlowRow, cookieName: string): Promise<ConnectOutcome> {
+    const session = flow.connect_session_id === null ? undefined : await sessions.findById(context.db, flow.connect_session_id);
+    const integration = await integrations.findById(context.db, flow.integration_id);
+    const provider = integration && context.catalogue.get(integration.provider);
+    const mode = provider && authModes.get(provider.authMode);
+    try {
+        if (session === undefined || integration === undefined || provider === undefined || mode?.redirect === undefined) {
+            throw new ConnectFailure('unknown_err', 'The connect session or the integration of this attempt no longer exists.');
+        }
+        assertLive(context, flow);
+        assertSameBrowser(request, flow, session, cookieName);
+        const secrets = await openSecrets(context, flow);
+        assertIssuer(request.query, secrets);
+        assertNoProviderError(request.query, provider.entry.authorization_code_param_in_callback ?? 'code');
+        const effective = await openEffectiveIntegration(context, integration, session, secrets);
+        const completed = await complete(context, mode.redirect, { provider, integration: effective, request, flow, secrets });
+        await context.onStep?.('connect-answered');
+        const attempt = { session, integration, provider, mode, connectionId: flow.connection_id };
+        const saved = await saveConnection(context, attempt, completed.obtained, completed.connectionConfig, effective, flow.id);
+        await context.onStep?.('connect-committed');
+        return {
+            status: 'success',
+            provider_config_key: integration.unique_key,
+            connection_id: saved.row.connection_id,
+            is_pending: false,
+            at: new Date(context.sources.now()).toISOString(),
+        };
+    } catch (error) {
+        const { type, description, isExpected } = describeFailure(error);
+        if (!isExpected) {
+            context.logger.error({ err: error, flow: flow.id }, 'an OAuth callback could not be completed');
+        }
+        return recordFailedAttempt(context, {
+            session,
+            flowId: flow.id,
+            providerConfigKey: integration?.unique_key ?? '',
+            connectionId: flow.connection_id,
+            error: { type, description },
+            // A foreign browser or a replay is not the end user's failure to connect.
+            ...(provider && !['state_cookie_err', 'state_err'].includes(type)
+                ? { webhook: { provider: provider.name, authMode: provider.authMode, errorType: webhookErrorType(error, type) } }
+                : {}),
+        });
+    }
+}
+
+function assertLive(context: ConnectContext, flow: OauthFlowRow): void {
+    if (flow.expires_at.getTime() <= context.sources.now()) {
+        throw new ConnectFailure('state_err', 'This connection attempt took longer than ten minutes and has expired. Please start again.');
+    }
+}
+
+/** S2: only the browser that began the flow may finish it (RFC 6749 §10.12; RFC 9700 §4.7.1). */
+function assertSameBrowser(request: CallbackRequest, flow: OauthFlowRow, session: SessionRead, cookieName: string): void {
+    const binding = request.cookies[cookieName];
+    const isBound = binding !== undefined && equalInConstantTime(digest(binding), flow.browser_hash);
+    // A customer's server that forwards callbacks cannot present the cookie; the environment says so explicitly.
+    const isForwarded = binding === undefined && session.accepts_forwarded_callbacks;
+    if (!isBound && !isForwarded) {
+        throw new ConnectFailure('state_cookie_err', 'This connection attempt was started in another browser, or its cookie was blocked. Please start again.');
+    }
+}
+
+/** S5: an answer that names its issuer must come from the server that was asked (RFC 9207 §2.4). */
+function assertIssuer(query: CallbackRequest['query'], secrets: FlowSecrets): void {
+    const issuer = query['iss'];
+    if (issuer === undefined) {
+        return;
+    }
+    const origin = typeof issuer === 'string' && URL.canParse(issuer) ? new URL(issuer).origin : undefined;
+    if (origin === undefined || !secrets.issuerOrigins.includes(origin)) {
+        throw new ConnectFailure('state_err', 'The answer names another authorization server than the one that was asked.');
+    }
+}
+
+function assertNoProviderError(query: CallbackRequest['query'], codeParam: string): void {
+    if (typeof query[codeParam] === 'string' && query[codeParam] !== '') {
+        return;
+    }
+    const said = providerErrorKeys.flatMap((key) => {
+        const value = query[key];
+        return typeof value === 'string' && value.trim() !== '' ? [`${key}: ${safeText(value, [])}`] : [];
+    });
+    throw new ConnectFailure('callback_err', said.length > 0 ? `The provider did not grant access (${said.join(', ')}).` : 'The provider sent no authorization code.');
+}
+
+async function openSecrets(context: ConnectContext, flow: OauthFlowRow): Promise<FlowSecrets> {
+    return JSON.parse(await context.vault.openFresh(flow.sealed_secrets ?? '', flowSecretsPlace(flow))) as FlowSecrets;
+}
+
+async function openEffectiveIntegration(
+    context: ConnectContext,
+    integration: IntegrationRow,
+    session: SessionRead,
+    { clientOverride }: FlowSecrets,
+): Promise<ModeIntegration> {
+    const own = await openIntegration(context.vault, integration, session.is_production);
+    return { ...own, clientId: clientOverride.clientId ?? own.clientId, clientSecret: clientOverride.clientSecret ?? own.clientSecret };
+}
+
+async function complete(
+    context: ConnectContext,
+    redirect: RedirectFlow,
+    input: {
+        provider: Parameters<RedirectFlow['complete']>[0]['provider'];
+        integration: ModeIntegration;
+        request: CallbackRequest;
+        flow: OauthFlowRow;
+        secrets: FlowSecrets;
+    },
+): Promise<{ obtained: Obtained; connectionConfig: Record<string, unknown> }> {
+    const { provider, integration, request, flow, secrets } = input;
+    const { derivedConfig, ...obtained } = await redirect.complete({
+        ...context,
+        provider,
+        integration,
+        connectionConfig: secrets.connectionConfig,
+        query: request.query,
+        redirectUri: flow.redirect_uri,
+        pkceVerifier: secrets.verifier,
+    });
+    // N3: what the provider says about the account wins over anything that was set before.
+    const connectionConfig = { ...secrets.connectionConfig, ...derivedConfig };
+    const { clientOverride, refreshTokenOverride } = secrets;
+    const hasOwnApp = clientOverride.clientId !== undefined || clientOverride.clientSecret !== undefined;
+    if (!hasOwnApp || obtained.credentials.type !== 'OAUTH2') {
+        return { obtained, connectionConfig };
+    }
+    const credentials: Credentials = {
+        ...obtained.credentials,
+        config_override: {
+            ...(clientOverride.clientId === undefined ? {} : { client_id: clientOverride.clientId }),
+            ...(clientOverride.clientSecret === undefined ? {} : { client_secret: clientOverride.clientSecret }),
+        },
+        ...(refreshTokenOverride === undefined
+            ? {}
+            : { refresh_token: refreshTokenOverride, raw: { ...obtained.credentials.raw, refresh_token: refreshTokenOverride } }),
+    };
+    return {
+        obtained: { ...obtained, credentials },
+        connectionConfig: refreshTokenOverride === undefined ? connectionConfig : { ...connectionConfig, overrideTokenRefresh: true },
+    };
+}
+
+/** §1.3 names two failures of a callback; the rest keep their own type. */
+function webhookErrorType(error: unknown, type: string): string {
+    if (type === 'callback_err') {
+        return 'invalid_callback';
+    }
+    const own = (error as { type?: unknown }).type;
+    return typeof own === 'string' ? own : 'unknown';
+}
+
+const unattributed = (context: ConnectContext, type: string, description: string): ConnectOutcome => ({
+    status: 'error',
+    error: { type, description },
+    at: new Date(context.sources.now()).toISOString(),
+});

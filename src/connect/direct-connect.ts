@@ -1,0 +1,44 @@
+/** Connecting with typed-in credentials: checked against the entry, tested at the provider, then stored. */
+import { ConnectFailure } from '../auth-modes/auth-mode.ts';
+import { openIntegration } from '../auth-modes/open-integration.ts';
+import { checkCredentials } from '../providers/fields.ts';
+import { connectionConfig, type Attempt } from './attempt.ts';
+import type { ConnectContext } from './connect-session.ts';
+import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
+import { saveConnection, type SavedConnection } from './save-connection.ts';
+
+export interface DirectRequest {
+    params: Readonly<Record<string, unknown>>;
+    /** The validated body, e.g. `{apiKey}`. */
+    submitted: Readonly<Record<string, string>>;
+}
+
+/** @throws ConnectFailure `connection_test_failed`, `url_param_err`, …; the session's outcome says so too. */
+export async function connectDirectly(context: ConnectContext, attempt: Attempt, request: DirectRequest): Promise<SavedConnection> {
+    const { provider, mode, session, integration } = attempt;
+    if (mode.direct === undefined) {
+        throw new ConnectFailure('invalid_auth_mode', `${provider.displayName} is not connected with typed-in credentials.`);
+    }
+    try {
+        const config = connectionConfig(attempt, request.params);
+        const faults = checkCredentials(provider, { ...request.submitted });
+        if (faults.length > 0) {
+            const named = faults.map((fault) => `"${fault.path.join('.')}": ${fault.message}`).join('; ');
+            throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${named}`);
+        }
+        const effective = await openIntegration(context.vault, integration, session.is_production);
+        const obtained = await mode.direct.create({ ...context, provider, integration: effective, connectionConfig: config, submitted: request.submitted });
+        return await saveConnection(context, attempt, obtained, config, effective);
+    } catch (error) {
+        const { type, description, isExpected } = describeFailure(error);
+        await recordFailedAttempt(context, {
+            session,
+            providerConfigKey: integration.unique_key,
+            connectionId: attempt.connectionId,
+            error: { type, description },
+            // Rejected credentials send no webhook (§1.3): the person is still at the form.
+            ...(isExpected ? {} : { webhook: { provider: provider.name, authMode: provider.authMode, errorType: 'unknown' } }),
+        });
+        throw error;
+    }
+}

@@ -1,0 +1,110 @@
+/**
+ * The official frontend client waits for the popup's outcome on a WebSocket. The outcome's truth is the flow's row; this
+ * file carries it to the socket, also when another replica handled the callback (frontend contract §1.8, §7.1).
+ */
+import type { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import type { WebSocket } from 'ws';
+import { newRandomId, type Sources } from '../sources.ts';
+import * as flows from '../store/oauth-flows.ts';
+import type { ConnectOutcome, Schema } from '../store/schema.ts';
+
+/** Proxies drop connections that are silent for a minute or two. */
+const pingEveryMs = 20_000;
+const pollEveryMs = 750;
+const longestWaitMs = 60 * 60 * 1000;
+
+interface Waiting {
+    socket: WebSocket;
+    /** The page that runs the SDK; the callback page may talk to nobody else (S8). */
+    origin: string | undefined;
+    since: number;
+    lastPing: number;
+}
+
+export class OutcomeSockets {
+    readonly #dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger };
+    readonly #waiting = new Map<string, Waiting>();
+    readonly #stopping = new AbortController();
+    #loop: Promise<void> | undefined;
+
+    constructor(dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger }) {
+        this.#dependencies = dependencies;
+    }
+
+    /** Greets a socket with its id: a bearer capability for one result, 122 random bits. */
+    add(socket: WebSocket, origin: string | undefined): void {
+        const { sources, logger } = this.#dependencies;
+        const id = newRandomId(sources);
+        this.#waiting.set(id, { socket, origin, since: sources.now(), lastPing: sources.now() });
+        socket.on('close', () => this.#waiting.delete(id));
+        socket.on('error', (error) => logger.debug({ err: error }, 'an outcome socket failed'));
+        socket.send(JSON.stringify({ message_type: 'connection_ack', ws_client_id: id }));
+        this.#loop ??= this.#run();
+    }
+
+    /** Where the page that owns this socket lives; `undefined` when another replica holds it. */
+    originOf(id: string | undefined): string | undefined {
+        return id === undefined ? undefined : this.#waiting.get(id)?.origin;
+    }
+
+    /** Sends an outcome at once when this process holds the socket. A missing socket never fails a flow. */
+    async deliver(id: string | null | undefined, outcome: ConnectOutcome, flowId?: string): Promise<void> {
+        const waiting = id ? this.#waiting.get(id) : undefined;
+        if (waiting === undefined) {
+            return;
+        }
+        this.#waiting.delete(id!);
+        waiting.socket.send(JSON.stringify(outcomeMessage(outcome)));
+        if (flowId !== undefined) {
+            await flows.markDelivered(this.#dependencies.db, flowId, new Date(this.#dependencies.sources.now()));
+        }
+    }
+
+    async stop(): Promise<void> {
+        this.#stopping.abort();
+        for (const { socket } of this.#waiting.values()) {
+            socket.close(1001);
+        }
+        this.#waiting.clear();
+        await this.#loop;
+    }
+
+    /** Runs only while somebody waits. */
+    async #run(): Promise<void> {
+        const { db, sources, logger } = this.#dependencies;
+        while (this.#waiting.size > 0 && !this.#stopping.signal.aborted) {
+            await sources.sleep(pollEveryMs, this.#stopping.signal).catch(() => {});
+            this.#keepAlive(sources.now());
+            try {
+                const ids = [...this.#waiting.keys()];
+                for (const flow of ids.length === 0 ? [] : await flows.undelivered(db, ids)) {
+                    if (flow.outcome !== null) {
+                        await this.deliver(flow.ws_client_id, flow.outcome, flow.id);
+                    }
+                }
+            } catch (error) {
+                logger.error({ err: error }, 'outcomes of redirect flows could not be looked up');
+            }
+        }
+        this.#loop = undefined;
+    }
+
+    #keepAlive(now: number): void {
+        for (const waiting of this.#waiting.values()) {
+            if (now - waiting.since > longestWaitMs) {
+                waiting.socket.close(1001);
+            } else if (now - waiting.lastPing > pingEveryMs) {
+                waiting.lastPing = now;
+                waiting.socket.ping();
+            }
+        }
+    }
+}
+
+function outcomeMessage(outcome: ConnectOutcome): Record<string, unknown> {
+    const { provider_config_key, connection_id } = outcome;
+    return outcome.status === 'success'
+        ? { message_type: 'success', provider_config_key, connection_id, is_pending: outcome.is_pending ?? false }
+        : { message_type: 'error', provider_config_key, connection_id, error_type: outcome.error?.type, error_desc: outcome.error?.description };
+}

@@ -1,0 +1,157 @@
+/**
+ * The first half of a redirect flow: from the browser's request to the provider's consent page. Everything that ties the
+ * answer to this flow is made here: state (S1), browser binding (S2), PKCE (S4), redirect URI (S6).
+ */
+import { createHash } from 'node:crypto';
+import { ConnectFailure } from '../auth-modes/auth-mode.ts';
+import { openIntegration } from '../auth-modes/open-integration.ts';
+import { newRowId } from '../sources.ts';
+import * as flows from '../store/oauth-flows.ts';
+import { connectionConfig, type Attempt } from './attempt.ts';
+import type { ConnectContext } from './connect-session.ts';
+
+export const flowLifetimeMs = 10 * 60 * 1000;
+
+/** What the browser asks for in `GET /oauth/connect/:key`. */
+export interface RedirectRequest {
+    params: Readonly<Record<string, unknown>>;
+    authorizationParams: Readonly<Record<string, string>>;
+    clientOverride: ClientOverride;
+    refreshTokenOverride: string | undefined;
+    /** Where the outcome is announced. */
+    wsClientId: string | undefined;
+    /** The page that opened the popup, where it is known (S8). */
+    openerOrigin: string | undefined;
+}
+
+/** Another OAuth app for this connection. */
+export interface ClientOverride {
+    clientId: string | undefined;
+    clientSecret: string | undefined;
+}
+
+/** The sealed part of a flow. */
+export interface FlowSecrets {
+    verifier: string;
+    connectionConfig: Record<string, unknown>;
+    clientOverride: ClientOverride;
+    refreshTokenOverride: string | undefined;
+    /** Origins that may call themselves the issuer of the answer (RFC 9207, S5). */
+    issuerOrigins: string[];
+}
+
+export interface StartedFlow {
+    location: string;
+    cookie: { name: string; value: string };
+}
+
+export const flowSecretsPlace = (row: { environment_id: string; id: string }) => ({
+    environmentId: row.environment_id,
+    table: 'oauth_flows',
+    column: 'sealed_secrets',
+    rowId: row.id,
+});
+
+/** Only its digest is stored: who reads the table cannot finish anybody's flow. */
+export const digest = (value: string): string => createHash('sha256').update(value).digest('base64url');
+
+/**
+ * The binding cookie's name: one per flow, so that two popups do not disturb each other. `__Host-` keeps sub-domains from
+ * planting one; plain http (development) cannot have it.
+ */
+export const bindingCookieName = (stateHash: string, isSecure: boolean): string => `${isSecure ? '__Host-' : ''}valetkey-flow-${stateHash.slice(0, 12)}`;
+
+/** @throws ConnectFailure */
+export async function startRedirectFlow(context: ConnectContext, attempt: Attempt, request: RedirectRequest): Promise<StartedFlow> {
+    const { vault, sources, publicUrl } = context;
+    const { session, integration, provider, mode, defaults } = attempt;
+    if (mode.redirect === undefined) {
+        throw new ConnectFailure('auth_mode_err', `${provider.displayName} is not connected through an authorization page.`);
+    }
+    const { config, clientOverride, scopesOverride } = takeOverrides(connectionConfig(attempt, request.params), request);
+    const own = await openIntegration(context.vault, integration, session.is_production);
+    const effective = {
+        ...own,
+        clientId: clientOverride.clientId ?? own.clientId,
+        clientSecret: clientOverride.clientSecret ?? own.clientSecret,
+    };
+    if (!effective.clientId || effective.clientSecret === null) {
+        throw new ConnectFailure('provider_config_err', 'The integration has no OAuth client id and secret yet.');
+    }
+    const id = newRowId(sources);
+    const state = sources.random(32).toString('base64url');
+    const verifier = sources.random(32).toString('base64url');
+    const binding = sources.random(32).toString('base64url');
+    const redirectUri = session.callback_url ?? `${publicUrl}/oauth/callback`;
+    const location = await mode.redirect.start({
+        ...context,
+        provider,
+        integration: effective,
+        connectionConfig: config,
+        redirectUri,
+        state,
+        pkceVerifier: verifier,
+        scopesOverride,
+        clientAuthorizationParams: request.authorizationParams,
+        sessionAuthorizationParams: defaults.authorization_params,
+        userScope: defaults.user_scopes,
+    });
+    const secrets: FlowSecrets = {
+        verifier,
+        connectionConfig: config,
+        clientOverride,
+        // Only together with another app: a refresh token belongs to the client it was issued to.
+        refreshTokenOverride: clientOverride.clientId ?? clientOverride.clientSecret ? request.refreshTokenOverride : undefined,
+        issuerOrigins: [new URL(location).origin, tokenOrigin(attempt, config)].filter((origin) => origin !== undefined),
+    };
+    const now = sources.now();
+    const stateHash = digest(state);
+    await flows.insert(context.db, {
+        id,
+        environment_id: session.environment_id,
+        integration_id: integration.id,
+        connect_session_id: session.id,
+        state_hash: stateHash,
+        consumed_at: null,
+        expires_at: new Date(now + flowLifetimeMs),
+        browser_hash: digest(binding),
+        redirect_uri: redirectUri,
+        sealed_secrets: vault.sealJson(secrets, flowSecretsPlace({ environment_id: session.environment_id, id })),
+        connection_id: attempt.connectionId,
+        ws_client_id: request.wsClientId ?? null,
+        opener_origin: request.openerOrigin ?? null,
+        operation_id: session.operation_id,
+        outcome: null,
+        outcome_delivered_at: null,
+        created_at: new Date(now),
+    });
+    return { location, cookie: { name: bindingCookieName(stateHash, publicUrl.startsWith('https:')), value: binding } };
+}
+
+/** Splits what steers this flow from what is stored on the connection (http-api §11.3). */
+function takeOverrides(
+    config: Record<string, unknown>,
+    request: RedirectRequest,
+): { config: Record<string, unknown>; clientOverride: ClientOverride; scopesOverride: string | undefined } {
+    const { oauth_client_id_override: presetId, oauth_client_secret_override: presetSecret, ...rest } = config;
+    const scopes = rest['oauth_scopes_override'];
+    return {
+        config: typeof scopes === 'string' ? { ...rest, oauth_scopes_override: scopes.split(',').filter((scope) => scope !== '') } : rest,
+        clientOverride: {
+            clientId: request.clientOverride.clientId ?? nonEmpty(presetId),
+            clientSecret: request.clientOverride.clientSecret ?? nonEmpty(presetSecret),
+        },
+        scopesOverride: nonEmpty(scopes),
+    };
+}
+
+function tokenOrigin(attempt: Attempt, config: Record<string, unknown>): string | undefined {
+    try {
+        return attempt.provider.tokenUrl?.build({ connectionConfig: config }).origin;
+    } catch {
+        // a value that only the callback supplies
+        return undefined;
+    }
+}
+
+const nonEmpty = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

@@ -1,0 +1,44 @@
+/** Tags that a connect session gives its connections: generated from the end user, then the explicit ones (http-api §5.3). */
+import type { EndUser } from '../store/schema.ts';
+
+const maximum = 10;
+const longestValue = 255;
+
+export interface TagSource {
+    endUser: EndUser | null;
+    /** `undefined`: the request had no `tags`. */
+    explicit: Record<string, string> | undefined;
+}
+
+/** @returns the merged tags, or `undefined` when there are more than ten. */
+export function mergeTags(source: TagSource): Record<string, string> | undefined {
+    const merged = { ...generatedTags(source.endUser), ...lowerCaseKeys(source.explicit ?? {}) };
+    return Object.keys(merged).length > maximum ? undefined : merged;
+}
+
+function generatedTags(endUser: EndUser | null): Record<string, string> {
+    if (endUser === null) {
+        return {};
+    }
+    const identity = withoutEmpty({
+        end_user_id: endUser.id,
+        end_user_email: endUser.email,
+        end_user_display_name: endUser.display_name,
+        organization_id: endUser.organization?.id,
+        organization_display_name: endUser.organization?.display_name,
+    });
+    const own = lowerCaseKeys(endUser.tags ?? {});
+    const all = { ...identity, ...own };
+    // The end user's own tags are kept whole or not at all, so that a filter never sees half of them.
+    const fits = Object.keys(all).length <= maximum && Object.values(own).every((value) => value !== '');
+    return cut(fits ? all : identity);
+}
+
+const lowerCaseKeys = (tags: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name.toLowerCase(), value]));
+
+const withoutEmpty = (values: Record<string, string | null | undefined>): Record<string, string> =>
+    Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])));
+
+const cut = (tags: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, value.slice(0, longestValue)]));

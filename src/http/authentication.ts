@@ -1,0 +1,169 @@
+/** Who is calling: an API key, a connect session, or nobody (http-api §1.3). */
+import type { FastifyRequest } from 'fastify';
+import { findSession, sessionTokenPattern } from '../connect/connect-session.ts';
+import * as apiKeys from '../store/api-keys.ts';
+import type { KeyRead } from '../store/connections.ts';
+import type { SessionRead } from '../store/connect-sessions.ts';
+import { isKeyShaped } from '../environments/api-key-format.ts';
+import { ApiError } from './errors.ts';
+import type { Services } from './services.ts';
+
+export interface CallerEnvironment {
+    id: string;
+    name: string;
+    isProduction: boolean;
+}
+
+export interface Principal {
+    kind: 'key' | 'session' | 'nobody';
+    /** Absent for account keys, and for keys whose environment was deleted. */
+    environment: CallerEnvironment | undefined;
+    scopes: readonly string[];
+    /** What its requests are counted under. */
+    bucket: string;
+    session: SessionRead | undefined;
+}
+
+export type Authentication<Found = unknown> = (request: FastifyRequest) => Promise<{ principal: Principal; found: Found }>;
+
+const nobody: Principal = { kind: 'nobody', environment: undefined, scopes: [], bucket: '', session: undefined };
+/** What a connect session may do besides connecting (http-api §1.4). */
+const sessionScopes = ['environment:integrations:list'];
+
+export const publicEndpoint: Authentication = () => Promise.resolve({ principal: nobody, found: undefined });
+
+/**
+ * A key, found by its hash. A hot endpoint passes a `lookUp` that finds its own row in the same statement.
+ * @throws ApiError 401
+ */
+export function apiKey<Found extends { key: KeyRead }>(
+    services: Services,
+    lookUp: (keyHash: string, request: FastifyRequest) => Promise<Found | undefined>,
+): Authentication<Found>;
+export function apiKey(services: Services): Authentication<{ key: KeyRead }>;
+export function apiKey(
+    services: Services,
+    lookUp: (keyHash: string, request: FastifyRequest) => Promise<{ key: KeyRead } | undefined> = (hash) => apiKeys.readByHash(services.database, hash),
+): Authentication<{ key: KeyRead }> {
+    const usage = new KeyUsage(services);
+    return async (request) => {
+        const presented = bearer(request);
+        if (presented === undefined) {
+            throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
+        }
+        if (!isKeyShaped(presented)) {
+            throw ApiError.legacy(401, 'invalid_secret_key_format', 'This is not an API key: expected "Bearer vk_…" or a UUID v4.');
+        }
+        const found = await firstFound(services.vault.hashes(presented), (hash) => lookUp(hash, request));
+        const now = services.sources.now();
+        if (found === undefined || (found.key.expires_at !== null && found.key.expires_at.getTime() <= now)) {
+            throw ApiError.legacy(401, 'unknown_account', 'This API key is unknown, deleted or expired.');
+        }
+        usage.record(found.key, now);
+        return { principal: keyPrincipal(found.key), found };
+    };
+}
+
+/** The session token as bearer. @throws ApiError 401 */
+export function connectSession(services: Services): Authentication {
+    return async (request) => {
+        const presented = bearer(request);
+        if (presented === undefined) {
+            throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
+        }
+        return { principal: await sessionPrincipal(services, presented), found: undefined };
+    };
+}
+
+/** Either, the session first. @throws ApiError 401 */
+export function sessionOrApiKey(services: Services): Authentication {
+    const asKey = apiKey(services);
+    return (request) => {
+        const presented = bearer(request);
+        return presented?.startsWith('nango_connect_session_') ? connectSession(services)(request) : asKey(request);
+    };
+}
+
+/** The session token in the query, as browsers send it. @throws ApiError 401 */
+export function sessionInQuery(services: Services): Authentication {
+    return async (request) => {
+        const query = request.query as Record<string, unknown>;
+        const token = query['connect_session_token'];
+        if (typeof token === 'string' && token !== '') {
+            return { principal: await sessionPrincipal(services, token), found: undefined };
+        }
+        const publicKey = query['public_key'];
+        if (publicKey === undefined || publicKey === '') {
+            throw ApiError.legacy(401, 'missing_public_key', 'The request carries no connect_session_token.');
+        }
+        throw ApiError.simple(401, 'deprecated_authentication', 'Public keys are not supported; create a connect session in your backend.');
+    };
+}
+
+async function sessionPrincipal(services: Services, token: string): Promise<Principal> {
+    if (!sessionTokenPattern.test(token)) {
+        throw ApiError.legacy(401, 'invalid_connect_session_token_format', 'This is not a connect session token.');
+    }
+    const session = await findSession(services.connect, token);
+    if (session === undefined) {
+        throw ApiError.legacy(401, 'unknown_connect_session_token', 'This connect session is unknown or has expired.');
+    }
+    return {
+        kind: 'session',
+        environment: { id: session.environment_id, name: session.environment_name, isProduction: session.is_production },
+        scopes: sessionScopes,
+        bucket: `sessions of ${session.environment_id}`,
+        session,
+    };
+}
+
+const keyPrincipal = (key: KeyRead): Principal => ({
+    kind: 'key',
+    environment:
+        key.environment_id === null || key.environment_gone
+            ? undefined
+            : { id: key.environment_id, name: key.environment_name ?? '', isProduction: key.is_production ?? false },
+    scopes: key.scopes,
+    bucket: key.key_id,
+    session: undefined,
+});
+
+/** The text after the last `Bearer `; a header without that word is the key itself. */
+function bearer(request: FastifyRequest): string | undefined {
+    const header = request.headers.authorization;
+    const presented = header?.slice(header.lastIndexOf('Bearer ') === -1 ? 0 : header.lastIndexOf('Bearer ') + 'Bearer '.length).trim();
+    return presented === '' ? undefined : presented;
+}
+
+/** One hash in ordinary times; two while a pepper is being replaced. */
+async function firstFound<T>(hashes: readonly string[], lookUp: (hash: string) => Promise<T | undefined>): Promise<T | undefined> {
+    for (const hash of hashes) {
+        const found = await lookUp(hash);
+        if (found !== undefined) {
+            return found;
+        }
+    }
+    return undefined;
+}
+
+const usageResolutionMs = 60_000;
+
+/** `last_used_at`, written at most once a minute per key and never waited for. */
+class KeyUsage {
+    readonly #services: Services;
+    readonly #written = new Map<string, number>();
+
+    constructor(services: Services) {
+        this.#services = services;
+    }
+
+    record(key: KeyRead, now: number): void {
+        const last = Math.max(key.last_used_at?.getTime() ?? 0, this.#written.get(key.key_id) ?? 0);
+        if (now - last < usageResolutionMs) {
+            return;
+        }
+        this.#written.set(key.key_id, now);
+        const { database, logger } = this.#services;
+        apiKeys.touch(database.db, key.key_id, new Date(now)).catch((error: unknown) => logger.warn({ err: error }, 'last use of an API key not recorded'));
+    }
+}

@@ -1,0 +1,69 @@
+/** A connection as the API shows it (http-api §8.2). */
+import { isServable, lifetimeOf } from '../credentials/expiry.ts';
+import { withoutRefreshTokens, type Credentials } from '../credentials/credential.ts';
+import type { ConnectionRead } from '../store/connections.ts';
+import { ApiError } from './errors.ts';
+
+export interface ViewOptions {
+    credentials: Credentials | Record<string, never>;
+    includeRefreshToken: boolean;
+    lastFetchedAt: Date | null;
+}
+
+export function connectionView(row: ConnectionRead, options: ViewOptions): Record<string, unknown> {
+    const strip = options.includeRefreshToken ? <T>(value: T): T => value : withoutRefreshTokens;
+    return {
+        id: row.public_id,
+        connection_id: row.connection_id,
+        provider: row.provider,
+        provider_config_key: row.provider_config_key,
+        errors: activeErrors(row),
+        end_user: row.end_user,
+        tags: row.tags,
+        metadata: row.metadata,
+        connection_config: strip(row.connection_config),
+        webhook_url_override: row.webhook_url_override,
+        created_at: offsetDate(row.created_at),
+        updated_at: offsetDate(row.updated_at),
+        last_fetched_at: options.lastFetchedAt === null ? null : offsetDate(options.lastFetchedAt),
+        credentials: strip(options.credentials),
+    };
+}
+
+export const activeErrors = (row: Pick<ConnectionRead, 'auth_error'>): { type: 'auth'; log_id: string }[] =>
+    row.auth_error === null ? [] : [{ type: 'auth', log_id: row.auth_error.log_id }];
+
+/** Milliseconds with `+00:00` (http-api §1.12). */
+export const offsetDate = (date: Date): string => date.toISOString().replace('Z', '+00:00');
+
+/**
+ * R4: a token with life left is handed out whatever became of its last renewal.
+ * @throws ApiError 424 `invalid_credentials` when it is spent and cannot be renewed now
+ */
+export function assertServable(row: ConnectionRead, now: number): void {
+    const isStruggling = row.auth_state === 'needs_reauth' || row.auth_state === 'degraded' || row.auth_state === 'unavailable';
+    if (!isStruggling || isServable(lifetimeOf(row), now)) {
+        return;
+    }
+    if (row.auth_state === 'needs_reauth') {
+        throw unusable(row, 424, 'connection_refresh_exhausted', 'The provider no longer accepts this grant; the user has to reconnect.');
+    }
+    const wait = row.next_refresh_at === null ? undefined : Math.max(1, Math.ceil((row.next_refresh_at.getTime() - now) / 1000));
+    throw unusable(
+        row,
+        424,
+        'connection_refresh_backoff',
+        `The access token has expired and its last renewal failed: ${row.auth_error?.description ?? 'unknown reason'}`,
+        wait === undefined ? {} : { 'retry-after': String(wait) },
+    );
+}
+
+/** The answer for credentials that cannot be handed out: the connection without them, and why. */
+export const unusable = (row: ConnectionRead, status: number, type: string, message: string, headers: Record<string, string> = {}): ApiError =>
+    ApiError.withPayload(
+        status,
+        'invalid_credentials',
+        message,
+        { type, connection: connectionView(row, { credentials: {}, includeRefreshToken: false, lastFetchedAt: row.last_fetched_at }) },
+        headers,
+    );

@@ -1,0 +1,123 @@
+/**
+ * An endpoint is one declaration: method, path, who may call it, the schemas of its input, and a handler. The same
+ * declaration validates requests and documents the API. This file carries it out, in the contract's order (http-api §1.1):
+ * body parsing, content type, authentication, rate limit, scope, validation, handler.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Authentication, Principal } from './authentication.ts';
+import { ApiError, toIssues } from './errors.ts';
+import type { RateLimits } from './rate-limit.ts';
+import { assertScope } from './scopes.ts';
+
+type Part = 'query' | 'params' | 'body';
+type Schema = z.ZodType;
+
+export interface EndpointInput<Query, Params, Body, Found> {
+    query: Query;
+    params: Params;
+    body: Body;
+    principal: Principal;
+    /** What authentication found along the way (`authenticate.lookUp`). */
+    found: Found;
+    request: FastifyRequest;
+    reply: FastifyReply;
+}
+
+export interface Endpoint<Query extends Schema = Schema, Params extends Schema = Schema, Body extends Schema = Schema, Found = unknown> {
+    method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+    /** The path, then any aliases. */
+    paths: readonly [string, ...string[]];
+    summary: string;
+    authenticate: Authentication<Found>;
+    /** Any of these scopes; empty only where the contract names none. */
+    scopes: readonly string[];
+    /** Absent: no query parameter is accepted. */
+    query?: Query;
+    params?: Params;
+    /** Absent: a body is ignored. */
+    body?: Body;
+    /** Where the body's own keys decide between two schemas; `body` documents the usual one. */
+    bodyFor?: (raw: unknown) => Schema;
+    /** Which part's mistakes are reported first. */
+    order?: readonly Part[];
+    /** Answers that carry credentials or tokens must not be kept by anybody in between (E6). */
+    noStore?: boolean;
+    /** Paths outside the content-type gate (http-api §1.2). */
+    anyContentType?: boolean;
+    /** Answers this endpoint's failures, from authentication on, where JSON is not what the caller reads. */
+    onError?(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
+    handle(input: EndpointInput<z.output<Query>, z.output<Params>, z.output<Body>, Found>): Promise<unknown> | unknown;
+}
+
+/** Keeps an endpoint's types while it travels as `Endpoint`. */
+export const endpoint = <Query extends Schema, Params extends Schema, Body extends Schema, Found>(
+    definition: Endpoint<Query, Params, Body, Found>,
+): Endpoint => definition as unknown as Endpoint;
+
+const nothing = z.strictObject({});
+const invalidCode = { query: 'invalid_query_params', params: 'invalid_uri_params', body: 'invalid_body' } as const;
+
+export function registerEndpoint(app: FastifyInstance, definition: Endpoint, limits: RateLimits): void {
+    const order = definition.order ?? ['query', 'params', 'body'];
+    const schemas: Record<Part, Schema | undefined> = {
+        query: definition.query ?? nothing,
+        params: definition.params,
+        body: definition.body,
+    };
+    for (const url of definition.paths) {
+        app.route({
+            method: definition.method,
+            url,
+            ...(definition.onError ? { errorHandler: (error, request, reply) => definition.onError!(error, request, reply) } : {}),
+            preValidation: async (request, reply) => {
+                if (!definition.anyContentType) {
+                    assertJson(request);
+                }
+                const { principal, found } = await definition.authenticate(request);
+                request.principal = principal;
+                request.found = found;
+                limits.count(principal, request, reply);
+                assertScope(principal, definition.scopes);
+            },
+            handler: async (request, reply) => {
+                const input: Record<Part, unknown> = { query: undefined, params: undefined, body: undefined };
+                for (const part of order) {
+                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body) : schemas[part];
+                    input[part] = validate(part, schema, request[part]);
+                }
+                if (definition.noStore) {
+                    reply.header('cache-control', 'no-store');
+                }
+                const { principal, found } = request;
+                return definition.handle({ ...input, principal, found, request, reply } as never);
+            },
+        });
+    }
+}
+
+function validate(part: Part, schema: Schema | undefined, value: unknown): unknown {
+    if (schema === undefined) {
+        return value;
+    }
+    const result = schema.safeParse(value);
+    if (!result.success) {
+        throw ApiError.invalid(invalidCode[part], toIssues(result.error));
+    }
+    return result.data;
+}
+
+/** http-api §1.2: an absent or JSON content type passes, whatever the method. */
+function assertJson(request: FastifyRequest): void {
+    const type = request.headers['content-type'];
+    if (type && !type.toLowerCase().startsWith('application/json')) {
+        throw ApiError.simple(415, 'invalid_content_type', 'The Content-Type must be application/json.');
+    }
+}
+
+declare module 'fastify' {
+    interface FastifyRequest {
+        principal: Principal;
+        found: unknown;
+    }
+}

@@ -1,0 +1,66 @@
+/** POST /api-auth/api-key/:key and /api-auth/basic/:key: credentials that the user types in (http-api §12). */
+import { z } from 'zod';
+import { ConnectFailure } from '../../auth-modes/auth-mode.ts';
+import { admit, resolveTarget } from '../../connect/attempt.ts';
+import { connectDirectly } from '../../connect/direct-connect.ts';
+import { sessionInQuery } from '../authentication.ts';
+import { endpoint, type Endpoint } from '../endpoint.ts';
+import { ApiError } from '../errors.ts';
+import { IntegrationKey, LooseObject } from '../field-types.ts';
+import type { Services } from '../services.ts';
+
+/** Not strict: `user_scope`, `hmac` and whatever else a client sends along is ignored (§12.1). */
+export const ConnectQuery = z.looseObject({ connection_id: z.unknown().optional(), params: LooseObject.default({}) });
+
+const directAuth = <Body extends z.ZodType<Record<string, string>>>(
+    services: Services,
+    definition: { path: string; mode: string; summary: string; body: Body },
+): Endpoint =>
+    endpoint({
+        method: 'POST',
+        paths: [definition.path as '/'],
+        summary: definition.summary,
+        authenticate: sessionInQuery(services),
+        scopes: [],
+        order: ['body', 'query', 'params'],
+        body: definition.body,
+        query: ConnectQuery,
+        params: z.object({ providerConfigKey: IntegrationKey }),
+        async handle({ body, query, params, principal }) {
+            assertNoConnectionId(query);
+            const session = principal.session!;
+            const target = await resolveTarget(services.connect, session, params.providerConfigKey);
+            if (target.provider.authMode !== definition.mode || target.mode === undefined) {
+                throw new ConnectFailure('invalid_auth_mode', `${target.provider.displayName} is connected in another way (${target.provider.authMode}).`);
+            }
+            const attempt = await admit(services.connect, session, { ...target, mode: target.mode });
+            const saved = await connectDirectly(services.connect, attempt, { params: query.params, submitted: body });
+            return { connectionId: saved.row.connection_id, providerConfigKey: target.integration.unique_key };
+        },
+    });
+
+/** A session decides the connection id itself. */
+export function assertNoConnectionId(query: Readonly<Record<string, unknown>>): void {
+    if (query['connection_id'] !== undefined) {
+        throw ApiError.invalid('invalid_query_params', [
+            { code: 'custom', message: 'connection_id cannot be chosen with a connect session', path: ['connection_id'] },
+        ]);
+    }
+}
+
+export const connectWithApiKey = (services: Services) =>
+    directAuth(services, {
+        path: '/api-auth/api-key/:providerConfigKey',
+        mode: 'API_KEY',
+        summary: 'Connect with an API key',
+        body: z.strictObject({ apiKey: z.string().min(1).max(1024) }),
+    });
+
+/** The client sends only the fields its caller gave; some providers use one of the two. */
+export const connectWithBasic = (services: Services) =>
+    directAuth(services, {
+        path: '/api-auth/basic/:providerConfigKey',
+        mode: 'BASIC',
+        summary: 'Connect with user name and password',
+        body: z.strictObject({ username: z.string().max(1024).default(''), password: z.string().max(1024).default('') }),
+    });

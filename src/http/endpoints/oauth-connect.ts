@@ -1,0 +1,155 @@
+/** GET /oauth/connect/:providerConfigKey: the popup's first page; it only ever redirects, or says why it cannot (http-api §11.2). */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { ConnectFailure } from '../../auth-modes/auth-mode.ts';
+import { admit, resolveTarget } from '../../connect/attempt.ts';
+import { describeFailure, recordFailedAttempt } from '../../connect/failed-attempt.ts';
+import { takeFlowRequest, type RequestedFlow } from '../../connect/flow-request.ts';
+import { flowLifetimeMs, startRedirectFlow } from '../../connect/redirect-flow.ts';
+import type { SessionRead } from '../../store/connect-sessions.ts';
+import type { ConnectOutcome } from '../../store/schema.ts';
+import { sessionInQuery, type Authentication } from '../authentication.ts';
+import { endpoint } from '../endpoint.ts';
+import { ApiError, toApiError } from '../errors.ts';
+import { IntegrationKey, LooseObject } from '../field-types.ts';
+import { sendOutcomePage } from '../outcome-page.ts';
+import type { Services } from '../services.ts';
+import { assertNoConnectionId } from './direct-auth.ts';
+
+const Query = z.looseObject({
+    params: LooseObject.default({}),
+    authorization_params: LooseObject.default({}),
+    credentials: LooseObject.default({}),
+    ws_client_id: z.string().max(64).optional(),
+    connection_id: z.unknown().optional(),
+});
+
+/** What the popup's socket calls these failures (http-api §11.2). */
+const popupTypes: Readonly<Record<string, string>> = { unknown_provider_config: 'provider_config_err', unknown_provider_template: 'unknown_config_key' };
+
+/** JSON where a page would do: failures that the reference answers so to callers without a socket. */
+const jsonTypes = new Set(['integration_not_allowed', 'invalid_connection']);
+
+export const oauthConnect = (services: Services) =>
+    endpoint({
+        method: 'GET',
+        paths: ['/oauth/connect/:providerConfigKey'],
+        summary: 'Begin a redirect flow in the browser',
+        authenticate: sessionOrFlow(services),
+        scopes: [],
+        query: Query,
+        params: z.object({ providerConfigKey: IntegrationKey }),
+        onError: (error, request, reply) => answerFailure(services, error, request, reply),
+        async handle({ query, params, principal, found, request, reply }) {
+            if (found === undefined) {
+                assertNoConnectionId(query);
+            }
+            const session = principal.session!;
+            const { connect, sockets, config } = services;
+            try {
+                const target = await resolveTarget(connect, session, params.providerConfigKey);
+                if (target.mode === undefined) {
+                    throw new ConnectFailure('auth_mode_err', `${target.provider.displayName} (${target.provider.authMode}) is not connected through a popup.`);
+                }
+                const attempt = await admit(connect, session, { ...target, mode: target.mode });
+                const started = await startRedirectFlow(connect, attempt, {
+                    ...(found ?? requestedIn(query)),
+                    wsClientId: query.ws_client_id,
+                    openerOrigin: sockets.originOf(query.ws_client_id) ?? originOf(request.headers.referer),
+                });
+                return reply
+                    .setCookie(started.cookie.name, started.cookie.value, {
+                        path: '/',
+                        httpOnly: true,
+                        secure: config.publicUrl.startsWith('https:'),
+                        sameSite: 'lax',
+                        maxAge: flowLifetimeMs / 1000,
+                    })
+                    .headers({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
+                    .redirect(started.location, 302);
+            } catch (error) {
+                await recordFailure(services, session, params.providerConfigKey, error);
+                throw error;
+            }
+        },
+    });
+
+/** The session token in the query, or a flow that was prepared in a body (S9). */
+function sessionOrFlow(services: Services): Authentication<RequestedFlow | undefined> {
+    const bySession = sessionInQuery(services);
+    return async (request) => {
+        const { flow } = request.query as Record<string, unknown>;
+        if (typeof flow !== 'string' || flow === '') {
+            return { principal: (await bySession(request)).principal, found: undefined };
+        }
+        const { providerConfigKey = '' } = request.params as { providerConfigKey?: string };
+        const taken = await takeFlowRequest(services.connect, flow, providerConfigKey);
+        if (taken === undefined) {
+            throw ApiError.legacy(401, 'unknown_connect_session_token', 'This link was used before or has expired.');
+        }
+        const { session } = taken;
+        return {
+            principal: {
+                kind: 'session',
+                environment: { id: session.environment_id, name: session.environment_name, isProduction: session.is_production },
+                scopes: [],
+                bucket: `sessions of ${session.environment_id}`,
+                session,
+            },
+            found: taken.requested,
+        };
+    };
+}
+
+function requestedIn(query: z.output<typeof Query>): RequestedFlow {
+    const credentials = strings(query.credentials);
+    return {
+        params: query.params,
+        authorizationParams: strings(query.authorization_params),
+        clientOverride: { clientId: credentials['oauth_client_id_override'], clientSecret: credentials['oauth_client_secret_override'] },
+        refreshTokenOverride: credentials['oauth_refresh_token_override'],
+    };
+}
+
+const strings = (values: Record<string, unknown>): Record<string, string> =>
+    Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
+
+const originOf = (url: string | undefined): string | undefined => (url !== undefined && URL.canParse(url) ? new URL(url).origin : undefined);
+
+async function recordFailure(services: Services, session: SessionRead, providerConfigKey: string, error: unknown): Promise<void> {
+    const { type, description } = describeFailure(error);
+    await recordFailedAttempt(services.connect, { session, providerConfigKey, error: { type: popupTypes[type] ?? type, description } });
+}
+
+/** A page and a socket message where somebody waits in a browser; JSON where the contract has it and nobody does (§7.7). */
+async function answerFailure(services: Services, error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { sources, sockets, logger } = services;
+    const query = request.query as Record<string, unknown>;
+    const socketId = typeof query['ws_client_id'] === 'string' ? query['ws_client_id'] : undefined;
+    const known = toApiError(error);
+    if (known === undefined) {
+        logger.error({ err: error }, 'a redirect flow could not be started');
+    }
+    const isJson = error instanceof ApiError || (error instanceof ConnectFailure && jsonTypes.has(error.type));
+    if (known !== undefined && isJson && socketId === undefined) {
+        return reply.code(known.status).headers(known.headers).send(known.body);
+    }
+    const outcome: ConnectOutcome = {
+        status: 'error',
+        provider_config_key: (request.params as { providerConfigKey?: string }).providerConfigKey ?? '',
+        error: popupError(error),
+        at: new Date(sources.now()).toISOString(),
+    };
+    const openerOrigin = sockets.originOf(socketId);
+    await sockets.deliver(socketId, outcome);
+    return sendOutcomePage(reply, outcome, { sources, openerOrigin, status: error instanceof ApiError ? error.status : 400 });
+}
+
+function popupError(error: unknown): { type: string; description: string } {
+    if (error instanceof ApiError) {
+        const { code, message, errors } = error.body.error as { code: string; message?: string; errors?: { message: string }[] };
+        return { type: code, description: message ?? errors?.map((issue) => issue.message).join('; ') ?? code };
+    }
+    const { type, description } = describeFailure(error);
+    return { type: popupTypes[type] ?? type, description };
+}

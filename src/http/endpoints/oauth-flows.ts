@@ -1,0 +1,40 @@
+/** POST /oauth/flows: a redirect flow whose parameters travel in a body (S9). Additive; the official client does not use it. */
+import { z } from 'zod';
+import { requestFlow } from '../../connect/flow-request.ts';
+import { connectSession } from '../authentication.ts';
+import { endpoint } from '../endpoint.ts';
+import { IntegrationKey } from '../field-types.ts';
+import type { Services } from '../services.ts';
+
+const Strings = z.record(z.string(), z.string()).default({});
+
+export const createOauthFlow = (services: Services) =>
+    endpoint({
+        method: 'POST',
+        paths: ['/oauth/flows'],
+        summary: 'Prepare a redirect flow and get a single-use URL for it',
+        authenticate: connectSession(services),
+        scopes: [],
+        body: z.strictObject({
+            provider_config_key: IntegrationKey,
+            params: Strings,
+            authorization_params: Strings,
+            credentials: z
+                .strictObject({
+                    oauth_client_id_override: z.string().min(1).max(255).optional(),
+                    oauth_client_secret_override: z.string().min(1).max(2048).optional(),
+                    oauth_refresh_token_override: z.string().min(1).max(16384).optional(),
+                })
+                .default({}),
+        }),
+        noStore: true,
+        async handle({ body, principal, reply }) {
+            const { url, expiresAt } = await requestFlow(services.connect, principal.session!, body.provider_config_key, {
+                params: body.params,
+                authorizationParams: body.authorization_params,
+                clientOverride: { clientId: body.credentials.oauth_client_id_override, clientSecret: body.credentials.oauth_client_secret_override },
+                refreshTokenOverride: body.credentials.oauth_refresh_token_override,
+            });
+            return reply.code(201).send({ data: { url, expires_at: expiresAt.toISOString() } });
+        },
+    });

@@ -1,0 +1,79 @@
+/** Field types that several endpoints share (http-api §1.7, §5). */
+import { z } from 'zod';
+
+export const IntegrationKey = z.string().regex(/^[a-zA-Z0-9~:.@ _-]+$/).max(255);
+export const ConnectionId = z.string().regex(/^[a-zA-Z0-9,.;:=+~[\]|@${}"'\\/_ -]+$/).max(255);
+export const ProviderName = z.string().regex(/^[a-zA-Z0-9_-]+$/).max(255);
+export const DisplayName = z.string().min(1).max(255);
+
+const yes = new Set(['true', '1', 'yes', 'on', 'y', 'enabled']);
+const no = new Set(['false', '0', 'no', 'off', 'n', 'disabled']);
+
+/** A boolean in a query string. */
+export const QueryBool = z.string().transform((text, context) => {
+    const folded = text.toLowerCase();
+    if (!yes.has(folded) && !no.has(folded)) {
+        context.addIssue({ code: 'invalid_value', values: [...yes, ...no], input: text, message: 'Expected true or false' });
+        return z.NEVER;
+    }
+    return yes.has(folded);
+});
+
+/** `params[…]`: an object whose string leaves count; anything else in it is ignored. */
+export const LooseObject = z.record(z.string(), z.unknown());
+
+const tagKey = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_\-./]*$/).min(1).max(64);
+const mostTags = 10;
+
+const tagRules = (tags: Record<string, string>, context: z.RefinementCtx): void => {
+    const names = Object.keys(tags);
+    if (names.length > mostTags) {
+        context.addIssue({ code: 'custom', message: `At most ${mostTags} tags are allowed` });
+    }
+    if (new Set(names.map((name) => name.toLowerCase())).size < names.length) {
+        context.addIssue({ code: 'custom', message: 'Tag names must differ in more than letter case' });
+    }
+    const email = names.find((name) => name.toLowerCase() === 'end_user_email');
+    if (email !== undefined && !Email.safeParse(tags[email]).success) {
+        context.addIssue({ code: 'custom', message: 'The tag end_user_email must be an email address' });
+    }
+};
+
+const Email = z.email().min(5);
+
+const lowerCaseKeys = (tags: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name.toLowerCase(), value]));
+
+/** Tags of connections and sessions; keys are lower-cased. */
+export const Tags = z.record(tagKey, z.string().min(1).max(255)).superRefine(tagRules).transform(lowerCaseKeys);
+
+/** Tags of an end user: values may be empty, keys keep their case. */
+const EndUserTags = z.record(tagKey, z.string().max(255)).superRefine(tagRules);
+
+export const EndUser = z.strictObject({
+    id: z.string().min(1).max(255),
+    email: Email.optional(),
+    display_name: z.string().max(255).optional(),
+    tags: EndUserTags.optional(),
+});
+
+export const Organization = z.strictObject({
+    id: z.string().max(255),
+    display_name: z.string().max(255).optional(),
+});
+
+/**
+ * An absolute URL or `""`. The outbound policy is applied without DNS, so that a mistake shows when it is written.
+ * @param judge throws when the policy forbids the URL
+ */
+export const webhookUrl = (judge: (url: string) => void) =>
+    z.union([
+        z.literal(''),
+        z.url().superRefine((url, context) => {
+            try {
+                judge(url);
+            } catch (error) {
+                context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'This URL is not allowed' });
+            }
+        }),
+    ]);

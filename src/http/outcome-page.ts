@@ -1,0 +1,79 @@
+/** The page a popup ends on. It tells the opener and same-origin pages what happened, and a person too (frontend contract §1.9). */
+import type { FastifyReply } from 'fastify';
+import type { Sources } from '../sources.ts';
+import type { ConnectOutcome } from '../store/schema.ts';
+
+const closeAfterMs = 500;
+
+/** Strict CSP with a nonce; nothing of the URL (`code`, `state`) leaves by referrer or cache (S8). No COOP: it would cut the opener off. */
+export function sendOutcomePage(
+    reply: FastifyReply,
+    outcome: ConnectOutcome,
+    options: { sources: Sources; openerOrigin: string | undefined; status?: number },
+): FastifyReply {
+    const nonce = options.sources.random(16).toString('base64');
+    return reply
+        .code(options.status ?? (outcome.status === 'success' ? 200 : 400))
+        .headers({
+            'content-type': 'text/html; charset=utf-8',
+            'cache-control': 'no-store',
+            'referrer-policy': 'no-referrer',
+            'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+        })
+        .send(page(outcome, nonce, options.openerOrigin));
+}
+
+function page(outcome: ConnectOutcome, nonce: string, openerOrigin: string | undefined): string {
+    const isSuccess = outcome.status === 'success';
+    const title = isSuccess ? 'Connected' : 'Not connected';
+    const detail = isSuccess ? 'You can close this window.' : (outcome.error?.description ?? 'The connection could not be made.');
+    const message = isSuccess
+        ? { type: 'nango_oauth_callback_success' }
+        : { type: 'nango_oauth_callback_error', payload: { message: detail, errorType: outcome.error?.type ?? 'unknown_err' } };
+    return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title}</title>
+<style nonce="${nonce}">
+:root { color-scheme: light dark; --ink: #16181d; --quiet: #5b6270; --paper: #f4f5f7; --card: #fff; --edge: #e2e5ea; --good: #0f7b4f; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #eceef2; --quiet: #a3aab8; --paper: #121419; --card: #1b1e25; --edge: #2c313b; --good: #4cc38a; --bad: #ff8a80; } }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { width: 100%; max-width: 400px; padding: 32px 28px; background: var(--card); border: 1px solid var(--edge); border-radius: 14px; text-align: center; }
+svg { width: 48px; height: 48px; color: var(--${isSuccess ? 'good' : 'bad'}); }
+h1 { margin: 14px 0 6px; font-size: 20px; font-weight: 650; }
+p { margin: 0; color: var(--quiet); overflow-wrap: anywhere; }
+p + p { margin-top: 14px; font-size: 14px; }
+code { font: 13px/1.4 ui-monospace, monospace; }
+</style>
+</head>
+<body>
+<main role="${isSuccess ? 'status' : 'alert'}">
+<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><circle cx="24" cy="24" r="21"/>${isSuccess ? '<path d="M15 25l6.5 6.5L34 18"/>' : '<path d="M17 17l14 14M31 17L17 31"/>'}</svg>
+<h1>${title}</h1>
+<p>${escapeHtml(detail)}</p>
+${isSuccess ? '' : `<p>You can close this window and try again. <code>${escapeHtml(outcome.error?.type ?? '')}</code></p>`}
+</main>
+<script nonce="${nonce}">
+const message = ${inlineJson(message)};
+const openerOrigin = ${inlineJson(openerOrigin ?? null)};
+if (window.opener && openerOrigin) window.opener.postMessage(message, openerOrigin);
+new BroadcastChannel('nango-oauth-callback').postMessage(message);
+const leave = () => { window.close(); };
+window.addEventListener('message', (event) => { if (event.data && event.data.type === 'nango_oauth_callback_ack') leave(); });
+${isSuccess ? `setTimeout(leave, ${closeAfterMs});` : ''}
+</script>
+</body>
+</html>
+`;
+}
+
+const escapeHtml = (text: string): string =>
+    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
+
+/** JSON that is safe inside a script element. */
+const inlineJson = (value: unknown): string =>
+    JSON.stringify(value).replaceAll(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -1,0 +1,172 @@
+/**
+ * The API surface, one file per resource under `endpoints/`. This file builds the server they are registered on: parsing,
+ * CORS, security headers, errors, the outcome socket. It decides nothing about connections or credentials.
+ */
+import cookie from '@fastify/cookie';
+import cors from '@fastify/cors';
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { parse as parseNestedQuery } from 'qs';
+import { WebSocketServer } from 'ws';
+import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
+import { registerEndpoint, type Endpoint } from './endpoint.ts';
+import { connectWithApiKey, connectWithBasic } from './endpoints/direct-auth.ts';
+import { createConnectSession, createReconnectSession, readConnectSession } from './endpoints/connect-sessions.ts';
+import { createIntegration } from './endpoints/integrations.ts';
+import { createOauthFlow } from './endpoints/oauth-flows.ts';
+import { deleteConnection } from './endpoints/delete-connection.ts';
+import { health, ready } from './endpoints/health.ts';
+import { listConnections } from './endpoints/list-connections.ts';
+import { listProviders, readProvider } from './endpoints/providers.ts';
+import { logo } from './endpoints/logos.ts';
+import { oauthCallback } from './endpoints/oauth-callback.ts';
+import { oauthConnect } from './endpoints/oauth-connect.ts';
+import { readConnection } from './endpoints/read-connection.ts';
+import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './endpoints/environment-webhooks.ts';
+import { errorHandler, notFound } from './errors.ts';
+import { RateLimits } from './rate-limit.ts';
+import type { Services } from './services.ts';
+
+/** Every endpoint there is. */
+export const endpointsOf = (services: Services): Endpoint[] => [
+    health(),
+    ready(services),
+    listProviders(services),
+    readProvider(services),
+    logo(services),
+    createIntegration(services),
+    createConnectSession(services),
+    createReconnectSession(services),
+    readConnectSession(services),
+    createOauthFlow(services),
+    oauthConnect(services),
+    oauthCallback(services),
+    connectWithApiKey(services),
+    connectWithBasic(services),
+    listConnections(services),
+    readConnection(services),
+    deleteConnection(services),
+    readWebhookSettings(services),
+    updateWebhookSettings(services),
+    readSigningKey(services),
+];
+
+/** A connection id of 255 characters, percent-encoded (http-api §1.13). */
+const longestParam = 1000;
+
+export async function buildServer(services: Services): Promise<FastifyInstance> {
+    const { config, sources, logger } = services;
+    const app: FastifyInstance = fastify({
+        loggerInstance: logger as FastifyBaseLogger,
+        // Fastify's own lines carry URLs, and URLs carry session tokens.
+        logController: new LogController({ disableRequestLogging: true }),
+        bodyLimit: config.bodyLimitBytes,
+        routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, maxParamLength: longestParam, querystringParser: parseQuery },
+        forceCloseConnections: 'idle',
+        frameworkErrors: errorHandler(sources),
+    });
+    app.decorateRequest('principal');
+    app.decorateRequest('found');
+    app.setErrorHandler(errorHandler(sources));
+    app.setNotFoundHandler(notFound);
+    acceptBodies(app);
+    app.addHook('onRequest', (_request, reply, done) => {
+        reply.headers(securityHeaders);
+        done();
+    });
+    if (logger.isLevelEnabled('debug')) {
+        app.addHook('onResponse', (request, reply, done) => {
+            request.log.debug({ method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request');
+            done();
+        });
+    }
+    await app.register(cors, {
+        origin: '*',
+        methods: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE'],
+        allowedHeaders: corsRequestHeaders,
+        exposedHeaders: corsResponseHeaders,
+        maxAge: 600,
+        strictPreflight: false,
+    });
+    await app.register(cookie);
+    const limits = new RateLimits(config.rateLimitPerMinute, sources);
+    for (const definition of endpointsOf(services)) {
+        registerEndpoint(app, definition, limits);
+    }
+    acceptSockets(app, services.sockets);
+    return app;
+}
+
+const corsRequestHeaders = [
+    'Authorization',
+    'Content-Type',
+    'Accept',
+    'Origin',
+    'X-Requested-With',
+    'Nango-Activity-Log-Id',
+    'Nango-Is-Dry-Run',
+    'Nango-Is-Sync',
+    'Provider-Config-Key',
+    'Connection-Id',
+    'Sentry-Trace',
+    'Baggage',
+];
+
+const corsResponseHeaders = [
+    'Authorization',
+    'Etag',
+    'Content-Type',
+    'Content-Length',
+    'X-Nango-Signature',
+    'X-RateLimit-Limit',
+    'X-RateLimit-Remaining',
+    'X-RateLimit-Reset',
+];
+
+/** http-api §1.11. No Cross-Origin-Opener-Policy: it would cut popups off from their opener (frontend contract §1.9). */
+const securityHeaders = {
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'SAMEORIGIN',
+    'referrer-policy': 'strict-origin',
+    'x-dns-prefetch-control': 'off',
+    'x-download-options': 'noopen',
+    'x-xss-protection': '0',
+    'strict-transport-security': 'max-age=5184000; includeSubDomains',
+};
+
+/** Brackets nest (http-api §1.8). */
+function parseQuery(text: string): Record<string, unknown> {
+    return parseNestedQuery(text, { depth: 2, parameterLimit: 200, arrayLimit: 100, allowDots: false, plainObjects: false, allowPrototypes: false }) as Record<string, unknown>;
+}
+
+/** JSON without a body is no body (http-api §1.13); what is not JSON is read too, so that the content-type gate can answer. */
+function acceptBodies(app: FastifyInstance): void {
+    app.removeAllContentTypeParsers();
+    const parseJson = app.getDefaultJsonParser('error', 'error');
+    app.addContentTypeParser(/^application\/json/i, { parseAs: 'string' }, (request, body, done) => {
+        if (body === '') {
+            done(null, request.headers['content-length'] === '0' ? {} : undefined);
+            return;
+        }
+        parseJson(request, body as string, (error, value) => {
+            const isContainer = typeof value === 'object' && value !== null;
+            done(error ?? (isContainer ? null : Object.assign(new Error('not an object'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY' })), value);
+        });
+    });
+    app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => done(null, parseQuery(body as string)));
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+}
+
+/** The outcome socket of the official frontend client: `/`, exactly, from any origin (frontend contract §1.8). */
+function acceptSockets(app: FastifyInstance, sockets: OutcomeSockets): void {
+    const server = new WebSocketServer({ noServer: true, maxPayload: 1024 });
+    app.server.on('upgrade', (request, socket, head) => {
+        if (request.url?.split('?')[0] !== '/') {
+            socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+            return;
+        }
+        server.handleUpgrade(request, socket, head, (client) => sockets.add(client, request.headers.origin));
+    });
+    app.addHook('onClose', () => {
+        server.close();
+    });
+}

@@ -1,0 +1,28 @@
+/** What handlers work with. Built once in `app.ts`. */
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import type { ConnectContext } from '../connect/connect-session.ts';
+import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
+import type { FetchedConnections } from '../credentials/fetched-connections.ts';
+import type { Renewals } from '../credentials/renewal.ts';
+import type { Vault } from '../credentials/vault.ts';
+import type { Egress } from '../egress/egress.ts';
+import type { Catalogue } from '../providers/catalogue.ts';
+import type { Sources } from '../sources.ts';
+import type { Database } from '../store/database.ts';
+
+export interface Services {
+    config: Config;
+    sources: Sources;
+    logger: Logger;
+    database: Database;
+    vault: Vault;
+    catalogue: Catalogue;
+    egress: Egress;
+    connect: ConnectContext;
+    sockets: OutcomeSockets;
+    renewals: Renewals;
+    fetched: FetchedConnections;
+    /** Whether shutdown has begun. */
+    isStopping(): boolean;
+}

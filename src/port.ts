@@ -1,0 +1,22 @@
+/** Whether the listen address can be had; asked before the database is touched. */
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { StartupError, type Config } from './config.ts';
+
+/** @throws StartupError */
+export async function assertPortFree({ host, port }: Pick<Config, 'host' | 'port'>): Promise<void> {
+    const probe = createServer();
+    probe.listen({ host, port, exclusive: true });
+    try {
+        await once(probe, 'listening');
+    } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        throw new StartupError(
+            code === 'EADDRINUSE'
+                ? `Port ${port} is in use; stop the process that has it, or set PORT to another one.`
+                : `It is not possible to listen on ${host}:${port} (${code}); set HOST and PORT to an address of this machine.`,
+        );
+    }
+    probe.close();
+    await once(probe, 'close');
+}

@@ -1,0 +1,51 @@
+/** Removes what nobody needs any more: expired sessions and flows, settled journal entries and webhooks, old operations, shredded connections. */
+import type { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import type { Sources } from './sources.ts';
+import * as sessions from './store/connect-sessions.ts';
+import * as flows from './store/oauth-flows.ts';
+import * as retained from './store/retention.ts';
+import type { Schema } from './store/schema.ts';
+
+const hour = 3600 * 1000;
+const day = 24 * hour;
+
+export class Retention {
+    readonly #dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger };
+    readonly #stopping = new AbortController();
+    #loop: Promise<void> | undefined;
+
+    constructor(dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger }) {
+        this.#dependencies = dependencies;
+    }
+
+    start(): void {
+        this.#loop ??= this.#run();
+    }
+
+    async stop(): Promise<void> {
+        this.#stopping.abort();
+        await this.#loop;
+    }
+
+    async #run(): Promise<void> {
+        const { sources, logger } = this.#dependencies;
+        while (!this.#stopping.signal.aborted) {
+            await sources.sleep(hour, this.#stopping.signal).catch(() => {});
+            if (!this.#stopping.signal.aborted) {
+                await this.purge().catch((error: unknown) => logger.error({ err: error }, 'expired rows could not be removed'));
+            }
+        }
+    }
+
+    async purge(): Promise<void> {
+        const { db, sources } = this.#dependencies;
+        const before = (age: number): Date => new Date(sources.now() - age);
+        await flows.purge(db, before(2 * day));
+        await sessions.purge(db, before(31 * day));
+        await retained.purgeJournal(db, before(7 * day));
+        await retained.purgeWebhooks(db, before(30 * day));
+        await retained.purgeOperations(db, before(15 * day));
+        await retained.purgeConnections(db, before(31 * day));
+    }
+}
