@@ -62,7 +62,7 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
         throw new ConnectFailure('callback_err', 'The provider sent no authorization code.');
     }
     // S5, E12: the callback may complete the configuration, but only with values the catalogue allows.
-    const fromCallback = checkDerivedConfig(provider, pickStrings(query, entry.redirect_uri_metadata ?? [])).values;
+    const fromCallback = checkDerivedConfig(provider, pickStrings(query, entry.redirect_uri_metadata ?? []), 'callback').values;
     const context = { ...input, connectionConfig: { ...fromCallback, ...input.connectionConfig } };
     const receipt = await requestToken(input.egress, {
         ...tokenRequest(context, tokenUrl(context, provider.tokenUrl)),
@@ -77,7 +77,7 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
         secrets: [],
     });
     const { raw, ...obtained } = readTokenResponse(receipt, readingRules(context));
-    const fromToken = checkDerivedConfig(provider, pickPaths(raw, entry.token_response_metadata ?? [])).values;
+    const fromToken = checkDerivedConfig(provider, pickPaths(raw, entry.token_response_metadata ?? []), 'token_response').values;
     return { ...obtained, derivedConfig: { ...fromToken, ...fromCallback } };
 }
 

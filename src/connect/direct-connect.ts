@@ -1,7 +1,7 @@
 /** Connecting with typed-in credentials: checked against the entry, tested at the provider, then stored. */
 import { ConnectFailure } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
-import { checkCredentials } from '../providers/fields.ts';
+import { checkCredentials, trimCredentials } from '../providers/fields.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
@@ -21,13 +21,14 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
     }
     try {
         const config = connectionConfig(attempt, request.params);
-        const faults = checkCredentials(provider, { ...request.submitted });
+        const submitted = trimCredentials({ ...request.submitted });
+        const faults = checkCredentials(provider, submitted);
         if (faults.length > 0) {
             const named = faults.map((fault) => `"${fault.path.join('.')}": ${fault.message}`).join('; ');
             throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${named}`);
         }
         const effective = await openIntegration(context.vault, integration, session.is_production);
-        const obtained = await mode.direct.create({ ...context, provider, integration: effective, connectionConfig: config, submitted: request.submitted });
+        const obtained = await mode.direct.create({ ...context, provider, integration: effective, connectionConfig: config, submitted });
         return await saveConnection(context, attempt, obtained, config, effective);
     } catch (error) {
         const { type, description, isExpected } = describeFailure(error);

@@ -158,7 +158,8 @@ export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConn
         query = query.where(sql<boolean>`c.end_user -> 'organization' ->> 'id' = ${filter.endUserOrganizationId}`);
     }
     if (filter.integrationKeys !== undefined) {
-        query = query.where('i.unique_key', 'in', filter.integrationKeys);
+        // any(), because `in ()` of an empty list is a syntax error
+        query = query.where(sql<boolean>`i.unique_key = any(${[...filter.integrationKeys]})`);
     }
     if (filter.tags !== undefined) {
         query = query.where(sql<boolean>`c.tags @> ${JSON.stringify(filter.tags)}::jsonb`);
@@ -168,31 +169,40 @@ export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConn
 
 /** `last_fetched_at` of many connections at once; reads collect them in memory (one write per flush, not per read). */
 export async function touchFetched(db: Db, ids: readonly string[], at: Date): Promise<void> {
-    await db.updateTable('connections').set({ last_fetched_at: at }).where('id', 'in', [...ids]).execute();
+    await db.updateTable('connections').set({ last_fetched_at: at }).where(sql<boolean>`id = any(${[...ids]})`).execute();
 }
 
 /**
- * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open (E7).
+ * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open, in the journal neither (E7).
  * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
  */
 export async function remove(db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> {
-    const result = await db
-        .updateTable('connections')
-        .set({
-            deleted_at: at,
-            updated_at: at,
-            sealed_credentials: '',
-            sealed_previous_refresh_token: null,
-            sealed_secrets: null,
-            next_refresh_at: null,
-            refresh_epoch: sql`refresh_epoch + 1`,
-            refresh_lease_owner: null,
-            refresh_lease_until: null,
-            refresh_intent: null,
-        })
-        .where('integration_id', '=', integrationId)
-        .where('connection_id', '=', connectionId)
-        .where('deleted_at', 'is', null)
+    const removed = await db
+        .with('removed', (query) =>
+            query
+                .updateTable('connections')
+                .set({
+                    deleted_at: at,
+                    updated_at: at,
+                    sealed_credentials: '',
+                    sealed_previous_refresh_token: null,
+                    sealed_secrets: null,
+                    next_refresh_at: null,
+                    refresh_epoch: sql`refresh_epoch + 1`,
+                    refresh_lease_owner: null,
+                    refresh_lease_until: null,
+                    refresh_intent: null,
+                })
+                .where('integration_id', '=', integrationId)
+                .where('connection_id', '=', connectionId)
+                .where('deleted_at', 'is', null)
+                .returning('id'),
+        )
+        .with('shredded', (query) =>
+            query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
+        )
+        .selectFrom('removed')
+        .select('id')
         .executeTakeFirst();
-    return result.numUpdatedRows > 0n;
+    return removed !== undefined;
 }

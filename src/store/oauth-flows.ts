@@ -31,7 +31,7 @@ export const undelivered = (db: Db, socketIds: readonly string[]): Promise<Pick<
     db
         .selectFrom('oauth_flows')
         .select(['id', 'ws_client_id', 'outcome'])
-        .where('ws_client_id', 'in', [...socketIds])
+        .where(sql<boolean>`ws_client_id = any(${[...socketIds]})`)
         .where('outcome', 'is not', null)
         .where('outcome_delivered_at', 'is', null)
         .execute();

@@ -79,30 +79,37 @@ class PipelinedReads {
         return rows as Row[];
     }
 
-    async #connect(slot: number): Promise<pg.Client> {
-        const client = new pg.Client({
-            connectionString: this.#url,
-            pipeline: true,
-            connectionTimeoutMillis: 10_000,
-            application_name: 'valetkey reads',
-        } as pg.ClientConfig);
-        const forget = (): void => {
-            this.#slots[slot] = undefined;
-        };
-        client.on('error', forget);
-        client.on('end', forget);
-        try {
-            await client.connect();
-        } catch (error) {
-            forget();
-            throw error;
-        }
-        return client;
+    #connect(slot: number): Promise<pg.Client> {
+        const connecting = openPipelined(this.#url, () => {
+            // A client tells of its end more than once, and late: its place may have been taken.
+            if (this.#slots[slot] === connecting) {
+                this.#slots[slot] = undefined;
+            }
+        });
+        return connecting;
     }
 
     async close(): Promise<void> {
         const open = this.#slots.filter((slot) => slot !== undefined);
-        await Promise.all(open.map(async (slot) => (await slot).end().catch(() => {})));
+        await Promise.all(open.map((slot) => slot.then((client) => client.end()).catch(() => {})));
+    }
+}
+
+async function openPipelined(connectionString: string, onEnd: () => void): Promise<pg.Client> {
+    const client = new pg.Client({
+        connectionString,
+        pipeline: true,
+        connectionTimeoutMillis: 10_000,
+        application_name: 'valetkey reads',
+    } as pg.ClientConfig);
+    client.on('error', onEnd);
+    client.on('end', onEnd);
+    try {
+        await client.connect();
+        return client;
+    } catch (error) {
+        onEnd();
+        throw error;
     }
 }
 

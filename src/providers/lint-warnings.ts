@@ -1,0 +1,154 @@
+/** Rules W01–W12 of the catalogue contract, keys without effect (A8), and expressions that are not evaluated yet. */
+import type { EntryText } from './entry-texts.ts';
+import { parseTemplate } from './expression.ts';
+import type { Finding } from './lint.ts';
+import type { FieldMap, ProviderEntry } from './provider.ts';
+import { isEvaluated } from './value-template.ts';
+
+type Rule = (entry: ProviderEntry, texts: readonly EntryText[]) => Finding[];
+
+/** Judges one resolved entry without errors or with: a warning never depends on the absence of an error. */
+export function warnings(entry: ProviderEntry, texts: readonly EntryText[]): Finding[] {
+    return rules.flatMap((rule) => rule(entry, texts));
+}
+
+const fieldMaps = ['connection_config', 'credentials', 'integration_config', 'assertion_option'] as const;
+
+function fields(entry: ProviderEntry): { path: string; name: string; field: NonNullable<FieldMap[string]> }[] {
+    return fieldMaps.flatMap((map) => Object.entries(entry[map] ?? {}).map(([name, field]) => ({ path: `${map}.${name}`, name, field })));
+}
+
+const lowerCaseHeaders: Rule = (entry) => {
+    const maps = {
+        token_headers: entry['token_headers'],
+        refresh_token_headers: entry['refresh_token_headers'],
+        'proxy.headers': entry.proxy?.headers,
+        'proxy.verification.headers': entry.proxy?.verification?.headers,
+    };
+    return Object.entries(maps).flatMap(([path, headers]) =>
+        Object.keys((headers ?? {}) as object)
+            .filter((name) => name !== name.toLowerCase())
+            .map((name) => ({ rule: 'W01', path: `${path}.${name}`, message: 'write the header name in lower case' })),
+    );
+};
+
+const anchoredPatterns: Rule = (entry) =>
+    fields(entry)
+        .filter(({ field }) => field.pattern !== undefined && !/^\^.*\$$/s.test(field.pattern))
+        .map(({ path }) => ({ rule: 'W02', path: `${path}.pattern`, message: 'anchor the pattern with ^ and $' }));
+
+const unicodePatterns: Rule = (entry) =>
+    fields(entry)
+        .filter(({ field }) => field.pattern !== undefined && !compilesWithUnicode(field.pattern))
+        .map(({ path }) => ({
+            rule: 'W03',
+            path: `${path}.pattern`,
+            message: 'write the pattern so that it also compiles with the u flag',
+        }));
+
+function compilesWithUnicode(pattern: string): boolean {
+    try {
+        return new RegExp(pattern, 'u') instanceof RegExp;
+    } catch {
+        return false;
+    }
+}
+
+const usedSettings: Rule = (entry, texts) =>
+    Object.keys(entry.connection_config ?? {})
+        .filter((name) => !texts.some(({ text }) => text.includes(`\${connectionConfig.${name}`)))
+        .map((name) => ({ rule: 'W04', path: `connection_config.${name}`, message: 'use the setting somewhere, or remove it' }));
+
+const doubledScheme: Rule = (entry, texts) =>
+    Object.entries(entry.connection_config ?? {})
+        .filter(([name, field]) => {
+            const insists = field.format === 'uri' || /^\^?\(?https?/.test(field.pattern ?? '');
+            return insists && texts.some(({ text }) => text.includes(`https://\${connectionConfig.${name}}`));
+        })
+        .map(([name]) => ({ rule: 'W05', path: `connection_config.${name}`, message: 'drop the scheme from the field; the URL adds it' }));
+
+const uniqueOrders: Rule = (entry) =>
+    fieldMaps.flatMap((map) => {
+        const orders = Object.values(entry[map] ?? {}).flatMap((field) => field.order ?? []);
+        return new Set(orders).size === orders.length ? [] : [{ rule: 'W06', path: map, message: 'give every field its own order' }];
+    });
+
+const titledFields: Rule = (entry) =>
+    fields(entry)
+        .filter(({ field }) => !field.hidden && !field.automated && !field.title)
+        .map(({ path }) => ({ rule: 'W07', path: `${path}.title`, message: 'give the visible field a title' }));
+
+const markedSecrets: Rule = (entry) =>
+    Object.entries(entry.credentials ?? {})
+        .filter(([name, field]) => !field.secret && /key|secret|token|password|certificate/i.test(`${name} ${field.title ?? ''}`))
+        .map(([name]) => ({ rule: 'W08', path: `credentials.${name}.secret`, message: 'mark the field as secret' }));
+
+const clientCredentials: Rule = (entry) => {
+    if (entry.auth_mode !== 'OAUTH2_CC') return [];
+    const found: Finding[] = [];
+    if (entry.token_url === undefined) found.push({ rule: 'W09', path: 'token_url', message: 'name the token URL' });
+    if (entry.token_params?.['grant_type'] === undefined) {
+        found.push({ rule: 'W09', path: 'token_params.grant_type', message: 'name the grant type' });
+    }
+    return found;
+};
+
+const completePaging: Rule = (entry) => {
+    const paging = entry.proxy?.paginate;
+    if (!paging) return [];
+    const needed = [...(paging['type'] === 'cursor' ? ['cursor_name_in_request', 'cursor_path_in_response'] : []), 'limit_name_in_request'];
+    return needed
+        .filter((key) => paging[key] === undefined)
+        .map((key) => ({ rule: 'W10', path: `proxy.paginate.${key}`, message: 'complete the paging recipe' }));
+};
+
+const verifiableCredentials: Rule = (entry) => {
+    const isVerified = entry.proxy?.verification !== undefined || Boolean(entry['credentials_verification_script']);
+    if (isVerified || (entry.auth_mode !== 'API_KEY' && entry.auth_mode !== 'BASIC')) return [];
+    return [{ rule: 'W11', path: 'proxy.verification', message: 'add a call that proves the credentials before they are stored' }];
+};
+
+const hiddenDefaults: Rule = (entry) =>
+    fields(entry)
+        .filter(({ field }) => field.hidden && field.default_value === undefined)
+        .map(({ path }) => ({ rule: 'W12', path: `${path}.default_value`, message: 'give the hidden field a default' }));
+
+const deadKeys: Rule = (entry) =>
+    ['auth', 'decode_url']
+        .filter((key) => key in entry)
+        .map((key) => ({ rule: 'A8', path: key, message: 'remove the key; it has no effect' }));
+
+/** Other modes bring evaluators of their own. */
+const evaluatedModes: ReadonlySet<string> = new Set(['OAUTH2', 'API_KEY', 'BASIC']);
+
+const evaluatedExpressions: Rule = (entry, texts) => {
+    if (!evaluatedModes.has(entry.auth_mode)) return [];
+    return texts
+        .filter(({ text }) => text.includes('${') && !isFullyEvaluated(text))
+        .map(({ path }) => ({ rule: 'A8', path, message: 'avoid this expression; it is not evaluated yet and the item will be left out' }));
+};
+
+function isFullyEvaluated(text: string): boolean {
+    try {
+        return parseTemplate(text).every((parts) => parts.every((part) => typeof part === 'string' || isEvaluated(part)));
+    } catch {
+        return true; // An error already, not a warning.
+    }
+}
+
+const rules: readonly Rule[] = [
+    lowerCaseHeaders,
+    anchoredPatterns,
+    unicodePatterns,
+    usedSettings,
+    doubledScheme,
+    uniqueOrders,
+    titledFields,
+    markedSecrets,
+    clientCredentials,
+    completePaging,
+    verifiableCredentials,
+    hiddenDefaults,
+    deadKeys,
+    evaluatedExpressions,
+];

@@ -1,0 +1,29 @@
+/** A provider as `GET /providers` shows it (catalogue contract 12). */
+import type { FieldMap, Provider, ProviderEntry, ProviderField } from './provider.ts';
+
+export type PublicField = ProviderField & { readonly title: string; readonly description: string };
+
+export type PublicProvider = ProviderEntry & {
+    readonly name: string;
+    readonly docs: string;
+    readonly logo_url: string;
+};
+
+const fieldMaps = ['connection_config', 'credentials', 'integration_config', 'assertion_option'] as const;
+
+/** `logoBaseUrl` is the address of the folder of logos, e.g. `https://auth.example.com/images/template-logos`. */
+export function publicProvider(provider: Provider, logoBaseUrl: string): PublicProvider {
+    const fields: Partial<Record<(typeof fieldMaps)[number], Record<string, PublicField>>> = {};
+    for (const map of fieldMaps) {
+        const declared: FieldMap | undefined = provider.entry[map];
+        if (!declared) continue;
+        fields[map] = Object.fromEntries(Object.entries(declared).map(([name, field]) => [name, { title: '', description: '', ...field }]));
+    }
+    return {
+        ...provider.entry,
+        ...fields,
+        name: provider.name,
+        docs: provider.entry.docs ?? '',
+        logo_url: `${logoBaseUrl.replace(/\/+$/, '')}/${provider.name}.svg`,
+    };
+}

@@ -1,0 +1,41 @@
+/** Provider entries for the test peers, as an operator would write them into a file of their own. */
+import type { AuthorizationServer } from '../peers/authorization-server.ts';
+
+type Endpoints = Pick<AuthorizationServer, 'authorizationEndpoint' | 'tokenEndpoint'>;
+
+export const oauth2Entry = (name: string, server: Endpoints, extra: Record<string, unknown> = {}): Record<string, unknown> => ({
+    [name]: {
+        display_name: `Test ${name}`,
+        categories: ['other'],
+        auth_mode: 'OAUTH2',
+        authorization_url: server.authorizationEndpoint,
+        token_url: server.tokenEndpoint,
+        ...extra,
+    },
+});
+
+/** An API-key provider whose key is proved by `GET <base>/me`. */
+export const apiKeyEntry = (name: string, baseUrl: string): Record<string, unknown> => ({
+    [name]: {
+        display_name: `Test ${name}`,
+        categories: ['other'],
+        auth_mode: 'API_KEY',
+        proxy: { base_url: baseUrl, headers: { authorization: 'Bearer ${apiKey}' }, verification: { method: 'GET', endpoints: ['/me'] } },
+        credentials: { apiKey: { type: 'string', title: 'API key', description: 'Any key.', secret: true } },
+    },
+});
+
+export const basicEntry = (name: string, baseUrl: string): Record<string, unknown> => ({
+    [name]: {
+        display_name: `Test ${name}`,
+        categories: ['other'],
+        auth_mode: 'BASIC',
+        proxy: { base_url: baseUrl, verification: { method: 'GET', endpoints: ['/me'] } },
+        credentials: {
+            username: { type: 'string', title: 'User name', description: 'Any name.' },
+            password: { type: 'string', title: 'Password', description: 'Any password.', secret: true },
+        },
+    },
+});
+
+export const providersFile = (...entries: Record<string, unknown>[]): string => JSON.stringify(Object.assign({}, ...entries));
