@@ -98,7 +98,9 @@ export function checkCredentials(provider: Provider, values: Record<string, stri
     return [...names].flatMap((name) => {
         const rule = provider.credentialRules.get(name);
         const value = (Object.hasOwn(trimmed, name) ? trimmed[name] : undefined) ?? '';
-        if (value === '') return rule && !mayBeEmpty(rule.field) ? [issue('custom', name, `${label(name, rule)} is required.`)] : [];
+        // Either half of Basic may be empty whatever the entry says (auth-modes §7): the provider's answer decides.
+        const isRequired = rule !== undefined && !mayBeEmpty(rule.field) && provider.authMode !== 'BASIC';
+        if (value === '') return isRequired ? [issue('custom', name, `${label(name, rule)} is required.`)] : [];
         // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header.
         if (hasControl(value))
             return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
@@ -106,9 +108,9 @@ export function checkCredentials(provider: Provider, values: Record<string, stri
     });
 }
 
-/** Credentials as they are to be checked and stored. */
+/** Credentials as they are to be checked and stored. A password is left alone: a space may belong to it. */
 export function trimCredentials(values: Record<string, string>): Record<string, string> {
-    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.trim()]));
+    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, name === 'password' ? value : value.trim()]));
 }
 
 /**
