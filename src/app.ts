@@ -20,6 +20,7 @@ import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
 import { Retention } from './retention.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
+import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
 import { userAgent } from './version.ts';
@@ -57,8 +58,9 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
     const database = await openDatabase(config.database);
     try {
         const keys = findEncryptionKey(config, system);
-        const offset = await database.clockOffset(system.now);
-        const sources = withClockOffset(system, () => offset);
+        const clock = new DatabaseClock(database, system);
+        await clock.read();
+        const sources = withClockOffset(system, clock.offset);
         await migrate(database.db);
         const vault = await openVault(database.db, keys.ring, sources);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config.secretKeys);
@@ -105,6 +107,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             newApiKeys,
             keySource: keys.description,
             startWork: () => {
+                clock.start();
                 if (config.roles.has('worker')) {
                     refresher.start();
                     delivery.start();
@@ -114,7 +117,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             close: async () => {
                 isStopping = true;
                 await Promise.all([server.close(), sockets.stop()]);
-                await Promise.all([refresher.stop(), delivery.stop(), retention.stop(), renewals.drain()]);
+                await Promise.all([clock.stop(), refresher.stop(), delivery.stop(), retention.stop(), renewals.drain()]);
                 await fetched.flush();
                 await egress.close();
                 await database.close();

@@ -12,7 +12,7 @@ export function assertSecretMayGoTo(url: URL, template: UrlTemplate, context: Pi
     if (!template.hostIsChosenByConnection || literalHosts.includes(url.host)) {
         return;
     }
-    const listed = context.integration.allowedHosts ?? (context.provider.entry['allowed_hosts'] as readonly string[] | undefined);
+    const listed = context.integration.allowedHosts ?? context.provider.entry.allowed_hosts;
     if (listed === undefined ? !context.integration.isProduction : listed.some((entry) => matches(url.hostname, entry))) {
         return;
     }

@@ -10,6 +10,7 @@ import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
 import { EgressError, type Egress, type EgressResponse } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
+import { estimateSkew } from '../egress/server-clock.ts';
 
 export interface TokenRequest {
     url: URL;
@@ -35,7 +36,8 @@ export async function requestToken(egress: Egress, request: TokenRequest): Promi
     const answer = parseBody(contentType, body);
     const code = typeof answer?.['error'] === 'string' ? answer['error'] : undefined;
     if (response.status >= 200 && response.status < 300 && code === undefined) {
-        return { status: response.status, contentType, body, requestedAt: response.requestedAt, receivedAt: response.receivedAt };
+        const { status, requestedAt, receivedAt } = response;
+        return { status, contentType, body, requestedAt, receivedAt, serverAheadMs: estimateSkew(response.headers['date'], requestedAt, receivedAt) };
     }
     throw new TokenFailure(classify(response.status, code), describeRefusal(response.status, contentType, answer, secrets), {
         retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),

@@ -5,7 +5,8 @@
 import { randomFraction, type Sources } from '../sources.ts';
 
 const second = 1000;
-const hour = 3600 * second;
+const minute = 60 * second;
+const hour = 60 * minute;
 const day = 24 * hour;
 const year = 365.25 * day;
 
@@ -19,9 +20,9 @@ export const keepAliveInterval = 7 * day;
 /** R4: a token with more life than this is handed out although its last renewal failed. */
 const smallestServedLife = 30 * second;
 
-/** `expires_at` of a token response: epoch seconds or milliseconds, as number or text, or a date. `null`: unknown. */
+/** `expires_at` of a token response: epoch seconds or milliseconds, as number or text, a date, or `D:HH:MM` from now. `null`: unknown. */
 export function parseExpiresAt(value: unknown, now: number): number | null {
-    const instant = toInstant(value);
+    const instant = toInstant(value, now);
     return instant !== null && instant > now - hour && instant < now + 20 * year ? instant : null;
 }
 
@@ -35,7 +36,10 @@ export function parseExpiresIn(value: unknown, requestedAt: number): number | nu
     return expiresAt < requestedAt + 20 * year ? expiresAt : null;
 }
 
-function toInstant(value: unknown): number | null {
+const zoneless = /^\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$/;
+const daysHoursMinutes = /^\s*(\d+):([01]?\d|2[0-3]):([0-5]?\d)\s*$/;
+
+function toInstant(value: unknown, now: number): number | null {
     if (value instanceof Date) {
         return value.getTime();
     }
@@ -43,7 +47,15 @@ function toInstant(value: unknown): number | null {
     if (typeof number === 'number') {
         return number < smallestMilliseconds ? number * second : number;
     }
-    const parsed = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+    if (typeof value !== 'string') {
+        return null;
+    }
+    const duration = daysHoursMinutes.exec(value);
+    if (duration) {
+        return now + Number(duration[1]) * day + Number(duration[2]) * hour + Number(duration[3]) * minute;
+    }
+    // Without a zone it is UTC: the zone of the machine that happens to read it means nothing.
+    const parsed = Date.parse(value.replace(zoneless, '$1T$2Z'));
     return Number.isNaN(parsed) ? null : parsed;
 }
 

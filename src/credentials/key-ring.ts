@@ -25,9 +25,10 @@ export async function openVault(db: Kysely<Schema>, ring: readonly RingKey[], so
         return { seal: keys.filter((key) => key.purpose === 'seal'), lookup: keys.filter((key) => key.purpose === 'lookup') };
     };
     await load();
-    for (const purpose of ['seal', 'lookup'] as const) {
-        await dataKeys.insertFirst(db, newDataKey(purpose, newest, sources));
-    }
+    await dataKeys.insertFirst(
+        db,
+        (['seal', 'lookup'] as const).map((purpose) => newDataKey(purpose, newest, sources)),
+    );
     for (const row of await dataKeys.list(db)) {
         if (!row.wrapped.startsWith(`v1.${newest.fingerprint}.`)) {
             await dataKeys.rewrap(db, row, newest.wrap(unwrap(row, wrappers).key, row.id, row.purpose, sources));

@@ -10,6 +10,8 @@ export interface TokenReceipt {
     /** Milliseconds since the epoch. */
     requestedAt: number;
     receivedAt: number;
+    /** How far the provider's clock is ahead of ours, ms, by its `Date` header (R11). */
+    serverAheadMs?: number | undefined;
 }
 
 export interface RenewalStrategy {

@@ -56,6 +56,7 @@ const tokenCallMs = 20_000;
 /** Left in the lease for the writes after the last token call. */
 const writeReserveMs = 5_000;
 const confirmPauseMs = 1_000;
+const worrisomeSkewMs = 60_000;
 /** How long a caller waits for another process before it takes what there is. */
 const callerDeadlineMs = 25_000;
 
@@ -207,6 +208,7 @@ export class Renewals {
             }
             const receipt = await this.#call(strategy, target, credentials, leaseEnd);
             await this.#step('answered');
+            this.#noticeSkew(target, receipt);
             const entryId = await this.#journal(target, receipt);
             await this.#step('journalled');
             const obtained = await this.#interpret(strategy, receipt, credentials, entryId);
@@ -368,6 +370,13 @@ export class Renewals {
 
     async #open(target: RenewalTarget): Promise<Credentials> {
         return JSON.parse(await this.#dependencies.vault.openFresh(target.sealed_credentials, credentialsPlace(target))) as Credentials;
+    }
+
+    /** R11: lifetimes are counted on our clock, so a difference does no harm here, but it is the first suspect when tokens die early. */
+    #noticeSkew(target: RenewalTarget, { serverAheadMs }: TokenReceipt): void {
+        if (serverAheadMs !== undefined && Math.abs(serverAheadMs) > worrisomeSkewMs) {
+            this.#dependencies.logger.warn({ provider: target.provider, serverAheadMs }, 'the clocks of the provider and of this server differ');
+        }
     }
 
     async #step(step: RenewalStep): Promise<void> {

@@ -14,7 +14,7 @@ import { createConnectSession, createReconnectSession, readConnectSession } from
 import { createIntegration } from './endpoints/integrations.ts';
 import { createOauthFlow } from './endpoints/oauth-flows.ts';
 import { deleteConnection } from './endpoints/delete-connection.ts';
-import { health, ready } from './endpoints/health.ts';
+import { health, ready, root } from './endpoints/health.ts';
 import { listConnections } from './endpoints/list-connections.ts';
 import { listProviders, readProvider } from './endpoints/providers.ts';
 import { logo } from './endpoints/logos.ts';
@@ -22,12 +22,14 @@ import { oauthCallback } from './endpoints/oauth-callback.ts';
 import { oauthConnect } from './endpoints/oauth-connect.ts';
 import { readConnection } from './endpoints/read-connection.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './endpoints/environment-webhooks.ts';
+import { readEnvironment, updateEnvironment } from './endpoints/environment.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
 import type { Services } from './services.ts';
 
 /** Every endpoint there is. */
 export const endpointsOf = (services: Services): Endpoint[] => [
+    root(),
     health(),
     ready(services),
     listProviders(services),
@@ -45,6 +47,8 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     listConnections(services),
     readConnection(services),
     deleteConnection(services),
+    readEnvironment(services),
+    updateEnvironment(services),
     readWebhookSettings(services),
     updateWebhookSettings(services),
     readSigningKey(services),

@@ -97,6 +97,8 @@ export interface ProviderEntry {
     readonly token_response_metadata?: readonly string[];
     readonly refresh_token_response_metadata?: readonly string[];
     readonly redirect_uri_metadata?: readonly string[];
+    /** N2: hosts that may receive a client secret where the connection chooses the host; `.example.com`: every host below it. */
+    readonly allowed_hosts?: readonly string[];
     readonly webhook_response_metadata?: readonly string[];
     readonly connection_configuration?: readonly string[];
 

@@ -5,9 +5,12 @@ import type { DataKeyRow, Schema } from './schema.ts';
 
 export const list = (db: Db): Promise<DataKeyRow[]> => db.selectFrom('data_keys').selectAll().orderBy('created_at').execute();
 
-/** Does nothing when the purpose has a current key already: replicas starting together agree on the first. */
-export async function insertFirst(db: Db, row: DataKeyRow): Promise<void> {
-    await db.insertInto('data_keys').values(row).onConflict((conflict) => conflict.doNothing()).execute();
+/**
+ * Leaves out purposes that have a current key already: replicas starting together agree on the first. In one statement, so
+ * that replicas with different rings cannot each win one purpose and leave a database that no ring opens.
+ */
+export async function insertFirst(db: Db, rows: DataKeyRow[]): Promise<void> {
+    await db.insertInto('data_keys').values(rows).onConflict((conflict) => conflict.doNothing()).execute();
 }
 
 export async function rewrap(db: Db, row: DataKeyRow, wrapped: string): Promise<void> {

@@ -1,12 +1,16 @@
 /** Environments: isolated workspaces of one deployment. */
+import type { UpdateObject } from 'kysely';
 import type { Db } from './database.ts';
-import type { EnvironmentRow, WebhookSettingsRow } from './schema.ts';
+import type { EnvironmentRow, Schema, WebhookSettingsRow } from './schema.ts';
 
 export const listNames = async (db: Db): Promise<string[]> =>
     (await db.selectFrom('environments').select('name').where('deleted_at', 'is', null).orderBy('public_id').execute()).map((row) => row.name);
 
 export const findByName = (db: Db, name: string): Promise<EnvironmentRow | undefined> =>
     db.selectFrom('environments').selectAll().where('name', '=', name).where('deleted_at', 'is', null).executeTakeFirst();
+
+export const update = (db: Db, id: string, change: UpdateObject<Schema, 'environments'>): Promise<EnvironmentRow | undefined> =>
+    db.updateTable('environments').set(change).where('id', '=', id).where('deleted_at', 'is', null).returningAll().executeTakeFirst();
 
 /** @returns `undefined` when the name is taken, also by a replica that was faster. */
 export const insert = (

@@ -112,7 +112,11 @@ describe('nango.auth() in Chromium', () => {
         const messages: unknown[] = [];
         await page.exposeFunction('onOpenerMessage', (message: unknown) => messages.push(message));
         await page.evaluate(() => {
-            addEventListener('message', (event) => void (globalThis as unknown as { onOpenerMessage(data: unknown): void }).onOpenerMessage(event.data));
+            const page = globalThis as unknown as {
+                addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
+                onOpenerMessage(data: unknown): void;
+            };
+            page.addEventListener('message', (event) => page.onOpenerMessage(event.data));
         });
         const violations: string[] = [];
         const outcome = await auth('oidc', undefined, async (popup) => {

@@ -1,7 +1,22 @@
-/** GET /health: the process serves. GET /ready: so does its database. */
+/** GET /: who is here. GET /health: the process serves. GET /ready: so does its database. */
+import { z } from 'zod';
+import { version } from '../../version.ts';
 import { publicEndpoint } from '../authentication.ts';
 import { endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
+
+/** For the person who opens the address in a browser; the outcome socket shares this path. */
+export const root = () =>
+    endpoint({
+        method: 'GET',
+        paths: ['/'],
+        summary: 'What answers here',
+        authenticate: publicEndpoint,
+        scopes: [],
+        anyContentType: true,
+        query: z.looseObject({}),
+        handle: () => ({ name: 'Valetkey', version }),
+    });
 
 export const health = () =>
     endpoint({
