@@ -199,7 +199,7 @@ create table oauth_flow_requests (
 );
 
 -- R2: a token answer is written here the moment it arrives, before it is parsed or applied. Rows are never rewritten,
--- only marked with what became of them.
+-- only marked with what became of them, and removed with their connection.
 create table credential_journal (
     id uuid primary key,
     environment_id uuid not null,
@@ -209,10 +209,12 @@ create table credential_journal (
     requested_at timestamptz not null,
     received_at timestamptz not null,
     sealed_response text not null,
-    outcome text check (outcome in ('applied', 'superseded', 'orphaned', 'rejected')),
+    outcome text check (outcome in ('applied', 'superseded', 'rejected')),
     settled_at timestamptz
 );
 create index credential_journal_open on credential_journal (connection_row_id, received_at) where outcome is null;
+-- a deleted connection takes its answers along (E7)
+create index credential_journal_connection on credential_journal (connection_row_id);
 
 create table webhook_events (
     -- msg_<ULID>, the same on every attempt, destination and redelivery (W3)

@@ -1,4 +1,5 @@
 /** Finds how a stored connection is renewed: its provider's auth mode, with its integration opened. */
+import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import type { RenewalStrategies } from '../credentials/renewal-strategy.ts';
 import type { Vault } from '../credentials/vault.ts';
@@ -19,7 +20,8 @@ export function renewalStrategies(context: { catalogue: Catalogue; vault: Vault;
                 return undefined;
             }
             const integration = await openIntegration(vault, target.integration, target.is_production);
-            return mode.renewal({ provider, integration, connectionConfig: target.connection_config, egress, sources }, credentials);
+            const connectionConfig = await openConfig(vault, target);
+            return mode.renewal({ provider, integration, connectionConfig, egress, sources }, credentials);
         },
     };
 }

@@ -3,10 +3,12 @@
  * transaction. An existing connection keeps its metadata, and its tags and webhook URL unless the session names new ones (A2).
  */
 import type { ModeIntegration } from '../auth-modes/auth-mode.ts';
+import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
 import { refreshTokenOf, type Obtained } from '../credentials/credential.ts';
 import { nextRefreshAt } from '../credentials/expiry.ts';
 import { credentialsPlace } from '../credentials/renewal.ts';
 import { untilDatabaseAnswers } from '../credentials/until-database-answers.ts';
+import type { Provider } from '../providers/provider.ts';
 import { newRowId } from '../sources.ts';
 import * as connections from '../store/connections.ts';
 import * as sessions from '../store/connect-sessions.ts';
@@ -73,6 +75,7 @@ function create(
 ): Promise<ConnectionRow> {
     const now = new Date(sources.now());
     const key = { id: newRowId(sources), environment_id: integration.environment_id };
+    const config = sealConfig(vault, key, connectionConfig, isMarkedSecret(provider));
     return connections.insert(db, {
         ...key,
         integration_id: integration.id,
@@ -81,7 +84,7 @@ function create(
         credential_type: obtained.credentials.type,
         sealed_credentials: vault.sealJson(obtained.credentials, credentialsPlace(key)),
         sealed_previous_refresh_token: null,
-        sealed_secrets: null,
+        sealed_secrets: config.sealed,
         credentials_obtained_at: new Date(obtained.obtainedAt),
         credentials_expires_at: dateOrNull(obtained.expiresAt),
         auth_state: 'ok',
@@ -93,7 +96,7 @@ function create(
         last_refresh_success: now,
         last_refresh_failure: null,
         refresh_failure_reported_at: null,
-        connection_config: json(connectionConfig),
+        connection_config: json(config.clear),
         metadata: null,
         tags: json(session.tags ?? {}),
         end_user: session.end_user === null ? null : json(session.end_user),
@@ -108,13 +111,15 @@ function create(
 async function override(
     db: Db,
     { vault, sources }: ConnectContext,
-    { session }: SavedAttempt,
+    { session, provider }: SavedAttempt,
     existing: ConnectionRow,
     obtained: Obtained,
     connectionConfig: Record<string, unknown>,
     nextAt: number | null,
 ): Promise<ConnectionRow> {
     const now = new Date(sources.now());
+    const merged = { ...(await openConfig(vault, existing)), ...connectionConfig };
+    const config = sealConfig(vault, existing, merged, isMarkedSecret(provider));
     await writeCredentials(db, {
         id: existing.id,
         epoch: existing.refresh_epoch,
@@ -128,7 +133,8 @@ async function override(
         nextRefreshAt: dateOrNull(nextAt),
         now,
         alongside: {
-            connection_config: json({ ...existing.connection_config, ...connectionConfig }),
+            connection_config: json(config.clear),
+            sealed_secrets: config.sealed,
             updated_at: now,
             ...(session.tags === null ? {} : { tags: json(session.tags) }),
             ...(session.end_user === null ? {} : { end_user: json(session.end_user) }),
@@ -175,5 +181,10 @@ async function finish(db: Db, context: ConnectContext, attempt: SavedAttempt, sa
         urlOverride: saved.row.webhook_url_override,
     });
 }
+
+const isMarkedSecret =
+    (provider: Provider) =>
+    (name: string): boolean =>
+        provider.entry.connection_config?.[name]?.secret === true;
 
 const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));

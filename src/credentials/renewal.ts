@@ -114,12 +114,12 @@ export class Renewals {
 
     /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */
     async recover(receivedBefore: number): Promise<number> {
-        const { db, sources, logger } = this.#dependencies;
+        const { db, logger } = this.#dependencies;
         let recovered = 0;
         for (const entry of await journal.unsettled(db, new Date(receivedBefore), 100)) {
             const target = await writes.loadTarget(db, entry.connection_row_id);
             if (target === undefined) {
-                await journal.settle(db, entry.id, 'orphaned', new Date(sources.now()));
+                await journal.discard(db, entry.id);
             } else if (await this.#applyJournalled(target, target.journal?.refresh_epoch ?? target.refresh_epoch)) {
                 recovered += 1;
                 logger.warn({ connection: target.connection_id, integration: target.integration.unique_key }, 'applied a journalled token answer');

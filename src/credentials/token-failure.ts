@@ -87,7 +87,8 @@ export function backoff(failure: TokenFailure, attempts: number, sources: Source
 /** Provider text made fit for people and logs: one line, bounded, every known secret replaced (E5). */
 export function safeText(text: string, secrets: readonly string[]): string {
     let safe = text;
-    for (const secret of secrets) {
+    // The longest first: one secret may begin with another.
+    for (const secret of [...secrets].toSorted((a, b) => b.length - a.length)) {
         // shorter values would blank out ordinary words
         if (secret.length >= 4) {
             safe = safe.replaceAll(secret, '[redacted]');

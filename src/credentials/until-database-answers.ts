@@ -2,8 +2,13 @@
 import type { Logger } from 'pino';
 import type { Sources } from '../sources.ts';
 
-/** SQLSTATE classes that pass: connection, resources, operator intervention, serialisation. */
-const passing = /^(08|53|57|40)/;
+/**
+ * SQLSTATEs that pass: connection, serialisation, resources, operator intervention, disk, a lock not to be had, and what a
+ * demoted primary says until the pool has found the new one.
+ */
+const passing = /^(08|40|53|57|58|55P03|25006)/;
+/** Node's names for a failed system call, name lookup or stream; any other `ERR_…` is a mistake of the caller. */
+const systemError = /^(E(?!RR_)[A-Z_]+$|ERR_(STREAM|SSL|TLS)_)/;
 
 /** @throws the error of `write` when waiting cannot help. */
 export async function untilDatabaseAnswers<T>(write: () => Promise<T>, context: { sources: Sources; logger: Logger }): Promise<T> {
@@ -25,10 +30,11 @@ function isPassing(error: unknown): boolean {
         return false;
     }
     const code = (error as { code?: unknown }).code;
-    const isSqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code);
-    return isSqlState ? passing.test(code) : isConnectionLoss(error.message, code);
+    if (typeof code !== 'string') {
+        return isConnectionLoss(error.message);
+    }
+    return systemError.test(code) || passing.test(code);
 }
 
-/** Errors of the driver itself carry no SQLSTATE. */
-const isConnectionLoss = (message: string, code: unknown): boolean =>
-    (typeof code === 'string' && /^E[A-Z]+$/.test(code)) || /connection|timeout|terminated|not queryable/i.test(message);
+/** Errors of the driver itself carry no code. */
+const isConnectionLoss = (message: string): boolean => /connection|timeout|terminated|not queryable/i.test(message);

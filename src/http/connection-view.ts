@@ -6,6 +6,8 @@ import { ApiError } from './errors.ts';
 
 export interface ViewOptions {
     credentials: Credentials | Record<string, never>;
+    /** With its secrets, for those who may read credentials. */
+    connectionConfig: Record<string, unknown>;
     includeRefreshToken: boolean;
     lastFetchedAt: Date | null;
 }
@@ -21,7 +23,7 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
         end_user: row.end_user,
         tags: row.tags,
         metadata: row.metadata,
-        connection_config: strip(row.connection_config),
+        connection_config: strip(options.connectionConfig),
         webhook_url_override: row.webhook_url_override,
         created_at: offsetDate(row.created_at),
         updated_at: offsetDate(row.updated_at),
@@ -58,12 +60,16 @@ export function assertServable(row: ConnectionRead, now: number): void {
     );
 }
 
+/** For callers who may not read credentials, and for answers about credentials that cannot be read. */
+export const withoutCredentials = (row: ConnectionRead): Record<string, unknown> =>
+    connectionView(row, { credentials: {}, connectionConfig: row.connection_config, includeRefreshToken: false, lastFetchedAt: row.last_fetched_at });
+
 /** The answer for credentials that cannot be handed out: the connection without them, and why. */
 export const unusable = (row: ConnectionRead, status: number, type: string, message: string, headers: Record<string, string> = {}): ApiError =>
     ApiError.withPayload(
         status,
         'invalid_credentials',
         message,
-        { type, connection: connectionView(row, { credentials: {}, includeRefreshToken: false, lastFetchedAt: row.last_fetched_at }) },
+        { type, connection: withoutCredentials(row) },
         headers,
     );

@@ -1,10 +1,15 @@
-/** Token answers, written the moment they arrive (R2). A row's content never changes; it is only marked with its outcome. */
+/** Token answers, written the moment they arrive (R2). A row's content never changes; it is only marked with its outcome, or discarded with its connection. */
 import type { Db } from './database.ts';
 import type { CredentialJournalRow, NewJournalEntry } from './schema.ts';
 
 export async function append(db: Db, entry: NewJournalEntry): Promise<void> {
     // A retried insert may have been committed before its answer was lost.
     await db.insertInto('credential_journal').values(entry).onConflict((conflict) => conflict.column('id').doNothing()).execute();
+}
+
+/** An answer whose connection was deleted while it was on its way: shredded like the rest of it. */
+export async function discard(db: Db, id: string): Promise<void> {
+    await db.deleteFrom('credential_journal').where('id', '=', id).execute();
 }
 
 export async function settle(db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {

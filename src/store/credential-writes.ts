@@ -147,6 +147,8 @@ export async function writeFailure(db: Db, write: FailureWrite): Promise<boolean
         })
         .where('id', '=', write.id)
         .where('refresh_epoch', '=', write.epoch)
+        // a write repeated after its answer was lost finds the lease ended
+        .where('refresh_lease_owner', 'is not', null)
         .where('deleted_at', 'is', null)
         .executeTakeFirst();
     return result.numUpdatedRows > 0n;

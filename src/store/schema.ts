@@ -209,7 +209,7 @@ interface CredentialJournalTable {
     requested_at: Time;
     received_at: Time;
     sealed_response: string;
-    outcome: 'applied' | 'superseded' | 'orphaned' | 'rejected' | null;
+    outcome: 'applied' | 'superseded' | 'rejected' | null;
     settled_at: Time | null;
 }
 

@@ -1,12 +1,14 @@
 /** GET /connections/:connectionId: the endpoint that backends live on. One round trip to Postgres while the token is fresh. */
 import { z } from 'zod';
 import { credentialsPlace, isRetriedByRead } from '../../credentials/renewal.ts';
+import { openConfig } from '../../credentials/connection-secrets.ts';
 import type { Credentials } from '../../credentials/credential.ts';
+import { isServable, lifetimeOf } from '../../credentials/expiry.ts';
 import { VaultError } from '../../credentials/vault.ts';
 import * as connections from '../../store/connections.ts';
 import type { ConnectionRead, KeyAndConnection } from '../../store/connections.ts';
 import { apiKey } from '../authentication.ts';
-import { assertServable, connectionView, unusable } from '../connection-view.ts';
+import { assertServable, connectionView, unusable, withoutCredentials } from '../connection-view.ts';
 import { endpoint } from '../endpoint.ts';
 import { ApiError } from '../errors.ts';
 import { ConnectionId, IntegrationKey, QueryBool } from '../field-types.ts';
@@ -45,13 +47,13 @@ export const readConnection = (services: Services) =>
             }
             const row = existing(found);
             if (!mayReadCredentials) {
-                return connectionView(row, { credentials: {}, includeRefreshToken: false, lastFetchedAt: row.last_fetched_at });
+                return withoutCredentials(row);
             }
             const fresh = await freshRow(services, row, query.force_refresh, startedAt);
             assertServable(fresh, services.sources.now());
-            const credentials = await openCredentials(services, fresh);
+            const opened = await openSealed(services, fresh);
             services.fetched.note(fresh.id);
-            return connectionView(fresh, { credentials, includeRefreshToken: query.refresh_token, lastFetchedAt: new Date(services.sources.now()) });
+            return connectionView(fresh, { ...opened, includeRefreshToken: query.refresh_token, lastFetchedAt: new Date(services.sources.now()) });
         },
     });
 
@@ -83,15 +85,17 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
         const status = result.failure.type === 'credentials_unreadable' ? 500 : 400;
         throw unusable(after, status, result.failure.type, `The credentials could not be renewed: ${result.failure.message}`);
     }
-    if (force && result.kind === 'busy') {
+    if (result.kind === 'busy' && (force || !isServable(lifetimeOf(after), services.sources.now()))) {
         throw unusable(after, 424, 'connection_refresh_backoff', 'Another renewal of this connection has not finished in time.', { 'retry-after': '30' });
     }
     return after;
 }
 
-async function openCredentials(services: Services, row: ConnectionRead): Promise<Credentials> {
+async function openSealed(services: Services, row: ConnectionRead): Promise<{ credentials: Credentials; connectionConfig: Record<string, unknown> }> {
+    const { vault } = services;
     try {
-        return JSON.parse(await services.vault.openFresh(row.sealed_credentials, credentialsPlace(row))) as Credentials;
+        const credentials = JSON.parse(await vault.openFresh(row.sealed_credentials, credentialsPlace(row))) as Credentials;
+        return { credentials, connectionConfig: await openConfig(vault, row) };
     } catch (error) {
         if (error instanceof VaultError) {
             services.logger.error({ err: error, connection_row: row.id }, 'stored credentials cannot be opened');

@@ -1,0 +1,44 @@
+/**
+ * Connection configuration that is secret is kept apart, sealed (E4): what the catalogue marks `secret`, and whatever is named
+ * like one. The API lays it over `connection_config` for callers who may read credentials, so that its shape is the reference's.
+ */
+import type { ConnectionRow } from '../store/schema.ts';
+import type { SealedPlace, Vault } from './vault.ts';
+
+type Config = Record<string, unknown>;
+
+/** W08: many fields are secret without being marked. */
+const secretName = /secret|password|passphrase|private_?key|api_?key|token|credential/i;
+
+const secretsPlace = (row: { environment_id: string; id: string }): SealedPlace => ({
+    environmentId: row.environment_id,
+    table: 'connections',
+    column: 'sealed_secrets',
+    rowId: row.id,
+});
+
+/** The two columns that hold a connection's configuration. */
+export function sealConfig(
+    vault: Vault,
+    row: { environment_id: string; id: string },
+    config: Config,
+    isMarkedSecret: (name: string) => boolean,
+): { clear: Config; sealed: string | null } {
+    const isSecret = ([name, value]: [string, unknown]): boolean => (isMarkedSecret(name) || secretName.test(name)) && typeof value !== 'boolean';
+    const entries = Object.entries(config);
+    const secrets = Object.fromEntries(entries.filter(isSecret));
+    return {
+        clear: Object.fromEntries(entries.filter((entry) => !isSecret(entry))),
+        sealed: Object.keys(secrets).length === 0 ? null : vault.sealJson(secrets, secretsPlace(row)),
+    };
+}
+
+/** The whole configuration. @throws VaultError */
+export async function openConfig(
+    vault: Vault,
+    row: Pick<ConnectionRow, 'id' | 'environment_id' | 'connection_config' | 'sealed_secrets'>,
+): Promise<Config> {
+    return row.sealed_secrets === null
+        ? row.connection_config
+        : { ...row.connection_config, ...(JSON.parse(await vault.openFresh(row.sealed_secrets, secretsPlace(row))) as Config) };
+}
