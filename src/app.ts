@@ -20,6 +20,7 @@ import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
 import { Retention } from './retention.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
+import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
@@ -57,7 +58,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
     const catalogue = openCatalogue(config, egress);
     const database = await openDatabase(config.database);
     try {
-        const keys = findEncryptionKey(config, system);
+        const keys = findEncryptionKey(config, system, await dataKeys.exist(database.db));
         const clock = new DatabaseClock(database, system);
         await clock.read();
         const sources = withClockOffset(system, clock.offset);
@@ -133,13 +134,13 @@ function openEgress(config: Config, sources: Sources): Egress {
     try {
         return createEgress({ allow: config.egressAllow, sources, userAgent });
     } catch (error) {
-        throw error instanceof EgressAllowError ? new StartupError(`VALETKEY_EGRESS_ALLOW: ${error.message}`) : error;
+        throw error instanceof EgressAllowError ? new StartupError(error.message) : error;
     }
 }
 
 function openCatalogue(config: Config, egress: Egress): Catalogue {
     try {
-        return loadCatalogue({ builtin: builtinCatalogue, operator: config.providersFile, isPlainHttpAllowed: egress.isOpened });
+        return loadCatalogue({ builtin: builtinCatalogue, operator: config.providersFile, isPlainHttpAllowed: egress.isOpened, isBuiltinChecked: true });
     } catch (error) {
         throw error instanceof CatalogueError ? new StartupError(error.message) : error;
     }

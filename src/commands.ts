@@ -5,9 +5,10 @@ import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault, rotateDataKey } from './credentials/key-ring.ts';
 import { reseal } from './credentials/reseal.ts';
-import { assertPortFree } from './port.ts';
+import { assertPortFree, cannotListen } from './port.ts';
 import { systemSources } from './sources.ts';
 import { startupSummary } from './startup-summary.ts';
+import * as dataKeys from './store/data-keys.ts';
 import { openDatabase } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
 
@@ -46,7 +47,11 @@ async function serve(): Promise<void> {
     await assertPortFree(config);
     const logger = newLogger(config);
     const app = await buildApp({ config, logger, sources: systemSources });
-    await app.server.listen({ host: config.host, port: config.port });
+    await app.server.listen({ host: config.host, port: config.port }).catch(async (error: unknown) => {
+        // Taken since it was probed.
+        await app.close();
+        throw cannotListen(error, config);
+    });
     app.startWork();
     process.stdout.write(startupSummary(config, app));
     logger.info({ port: config.port, database: app.database.kind }, 'serving');
@@ -67,7 +72,7 @@ async function rotateKeys(): Promise<void> {
     const config = loadConfig();
     const database = await openDatabase(config.database);
     try {
-        const { ring } = findEncryptionKey(config, systemSources);
+        const { ring } = findEncryptionKey(config, systemSources, await dataKeys.exist(database.db));
         await migrate(database.db);
         await openVault(database.db, ring, systemSources);
         await rotateDataKey(database.db, ring, systemSources);

@@ -53,77 +53,87 @@ type Variables = Readonly<Record<string, string | undefined>>;
 const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const minimumKeyLength = 32;
 
+/** A variable's text, with the name under which it was found: errors name what the operator wrote, alias or not. */
+interface Setting {
+    name: string;
+    text: string;
+}
+
+type Read = (...names: string[]) => Setting | undefined;
+
 /** @throws StartupError naming the variable and the expected form, never the value of a secret one. */
 export function loadConfig(variables: Variables = process.env): Config {
-    const read = (...names: string[]): string | undefined =>
-        names.map((name) => variables[name]?.trim()).find((value) => value !== undefined && value !== '');
+    const read: Read = (...names) =>
+        names.map((name) => ({ name, text: variables[name]?.trim() ?? '' })).find((setting) => setting.text !== '');
+    const readOr = (fallback: string, ...names: [string, ...string[]]): Setting => read(...names) ?? { name: names[0], text: fallback };
 
-    const port = readPort(read('PORT', 'SERVER_PORT') ?? '3003', 'PORT');
-    const database = readDatabase(read, variables);
-    const publicUrl = readUrl(read('VALETKEY_PUBLIC_URL', 'NANGO_SERVER_URL') ?? `http://localhost:${port}`, 'VALETKEY_PUBLIC_URL');
+    const port = readPort(readOr('3003', 'PORT', 'SERVER_PORT'));
+    const database = readDatabase(read, readOr('10', 'VALETKEY_DB_POOL_MAX', 'NANGO_DB_POOL_MAX'));
+    const publicUrl = readUrl(readOr(`http://localhost:${port}`, 'VALETKEY_PUBLIC_URL', 'NANGO_SERVER_URL'));
     return {
         // The embedded mode is for one person on one machine: it is not offered to the network unless told to.
-        host: read('HOST') ?? (database.kind === 'embedded' ? '127.0.0.1' : '0.0.0.0'),
+        host: read('HOST')?.text ?? (database.kind === 'embedded' ? '127.0.0.1' : '0.0.0.0'),
         port,
         publicUrl,
-        connectUiUrl: readUrl(
-            read('VALETKEY_CONNECT_UI_URL', 'NANGO_PUBLIC_CONNECT_URL') ?? `${publicUrl}/connect-ui`,
-            'VALETKEY_CONNECT_UI_URL',
-        ),
+        connectUiUrl: readUrl(readOr(`${publicUrl}/connect-ui`, 'VALETKEY_CONNECT_UI_URL', 'NANGO_PUBLIC_CONNECT_URL')),
         database,
         encryptionKeys: readKeyRing(read('VALETKEY_ENCRYPTION_KEY', 'NANGO_ENCRYPTION_KEY')),
         secretKeys: readSecretKeys(variables),
-        providersFile: optionalPath(read('VALETKEY_PROVIDERS')),
-        egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')),
-        rateLimitPerMinute: readCount(read('VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN') ?? '6000', 'VALETKEY_RATE_LIMIT_PER_MIN'),
-        roles: readRoles(read('VALETKEY_ROLES') ?? 'api,worker'),
-        logLevel: readLogLevel(read('LOG_LEVEL') ?? 'info'),
-        bodyLimitBytes: readSize(read('VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT') ?? '75mb', 'VALETKEY_BODY_LIMIT'),
+        providersFile: optionalPath(read('VALETKEY_PROVIDERS')?.text),
+        egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')?.text),
+        rateLimitPerMinute: readCount(readOr('6000', 'VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN')),
+        roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
+        logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
+        bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
     };
 }
 
-function readDatabase(read: (...names: string[]) => string | undefined, variables: Variables): Config['database'] {
-    const poolSize = readCount(read('VALETKEY_DB_POOL_MAX', 'NANGO_DB_POOL_MAX') ?? '10', 'VALETKEY_DB_POOL_MAX');
-    const url = read('DATABASE_URL', 'VALETKEY_DATABASE_URL', 'NANGO_DATABASE_URL') ?? composeDatabaseUrl(variables);
+function readDatabase(read: Read, pool: Setting): Config['database'] {
+    const poolSize = readCount(pool);
+    const url = read('DATABASE_URL', 'VALETKEY_DATABASE_URL', 'NANGO_DATABASE_URL') ?? composeDatabaseUrl(read);
     if (url === undefined) {
-        return { kind: 'embedded', dataDir: resolve(read('VALETKEY_DATA_DIR') ?? './data') };
+        return { kind: 'embedded', dataDir: resolve(read('VALETKEY_DATA_DIR')?.text ?? './data') };
     }
-    if (!URL.canParse(url) || !['postgres:', 'postgresql:'].includes(new URL(url).protocol)) {
-        throw new StartupError('DATABASE_URL must look like postgres://user:password@host:5432/database.');
+    if (!URL.canParse(url.text) || !['postgres:', 'postgresql:'].includes(new URL(url.text).protocol)) {
+        throw new StartupError(`${url.name} must look like postgres://user:password@host:5432/database.`);
     }
-    return { kind: 'postgres', url, poolSize };
+    return { kind: 'postgres', url: url.text, poolSize };
 }
 
 /** `NANGO_DB_*`, as existing deployments have them. */
-function composeDatabaseUrl(variables: Variables): string | undefined {
-    const host = variables['NANGO_DB_HOST'];
-    if (!host) {
+function composeDatabaseUrl(read: Read): Setting | undefined {
+    const host = read('NANGO_DB_HOST');
+    if (host === undefined) {
         return undefined;
     }
-    const url = new URL('postgres://localhost');
-    url.hostname = host;
-    url.port = variables['NANGO_DB_PORT'] ?? '5432';
-    url.username = variables['NANGO_DB_USER'] ?? 'nango';
-    url.password = variables['NANGO_DB_PASSWORD'] ?? 'nango';
-    url.pathname = `/${variables['NANGO_DB_NAME'] ?? 'nango'}`;
-    if (variables['NANGO_DB_SSL'] === 'true') {
+    const url = new URL('postgres://unset');
+    url.hostname = host.text;
+    if (url.hostname === 'unset') {
+        // the setter ignores what it cannot use
+        throw new StartupError(`${host.name} must be a host name or an address.`);
+    }
+    url.port = String(readPort(read('NANGO_DB_PORT') ?? { name: 'NANGO_DB_PORT', text: '5432' }));
+    // the setters leave a % as it is
+    const encoded = (name: string): string => encodeURIComponent(read(name)?.text ?? 'nango');
+    url.username = encoded('NANGO_DB_USER');
+    url.password = encoded('NANGO_DB_PASSWORD');
+    url.pathname = `/${encoded('NANGO_DB_NAME')}`;
+    if (read('NANGO_DB_SSL')?.text === 'true') {
         url.searchParams.set('sslmode', 'no-verify');
     }
-    return url.toString();
+    return { name: host.name, text: url.toString() };
 }
 
 /** One base64 key, or a ring `id:base64,id:base64` with the newest first (E2). */
-function readKeyRing(text: string | undefined): RingKey[] | undefined {
-    if (text === undefined) {
-        return undefined;
-    }
-    return text.split(',').map((part, index) => {
+function readKeyRing(setting: Setting | undefined): RingKey[] | undefined {
+    return setting?.text.split(',').map((part, index) => {
         const separator = part.indexOf(':');
         const name = separator < 0 ? `key ${index + 1}` : part.slice(0, separator).trim();
         const key = Buffer.from(part.slice(separator + 1).trim(), 'base64');
         if (key.length !== minimumKeyLength) {
+            // By its place, not by its name: in a ring written the wrong way round the name is the key.
             throw new StartupError(
-                `VALETKEY_ENCRYPTION_KEY (${name}) must be base64 of exactly 32 bytes, but decodes to ${key.length}; make one with: openssl rand -base64 32`,
+                `${setting.name} (key ${index + 1}) must be base64 of exactly 32 bytes, but decodes to ${key.length}; make one with: openssl rand -base64 32`,
             );
         }
         return { name, key };
@@ -148,7 +158,7 @@ function readSecretKeys(variables: Variables): Map<string, string> {
     return keys;
 }
 
-function readPort(text: string, name: string): number {
+function readPort({ name, text }: Setting): number {
     const port = z.coerce.number().int().min(0).max(65535).safeParse(text);
     if (!port.success) {
         throw new StartupError(`${name} must be a port number between 0 and 65535.`);
@@ -156,7 +166,7 @@ function readPort(text: string, name: string): number {
     return port.data;
 }
 
-function readCount(text: string, name: string): number {
+function readCount({ name, text }: Setting): number {
     const count = z.coerce.number().int().min(1).safeParse(text);
     if (!count.success) {
         throw new StartupError(`${name} must be a whole number above zero.`);
@@ -164,30 +174,30 @@ function readCount(text: string, name: string): number {
     return count.data;
 }
 
-function readUrl(text: string, name: string): string {
+function readUrl({ name, text }: Setting): string {
     if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
         throw new StartupError(`${name} must be an absolute http(s) URL, such as https://auth.example.com.`);
     }
     return text.replace(/\/+$/, '');
 }
 
-function readRoles(text: string): Set<'api' | 'worker'> {
+function readRoles({ name, text }: Setting): Set<'api' | 'worker'> {
     const roles = z.array(z.enum(['api', 'worker'])).min(1).safeParse(splitList(text));
     if (!roles.success) {
-        throw new StartupError('VALETKEY_ROLES must name at least one of: api, worker.');
+        throw new StartupError(`${name} must name at least one of: api, worker.`);
     }
     return new Set(roles.data);
 }
 
-function readLogLevel(text: string): Config['logLevel'] {
+function readLogLevel({ name, text }: Setting): Config['logLevel'] {
     const level = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).safeParse(text.toLowerCase());
     if (!level.success) {
-        throw new StartupError('LOG_LEVEL must be one of: fatal, error, warn, info, debug, trace, silent.');
+        throw new StartupError(`${name} must be one of: fatal, error, warn, info, debug, trace, silent.`);
     }
     return level.data;
 }
 
-function readSize(text: string, name: string): number {
+function readSize({ name, text }: Setting): number {
     const match = /^(\d+)\s*(b|kb|mb)?$/i.exec(text);
     if (!match) {
         throw new StartupError(`${name} must be a size such as 75mb.`);

@@ -10,13 +10,17 @@ export async function assertPortFree({ host, port }: Pick<Config, 'host' | 'port
     try {
         await once(probe, 'listening');
     } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        throw new StartupError(
-            code === 'EADDRINUSE'
-                ? `Port ${port} is in use; stop the process that has it, or set PORT to another one.`
-                : `It is not possible to listen on ${host}:${port} (${code}); set HOST and PORT to an address of this machine.`,
-        );
+        throw cannotListen(error, { host, port });
     }
     probe.close();
     await once(probe, 'close');
+}
+
+export function cannotListen(error: unknown, { host, port }: Pick<Config, 'host' | 'port'>): StartupError {
+    const { code } = error as NodeJS.ErrnoException;
+    return new StartupError(
+        code === 'EADDRINUSE'
+            ? `Port ${port} is in use; stop the process that has it, or set PORT to another one.`
+            : `It is not possible to listen on ${host}:${port} (${code}); set HOST and PORT to an address of this machine.`,
+    );
 }

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { v4, v7 } from 'uuid';
 
 export interface Sources {
-    /** Milliseconds since the Unix epoch, by the clock that replicas share (see `withDatabaseClock`). */
+    /** Milliseconds since the Unix epoch, by the clock that replicas share (see `withClockOffset`). */
     now(): number;
     /** `size` bytes from a cryptographically secure generator. */
     random(size: number): Buffer;
@@ -23,9 +23,12 @@ export const systemSources: Sources = {
     sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : {}),
 };
 
-/** Sources whose `now()` runs on another clock: replicas agree on what is due because they share the database's (R11). */
+/**
+ * Sources whose `now()` runs on another clock: replicas agree on what is due because they share the database's (R11).
+ * Whole milliseconds, whatever the offset: `now()` becomes part of ids and dates.
+ */
 export function withClockOffset(sources: Sources, offsetMs: () => number): Sources {
-    return { ...sources, now: () => sources.now() + offsetMs() };
+    return { ...sources, now: () => Math.round(sources.now() + offsetMs()) };
 }
 
 /** A time-ordered id for internal rows (UUIDv7, RFC 9562 §5.7). Not a secret: its first 48 bits are the time. */

@@ -1,6 +1,5 @@
 /** The authorization request of OAuth 2.0 (RFC 6749 §4.1.1, RFC 7636 §4.3) as a URL, with the catalogue's deviations. */
 import { createHash } from 'node:crypto';
-import { AuthorizationCode } from 'simple-oauth2';
 import { ConnectFailure } from './auth-mode.ts';
 
 export interface AuthorizationRequest {
@@ -50,7 +49,9 @@ export function assertSettable(params: Readonly<Record<string, string>>, origin:
 /** S256 (RFC 7636 §4.2). */
 export const codeChallenge = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
 
-export function authorizationUrl(request: AuthorizationRequest): string {
+export async function authorizationUrl(request: AuthorizationRequest): Promise<string> {
+    // Loaded with the first flow: its validation library is larger than the rest of the start.
+    const { AuthorizationCode } = await import('simple-oauth2');
     const client = new AuthorizationCode({
         client: { id: request.clientId, secret: '' },
         auth: { tokenHost: request.endpoint.origin, authorizeHost: request.endpoint.origin, authorizePath: request.endpoint.pathname + request.endpoint.search },

@@ -2,6 +2,7 @@
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import type { RenewalStrategies } from '../credentials/renewal-strategy.ts';
+import { TokenFailure } from '../credentials/token-failure.ts';
 import type { Vault } from '../credentials/vault.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
@@ -16,7 +17,11 @@ export function renewalStrategies(context: { catalogue: Catalogue; vault: Vault;
         strategyFor: async (target, credentials: Credentials) => {
             const provider = catalogue.get(target.provider);
             const mode = provider && authModes.get(provider.authMode);
-            if (provider === undefined || mode?.renewal === undefined) {
+            if (provider === undefined) {
+                // An operator's entry may come back; until then nothing is decided about the connection.
+                throw new TokenFailure('transient', `The provider "${target.provider}" is not in the catalogue.`, { type: 'unknown_provider_template' });
+            }
+            if (mode?.renewal === undefined) {
                 return undefined;
             }
             const integration = await openIntegration(vault, target.integration, target.is_production);

@@ -8,7 +8,7 @@ import type { OAuth2Credentials, Obtained } from '../credentials/credential.ts';
 import { parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
 import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
-import { EgressError, type Egress, type EgressResponse } from '../egress/egress.ts';
+import { EgressError, type Egress, type EgressErrorCode, type EgressResponse } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
 import { estimateSkew } from '../egress/server-clock.ts';
 
@@ -29,7 +29,8 @@ export interface TokenRequest {
 
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
 export async function requestToken(egress: Egress, request: TokenRequest): Promise<TokenReceipt> {
-    const secrets = [...request.secrets, request.clientSecret, ...Object.values(request.params)];
+    const secrets = [...request.secrets, request.clientSecret, ...secretParams(request.params)].flatMap(shapesOf);
+    secrets.push(basicPair(request.clientId, request.clientSecret));
     const response = await send(egress, request);
     const body = response.body.toString('utf8');
     const contentType = response.headers['content-type'] ?? '';
@@ -43,6 +44,23 @@ export async function requestToken(egress: Egress, request: TokenRequest): Promi
         retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),
     });
 }
+
+/** Named in the request, and part of ordinary words: blanked out, they would garble `unsupported_grant_type` or `bad_refresh_token`. */
+const publicParams: ReadonlySet<string> = new Set(['grant_type', 'redirect_uri']);
+
+const secretParams = (params: Readonly<Record<string, string>>): string[] =>
+    Object.entries(params).flatMap(([name, value]) => (publicParams.has(name) ? [] : [value]));
+
+/** As it is, form-encoded as it was sent, and percent-encoded: a provider may repeat any of them. */
+const shapesOf = (secret: string): string[] => [secret, formEncoded(secret), encodeURIComponent(secret.toWellFormed())];
+
+/** What a call without a usable answer came to, where that is not that nobody could be reached. */
+const unanswered: Partial<Record<EgressErrorCode, string>> = {
+    deadline_exceeded: 'did not answer in time',
+    connection_lost: 'hung up before it had answered',
+    response_too_large: 'sent far more than a token answer',
+    blocked_by_policy: 'may not be called: it must be https and public, or its host must be listed in VALETKEY_EGRESS_ALLOW',
+};
 
 async function send(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
     const headers: Record<string, string> = {
@@ -68,17 +86,18 @@ async function send(egress: Egress, request: TokenRequest): Promise<EgressRespon
         });
     } catch (error) {
         if (error instanceof EgressError) {
-            throw new TokenFailure('transient', `The token endpoint could not be reached (${error.code}).`, { isAmbiguous: !error.neverSent });
+            throw new TokenFailure('transient', `The token endpoint ${unanswered[error.code] ?? 'could not be reached'} (${error.code}).`, {
+                isAmbiguous: !error.neverSent,
+            });
         }
         throw error;
     }
 }
 
 /** Both parts are form-encoded first (RFC 6749 §2.3.1). */
-export function basicPair(id: string, secret: string): string {
-    const encode = (part: string): string => new URLSearchParams({ '': part }).toString().slice(1);
-    return Buffer.from(`${encode(id)}:${encode(secret)}`).toString('base64');
-}
+export const basicPair = (id: string, secret: string): string => Buffer.from(`${formEncoded(id)}:${formEncoded(secret)}`).toString('base64');
+
+const formEncoded = (text: string): string => new URLSearchParams({ '': text }).toString().slice(1);
 
 /** JSON or form-encoded, whatever the content type claims (N5). `undefined`: neither. */
 function parseBody(contentType: string, body: string): Record<string, unknown> | undefined {

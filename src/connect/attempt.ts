@@ -61,7 +61,8 @@ export async function admit(context: ConnectContext, session: SessionRead, targe
  */
 export function connectionConfig(attempt: Attempt, params: Readonly<Record<string, unknown>>): Record<string, unknown> {
     const { provider, defaults } = attempt;
-    const { webhook_url: _superseded, ...browserParams } = params;
+    // What is asked of the provider is the backend's to widen, through its session (S3, http-api §4.6).
+    const { webhook_url: _superseded, oauth_scopes_override: _sessionOnly, ...browserParams } = params;
     const preset = defaults.connection_config ?? {};
     // A preset wins, so the browser's value for the same name is not even looked at.
     const own = Object.fromEntries(Object.entries(browserParams).filter(([name, value]) => typeof value === 'string' && !(name in preset)));

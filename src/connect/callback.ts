@@ -3,7 +3,7 @@ import { ConnectFailure, type ModeIntegration, type RedirectFlow } from '../auth
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { authModes } from '../auth-modes/index.ts';
 import type { Credentials, Obtained } from '../credentials/credential.ts';
-import { safeText } from '../credentials/token-failure.ts';
+import { safeText, TokenFailure } from '../credentials/token-failure.ts';
 import { equalInConstantTime } from '../credentials/vault.ts';
 import * as sessions from '../store/connect-sessions.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
@@ -190,13 +190,15 @@ async function complete(
     };
 }
 
-/** §1.3 names two failures of a callback; the rest keep their own type. */
+/** §1.3 names two failures of a callback; a refused code exchange is `unknown` (it is no refresh), other refusals keep their own type. */
 function webhookErrorType(error: unknown, type: string): string {
     if (type === 'callback_err') {
         return 'invalid_callback';
     }
-    const own = (error as { type?: unknown }).type;
-    return typeof own === 'string' ? own : 'unknown';
+    if (error instanceof TokenFailure && error.type === 'unable_to_parse_token_response') {
+        return error.type;
+    }
+    return error instanceof ConnectFailure ? error.type : 'unknown';
 }
 
 const unattributed = (context: ConnectContext, type: string, description: string): ConnectOutcome => ({

@@ -13,6 +13,8 @@ import type { ConnectOutcome, Schema } from '../store/schema.ts';
 const pingEveryMs = 20_000;
 const pollEveryMs = 750;
 const longestWaitMs = 60 * 60 * 1000;
+/** How long shutdown waits for browsers to say goodbye. */
+const farewellMs = 1_000;
 
 interface Waiting {
     socket: WebSocket;
@@ -20,6 +22,8 @@ interface Waiting {
     origin: string | undefined;
     since: number;
     lastPing: number;
+    /** Has its outcome; the client closes it, and is not kept waiting if it does not. */
+    isServed: boolean;
 }
 
 export class OutcomeSockets {
@@ -35,8 +39,12 @@ export class OutcomeSockets {
     /** Greets a socket with its id: a bearer capability for one result, 122 random bits. */
     add(socket: WebSocket, origin: string | undefined): void {
         const { sources, logger } = this.#dependencies;
+        if (this.#stopping.signal.aborted) {
+            socket.terminate();
+            return;
+        }
         const id = newRandomId(sources);
-        this.#waiting.set(id, { socket, origin, since: sources.now(), lastPing: sources.now() });
+        this.#waiting.set(id, { socket, origin, since: sources.now(), lastPing: sources.now(), isServed: false });
         socket.on('close', () => this.#waiting.delete(id));
         socket.on('error', (error) => logger.debug({ err: error }, 'an outcome socket failed'));
         socket.send(JSON.stringify({ message_type: 'connection_ack', ws_client_id: id }));
@@ -51,10 +59,10 @@ export class OutcomeSockets {
     /** Sends an outcome at once when this process holds the socket. A missing socket never fails a flow. */
     async deliver(id: string | null | undefined, outcome: ConnectOutcome, flowId?: string): Promise<void> {
         const waiting = id ? this.#waiting.get(id) : undefined;
-        if (waiting === undefined) {
+        if (waiting === undefined || waiting.isServed) {
             return;
         }
-        this.#waiting.delete(id!);
+        waiting.isServed = true;
         waiting.socket.send(JSON.stringify(outcomeMessage(outcome)));
         if (flowId !== undefined) {
             await flows.markDelivered(this.#dependencies.db, flowId, new Date(this.#dependencies.sources.now()));
@@ -63,10 +71,14 @@ export class OutcomeSockets {
 
     async stop(): Promise<void> {
         this.#stopping.abort();
-        for (const { socket } of this.#waiting.values()) {
-            socket.close(1001);
-        }
-        this.#waiting.clear();
+        const open = [...this.#waiting.values()].map(({ socket }) => socket);
+        const closed = Promise.all(open.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+        open.forEach((socket) => socket.close(1001));
+        const patience = new AbortController();
+        await Promise.race([closed, this.#dependencies.sources.sleep(farewellMs, patience.signal).catch(() => {})]);
+        patience.abort();
+        // The server's own close waits for every connection: one that does not answer must not hold it.
+        open.forEach((socket) => socket.terminate());
         await this.#loop;
     }
 
@@ -77,7 +89,7 @@ export class OutcomeSockets {
             await sources.sleep(pollEveryMs, this.#stopping.signal).catch(() => {});
             this.#keepAlive(sources.now());
             try {
-                const ids = [...this.#waiting.keys()];
+                const ids = [...this.#waiting].flatMap(([id, { isServed }]) => (isServed ? [] : [id]));
                 for (const flow of ids.length === 0 ? [] : await flows.undelivered(db, ids)) {
                     if (flow.outcome !== null) {
                         await this.deliver(flow.ws_client_id, flow.outcome, flow.id);

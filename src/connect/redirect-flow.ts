@@ -8,7 +8,7 @@ import { openIntegration } from '../auth-modes/open-integration.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
-import type { ConnectContext } from './connect-session.ts';
+import type { ConnectContext, IntegrationDefaults } from './connect-session.ts';
 
 export const flowLifetimeMs = 10 * 60 * 1000;
 
@@ -68,7 +68,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Attemp
     if (mode.redirect === undefined) {
         throw new ConnectFailure('auth_mode_err', `${provider.displayName} is not connected through an authorization page.`);
     }
-    const { config, clientOverride, scopesOverride } = takeOverrides(connectionConfig(attempt, request.params), request);
+    const { config, clientOverride, scopesOverride } = takeOverrides({ ...connectionConfig(attempt, request.params), ...userScope(defaults) }, request);
     const own = await openIntegration(context.vault, integration, session.is_production);
     const effective = {
         ...own,
@@ -144,6 +144,9 @@ function takeOverrides(
         scopesOverride: nonEmpty(scopes),
     };
 }
+
+/** Stored for every provider, sent to Slack only (http-api §4.6). */
+const userScope = (defaults: IntegrationDefaults): Record<string, unknown> => (defaults.user_scopes ? { user_scope: defaults.user_scopes } : {});
 
 function tokenOrigin(attempt: Attempt, config: Record<string, unknown>): string | undefined {
     try {

@@ -6,28 +6,27 @@ const longestValue = 255;
 
 export interface TagSource {
     endUser: EndUser | null;
+    /** Also without an end user. */
+    organization: EndUser['organization'];
     /** `undefined`: the request had no `tags`. */
     explicit: Record<string, string> | undefined;
 }
 
 /** @returns the merged tags, or `undefined` when there are more than ten. */
 export function mergeTags(source: TagSource): Record<string, string> | undefined {
-    const merged = { ...generatedTags(source.endUser), ...lowerCaseKeys(source.explicit ?? {}) };
+    const merged = { ...generatedTags(source), ...lowerCaseKeys(source.explicit ?? {}) };
     return Object.keys(merged).length > maximum ? undefined : merged;
 }
 
-function generatedTags(endUser: EndUser | null): Record<string, string> {
-    if (endUser === null) {
-        return {};
-    }
+function generatedTags({ endUser, organization }: Pick<TagSource, 'endUser' | 'organization'>): Record<string, string> {
     const identity = withoutEmpty({
-        end_user_id: endUser.id,
-        end_user_email: endUser.email,
-        end_user_display_name: endUser.display_name,
-        organization_id: endUser.organization?.id,
-        organization_display_name: endUser.organization?.display_name,
+        end_user_id: endUser?.id,
+        end_user_email: endUser?.email,
+        end_user_display_name: endUser?.display_name,
+        organization_id: organization?.id,
+        organization_display_name: organization?.display_name,
     });
-    const own = lowerCaseKeys(endUser.tags ?? {});
+    const own = lowerCaseKeys(endUser?.tags ?? {});
     const all = { ...identity, ...own };
     // The end user's own tags are kept whole or not at all, so that a filter never sees half of them.
     const fits = Object.keys(all).length <= maximum && Object.values(own).every((value) => value !== '');

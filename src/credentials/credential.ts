@@ -52,6 +52,10 @@ export function secretsOf(credentials: Credentials): string[] {
     return [...found];
 }
 
+/** Most names are too short; for the rest, letters decide. */
+const isRefreshToken = (name: string): boolean =>
+    name.length >= 'refreshtoken'.length && name.replaceAll(/[^a-z]/gi, '').toLowerCase() === 'refreshtoken';
+
 /**
  * A copy without refresh tokens: every member whose name, letters only and case-folded, is `refreshtoken`, at any depth
  * (http-api §8.2). Names such as `refresh_token_expires_in` stay.
@@ -65,7 +69,7 @@ export function withoutRefreshTokens<T>(value: T): T {
     }
     const copy: Record<string, unknown> = {};
     for (const [name, member] of Object.entries(value)) {
-        if (name.replaceAll(/[^a-z]/gi, '').toLowerCase() !== 'refreshtoken') {
+        if (!isRefreshToken(name)) {
             copy[name] = withoutRefreshTokens(member);
         }
     }

@@ -6,6 +6,7 @@ import { touchFetched } from '../store/connections.ts';
 import type { Schema } from '../store/schema.ts';
 
 const flushEveryMs = 1_000;
+const resolutionMs = 60_000;
 
 export class FetchedConnections {
     readonly #dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger };
@@ -16,9 +17,14 @@ export class FetchedConnections {
         this.#dependencies = dependencies;
     }
 
-    note(id: string): void {
-        this.#ids.add(id);
-        this.#flushing ??= this.#dependencies.sources.sleep(flushEveryMs).then(
+    /** A connection that is read all the time is written once a minute. */
+    note(connection: { id: string; last_fetched_at: Date | null }): void {
+        const { sources } = this.#dependencies;
+        if (sources.now() - (connection.last_fetched_at?.getTime() ?? 0) < resolutionMs) {
+            return;
+        }
+        this.#ids.add(connection.id);
+        this.#flushing ??= sources.sleep(flushEveryMs).then(
             () => this.flush(),
             () => {},
         );

@@ -10,8 +10,11 @@ export interface KeySource {
     description: string;
 }
 
-/** @throws StartupError when a Postgres deployment has no key, or the key file cannot be used. */
-export function findEncryptionKey(config: Pick<Config, 'database' | 'encryptionKeys'>, sources: Sources): KeySource {
+/**
+ * @param isUsed whether the database has data keys already: a key file that is missing then was lost, and is not made anew
+ * @throws StartupError when a Postgres deployment has no key, or the key file cannot be used.
+ */
+export function findEncryptionKey(config: Pick<Config, 'database' | 'encryptionKeys'>, sources: Sources, isUsed = false): KeySource {
     if (config.encryptionKeys !== undefined) {
         const count = config.encryptionKeys.length;
         return { ring: config.encryptionKeys, description: `VALETKEY_ENCRYPTION_KEY${count > 1 ? ` (a ring of ${count} keys)` : ''}` };
@@ -20,6 +23,9 @@ export function findEncryptionKey(config: Pick<Config, 'database' | 'encryptionK
         throw new StartupError('VALETKEY_ENCRYPTION_KEY is not set, and credentials are never stored unsealed; make a key with: openssl rand -base64 32');
     }
     const file = join(config.database.dataDir, 'encryption.key');
+    if (isUsed && !fs.existsSync(file)) {
+        throw new StartupError(`The encryption key file ${file} is missing, and nothing else opens the data beside it; restore it from a backup.`);
+    }
     return { ring: [{ name: file, key: readOrCreate(file, sources) }], description: `${file} (back it up with the database)` };
 }
 

@@ -59,7 +59,7 @@ function unwrap(row: DataKeyRow, wrappers: readonly Wrapper[]): DataKey {
     if (key === undefined) {
         throw new StartupError(
             'VALETKEY_ENCRYPTION_KEY is not the key this database was created with; set the original key, ' +
-                'or a ring "new:<base64>,old:<base64>" that contains it. Nothing was changed.',
+                'or a ring "new:<base64>,old:<base64>" that contains it. No key and no secret was changed.',
         );
     }
     return { id: row.id, key, isCurrent: row.is_current };

@@ -10,7 +10,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { isServable, lifetimeOf } from './expiry.ts';
 import type { RenewalResult } from './renewal.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
-import { backoff, TokenFailure } from './token-failure.ts';
+import { backoff, type TokenFailure } from './token-failure.ts';
 
 const day = 24 * 3600 * 1000;
 /** R15: one hiccup is not worth a webhook, a third in a row is. */
@@ -29,16 +29,21 @@ export class RenewalFailures {
         this.#wakeDeliveries = dependencies.wakeDeliveries;
     }
 
-    /** Writes the outcome of a failed token call, if this process still holds the lease. */
+    /** Writes the outcome of a failed token call, if this process still held the lease. */
     async record(target: RenewalTarget, epoch: number, failure: TokenFailure): Promise<void> {
         const now = this.#sources.now();
         const attempts = target.refresh_attempts + 1;
-        const wait = backoff(failure, attempts, this.#sources);
+        const isRefusal = failure.kind === 'unknown';
+        const refusals = (target.auth_error?.refusals ?? 0) + (isRefusal ? 1 : 0);
+        // A lost grant stays lost until something succeeds (§16.9): an outage during a forced attempt proves nothing.
+        const wait = target.auth_state === 'needs_reauth' ? null : backoff(failure, isRefusal ? refusals : attempts, this.#sources);
+        // Reads must not use up in minutes the few attempts that are meant for a day.
+        const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
         await this.#write(target, epoch, {
             state: wait === null ? 'needs_reauth' : isServable(lifetimeOf(target), now) ? 'degraded' : 'unavailable',
             attempts,
             nextRefreshAt: wait === null ? null : new Date(now + wait),
-            error: { type: failure.type, description: failure.message, notBefore: failure.retryAfterMs === undefined ? undefined : now + failure.retryAfterMs },
+            error: { type: failure.type, description: failure.message, notBefore: patience === undefined ? undefined : now + patience, refusals },
             keepIntent: failure.isAmbiguous,
             isWorthReporting: wait === null || attempts >= transientFailuresBeforeReport,
         });
@@ -57,7 +62,7 @@ export class RenewalFailures {
             state: 'expired_no_refresh',
             attempts: target.refresh_attempts,
             nextRefreshAt: null,
-            error: { type: 'expired_no_refresh', description: 'The access token has expired and there is no refresh token to renew it with.', notBefore: undefined },
+            error: { type: 'expired_no_refresh', description: 'The access token has expired and there is no refresh token to renew it with.', notBefore: undefined, refusals: 0 },
             keepIntent: false,
             isWorthReporting: true,
         });
@@ -71,7 +76,7 @@ export class RenewalFailures {
             state: AuthState;
             attempts: number;
             nextRefreshAt: Date | null;
-            error: { type: string; description: string; notBefore: number | undefined };
+            error: { type: string; description: string; notBefore: number | undefined; refusals: number };
             keepIntent: boolean;
             isWorthReporting: boolean;
         },
@@ -91,6 +96,7 @@ export class RenewalFailures {
                     log_id: operationId,
                     since: target.auth_error?.since ?? at.toISOString(),
                     ...(outcome.error.notBefore === undefined ? {} : { not_before: new Date(outcome.error.notBefore).toISOString() }),
+                    ...(outcome.error.refusals === 0 ? {} : { refusals: outcome.error.refusals }),
                 },
                 attempts: outcome.attempts,
                 nextRefreshAt: outcome.nextRefreshAt,

@@ -56,6 +56,8 @@ const tokenCallMs = 20_000;
 /** Left in the lease for the writes after the last token call. */
 const writeReserveMs = 5_000;
 const confirmPauseMs = 1_000;
+/** A provider whose tokens are dead on arrival is not asked again at once. */
+const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
 /** How long a caller waits for another process before it takes what there is. */
 const callerDeadlineMs = 25_000;
@@ -81,7 +83,9 @@ const journalPlace = (environmentId: string, id: string): SealedPlace => ({
 
 export class Renewals {
     readonly #dependencies: RenewalDependencies;
+    /** What callers join: it may still be waiting for another process. */
     readonly #running = new Map<string, Promise<RenewalResult>>();
+    readonly #underLease = new Map<string, Promise<RenewalResult>>();
 
     constructor(dependencies: RenewalDependencies) {
         this.#dependencies = dependencies;
@@ -96,7 +100,7 @@ export class Renewals {
         try {
             for (;;) {
                 const joined = this.#running.get(id);
-                const attempt = joined ?? this.#track(id, this.#attempt(id, request, deadline));
+                const attempt = joined ?? track(this.#running, id, this.#attempt(id, request, deadline));
                 const result = await Promise.race([attempt, outOfTime]);
                 if (joined === undefined || result.kind === 'busy' || result.kind === 'gone' || satisfies(result, request)) {
                     return result;
@@ -109,7 +113,7 @@ export class Renewals {
 
     /** Renews a connection whose lease the work queue has just claimed. */
     renewClaimed(id: string, epoch: number): Promise<RenewalResult> {
-        return this.#track(id, this.#underLease(id, epoch, { force: false, since: this.#dependencies.sources.now() }));
+        return track(this.#running, id, this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now() }));
     }
 
     /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */
@@ -117,32 +121,50 @@ export class Renewals {
         const { db, logger } = this.#dependencies;
         let recovered = 0;
         for (const entry of await journal.unsettled(db, new Date(receivedBefore), 100)) {
-            const target = await writes.loadTarget(db, entry.connection_row_id);
-            if (target === undefined) {
-                await journal.discard(db, entry.id);
-            } else if (await this.#applyJournalled(target, target.journal?.refresh_epoch ?? target.refresh_epoch)) {
-                recovered += 1;
-                logger.warn({ connection: target.connection_id, integration: target.integration.unique_key }, 'applied a journalled token answer');
+            try {
+                recovered += (await this.#recoverEntry(entry)) ? 1 : 0;
+            } catch (error) {
+                // Its own trouble: the entries after it have waited as long.
+                logger.error({ err: error, journal: entry.id }, 'a journalled token answer could not be looked at');
             }
         }
         return recovered;
     }
 
-    /** Resolves when no renewal is under way. */
-    async drain(): Promise<void> {
-        while (this.#running.size > 0) {
-            await Promise.allSettled(this.#running.values());
+    async #recoverEntry(entry: { id: string; connection_row_id: string }): Promise<boolean> {
+        const { db, logger, owner, sources } = this.#dependencies;
+        const target = await writes.loadTarget(db, entry.connection_row_id);
+        if (target === undefined) {
+            await journal.discard(db, entry.id);
+            return false;
         }
+        if (target.journal === null) {
+            return false;
+        }
+        let isApplied: boolean;
+        if (target.journal.refresh_epoch === target.refresh_epoch) {
+            isApplied = await this.#applyJournalled(target, target.refresh_epoch);
+        } else {
+            // A later lease began before this answer was written. While it lasts, its holder may still find it.
+            const epoch = await writes.acquireLease(db, target.id, owner, sources.now(), leaseMs);
+            const leased = epoch === undefined ? undefined : await writes.loadTarget(db, target.id);
+            if (epoch === undefined || leased === undefined) {
+                return false;
+            }
+            isApplied = await this.#applyJournalled(leased, epoch);
+            await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: leased.next_refresh_at });
+        }
+        if (isApplied) {
+            logger.warn({ connection: target.connection_id, integration: target.integration.unique_key }, 'applied a journalled token answer');
+        }
+        return isApplied;
     }
 
-    #track(id: string, attempt: Promise<RenewalResult>): Promise<RenewalResult> {
-        const tracked = attempt.finally(() => {
-            if (this.#running.get(id) === tracked) {
-                this.#running.delete(id);
-            }
-        });
-        this.#running.set(id, tracked);
-        return tracked;
+    /** Resolves when no renewal is under way. */
+    async drain(): Promise<void> {
+        while (this.#running.size + this.#underLease.size > 0) {
+            await Promise.allSettled([...this.#running.values(), ...this.#underLease.values()]);
+        }
     }
 
     async #attempt(id: string, request: RenewalRequest, deadline: number): Promise<RenewalResult> {
@@ -150,7 +172,7 @@ export class Renewals {
         while (sources.now() < deadline) {
             const epoch = await writes.acquireLease(db, id, owner, sources.now(), leaseMs);
             if (epoch !== undefined) {
-                return this.#underLease(id, epoch, request);
+                return this.#renewUnderLease(id, epoch, request);
             }
             const other = await this.#waitForOther(id, request, deadline);
             if (other !== undefined) {
@@ -175,7 +197,7 @@ export class Renewals {
             if (failedAt >= request.since) {
                 return { kind: 'failed', failure: new TokenFailure('transient', 'another process could not renew the credentials'), at: failedAt };
             }
-            if (row.refresh_lease_until === null || row.refresh_lease_until.getTime() < sources.now()) {
+            if (row.lease_over === null || row.lease_over.getTime() < sources.now()) {
                 return undefined;
             }
             await sources.sleep(pause * (0.5 + randomFraction(sources)));
@@ -183,10 +205,16 @@ export class Renewals {
         return { kind: 'busy' };
     }
 
-    async #underLease(id: string, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
+    /** After what an earlier lease of this process has left: it may have ended with its answer still in memory (R2b). */
+    #renewUnderLease(id: string, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
+        const earlier = this.#underLease.get(id);
+        const renewed = earlier === undefined ? this.#renewNow(id, epoch, request) : settled(earlier).then(() => this.#renewNow(id, epoch, request));
+        return track(this.#underLease, id, renewed);
+    }
+
+    async #renewNow(id: string, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
         const { db, sources, strategies, failures } = this.#dependencies;
         await this.#step('leased');
-        const leaseEnd = sources.now() + leaseMs;
         const target = await writes.loadTarget(db, id);
         if (target === undefined || target.refresh_epoch !== epoch) {
             return { kind: 'gone' };
@@ -205,6 +233,11 @@ export class Renewals {
             const strategy = await strategies.strategyFor(target, credentials);
             if (strategy === undefined || !strategy.canRenew(credentials)) {
                 return await failures.nothingToRenewWith(target, epoch);
+            }
+            // As the row says: the claim may have waited for a connection, and this process for its own unfinished work.
+            const leaseEnd = target.refresh_lease_until?.getTime() ?? 0;
+            if (leaseEnd - sources.now() < writeReserveMs + confirmPauseMs) {
+                return { kind: 'busy' };
             }
             const receipt = await this.#call(strategy, target, credentials, leaseEnd);
             await this.#step('answered');
@@ -309,6 +342,7 @@ export class Renewals {
             { canRenew: strategy.canRenew(obtained.credentials), hasRefreshToken: newToken !== undefined, marginSeconds: strategy.marginSeconds },
             sources,
         );
+        const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
         const write: writes.CredentialWrite = {
             id: target.id,
             epoch,
@@ -319,7 +353,7 @@ export class Renewals {
             credentialType: obtained.credentials.type,
             obtainedAt: new Date(obtained.obtainedAt),
             expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),
-            nextRefreshAt: nextAt === null ? null : new Date(nextAt),
+            nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
             now: new Date(sources.now()),
         };
         return untilDatabaseAnswers(
@@ -383,6 +417,23 @@ export class Renewals {
         await this.#dependencies.onStep?.(step);
     }
 }
+
+/** Keeps a promise findable while it is under way. */
+function track<T>(under: Map<string, Promise<T>>, id: string, promise: Promise<T>): Promise<T> {
+    const tracked = promise.finally(() => {
+        if (under.get(id) === tracked) {
+            under.delete(id);
+        }
+    });
+    under.set(id, tracked);
+    return tracked;
+}
+
+const settled = (promise: Promise<unknown>): Promise<void> =>
+    promise.then(
+        () => {},
+        () => {},
+    );
 
 /** A forced caller accepts what was obtained, or tried, after it began. */
 const satisfies = (result: RenewalResult, request: RenewalRequest): boolean =>

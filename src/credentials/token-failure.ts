@@ -94,5 +94,6 @@ export function safeText(text: string, secrets: readonly string[]): string {
             safe = safe.replaceAll(secret, '[redacted]');
         }
     }
-    return safe.replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+    // Control characters and half a surrogate pair, which the cut can leave, are refused by jsonb.
+    return safe.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 300).toWellFormed();
 }

@@ -11,8 +11,8 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const SAFE_HEADERS: ReadonlySet<string> = new Set(['accept', 'accept-encoding', 'content-type', 'user-agent']);
 
 /**
- * The next hop, or undefined when the response is not a redirect. Method and body are kept for 307 and 308; 303 becomes a GET;
- * 301 and 302 are followed only for GET, because clients disagree about others. Never from https to http.
+ * The next hop, or undefined when the response is not a redirect. Method and body are kept (W13): 307 and 308 are followed for
+ * every method, the others for GET only, because they would turn a POST into a GET whose 200 proves nothing. Never from https to http.
  * `judge` is the policy. Throws EgressError `redirect_refused`, or what `judge` throws.
  */
 export function nextHop(hop: Hop, response: EgressResponse, judge: (url: URL) => URL): Hop | undefined {
@@ -26,13 +26,11 @@ export function nextHop(hop: Hop, response: EgressResponse, judge: (url: URL) =>
     const url = judge(target);
 
     const sameOrigin = url.origin === hop.url.origin;
-    let entries = Object.entries(hop.headers).filter(([name]) => sameOrigin || SAFE_HEADERS.has(name));
+    const entries = Object.entries(hop.headers).filter(([name]) => sameOrigin || SAFE_HEADERS.has(name));
     if (response.status === 307 || response.status === 308 || hop.method === 'GET') {
         return { ...hop, url, headers: Object.fromEntries(entries) };
     }
-    if (response.status !== 303) throw refuse('method');
-    entries = entries.filter(([name]) => name !== 'content-type');
-    return { url, method: 'GET', headers: Object.fromEntries(entries), body: undefined };
+    throw refuse('method');
 }
 
 export function redirectRefused(hop: Hop, reason: string): EgressError {

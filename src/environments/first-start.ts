@@ -5,6 +5,7 @@ import { StartupError } from '../config.ts';
 import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import * as apiKeys from '../store/api-keys.ts';
+import type { Db } from '../store/database.ts';
 import * as environments from '../store/environments.ts';
 import type { Schema } from '../store/schema.ts';
 import { createEnvironment, fullAccess } from './environment.ts';
@@ -20,39 +21,40 @@ export async function prepareEnvironments(
     context: { vault: Vault; sources: Sources },
     secretKeys: Config['secretKeys'],
 ): Promise<Map<string, string>> {
-    const made = new Map<string, string>();
-    for (const environment of initial) {
-        const fixedKey = secretKeys.get(environment.name);
-        const key = await db.transaction().execute((transaction) => createEnvironment(transaction, context, { ...environment, fixedKey }));
-        if (key !== undefined && fixedKey === undefined) {
-            made.set(environment.name, key);
+    // One transaction: a start that fails over a mistake in the configuration must not leave keys behind that nobody has seen.
+    return db.transaction().execute(async (transaction) => {
+        const made = new Map<string, string>();
+        for (const environment of initial) {
+            const fixedKey = secretKeys.get(environment.name);
+            const key = await createEnvironment(transaction, context, { ...environment, fixedKey });
+            if (key !== undefined && fixedKey === undefined) {
+                made.set(environment.name, key);
+            }
         }
-    }
-    await applyFixedKeys(db, context, secretKeys);
-    return made;
+        await applyFixedKeys(transaction, context, secretKeys);
+        return made;
+    });
 }
 
 /** `VALETKEY_SECRET_KEY_<ENV>` is the truth about fixed keys: what it no longer names stops working. */
-async function applyFixedKeys(db: Kysely<Schema>, { vault, sources }: { vault: Vault; sources: Sources }, secretKeys: Config['secretKeys']): Promise<void> {
+async function applyFixedKeys(db: Db, { vault, sources }: { vault: Vault; sources: Sources }, secretKeys: Config['secretKeys']): Promise<void> {
     const at = new Date(sources.now());
-    await db.transaction().execute(async (transaction) => {
-        await apiKeys.removeConfigured(transaction, [...secretKeys.values()].map((key) => vault.hash(key)), at);
-        for (const [name, key] of secretKeys) {
-            const environment = await environments.findByName(transaction, name);
-            if (environment === undefined) {
-                throw new StartupError(
-                    `VALETKEY_SECRET_KEY_${name.toUpperCase()} names no environment; there are: ${(await environments.listNames(transaction)).join(', ')}.`,
-                );
-            }
-            await apiKeys.insert(transaction, {
-                id: newRowId(sources),
-                environment_id: environment.id,
-                display_name: `VALETKEY_SECRET_KEY_${name.toUpperCase()}`,
-                key_hash: vault.hash(key),
-                scopes: fullAccess,
-                origin: 'configured',
-                created_at: at,
-            });
+    await apiKeys.removeConfigured(db, [...secretKeys.values()].map((key) => vault.hash(key)), at);
+    for (const [name, key] of secretKeys) {
+        const environment = await environments.findByName(db, name);
+        if (environment === undefined) {
+            throw new StartupError(
+                `VALETKEY_SECRET_KEY_${name.toUpperCase()} names no environment; there are: ${(await environments.listNames(db)).join(', ')}.`,
+            );
         }
-    });
+        await apiKeys.insert(db, {
+            id: newRowId(sources),
+            environment_id: environment.id,
+            display_name: `VALETKEY_SECRET_KEY_${name.toUpperCase()}`,
+            key_hash: vault.hash(key),
+            scopes: fullAccess,
+            origin: 'configured',
+            created_at: at,
+        });
+    }
 }

@@ -10,8 +10,6 @@ import type { Services } from './services.ts';
 
 export interface CallerEnvironment {
     id: string;
-    name: string;
-    isProduction: boolean;
 }
 
 export interface Principal {
@@ -110,7 +108,7 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
     }
     return {
         kind: 'session',
-        environment: { id: session.environment_id, name: session.environment_name, isProduction: session.is_production },
+        environment: { id: session.environment_id },
         scopes: sessionScopes,
         bucket: `sessions of ${session.environment_id}`,
         session,
@@ -122,7 +120,7 @@ const keyPrincipal = (key: KeyRead): Principal => ({
     environment:
         key.environment_id === null || key.environment_gone
             ? undefined
-            : { id: key.environment_id, name: key.environment_name ?? '', isProduction: key.is_production ?? false },
+            : { id: key.environment_id },
     scopes: key.scopes,
     bucket: key.key_id,
     session: undefined,

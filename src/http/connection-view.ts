@@ -36,7 +36,7 @@ export const activeErrors = (row: Pick<ConnectionRead, 'auth_error'>): { type: '
     row.auth_error === null ? [] : [{ type: 'auth', log_id: row.auth_error.log_id }];
 
 /** Milliseconds with `+00:00` (http-api §1.12). */
-export const offsetDate = (date: Date): string => date.toISOString().replace('Z', '+00:00');
+export const offsetDate = (date: Date): string => `${date.toISOString().slice(0, -1)}+00:00`;
 
 /**
  * R4: a token with life left is handed out whatever became of its last renewal.

@@ -9,6 +9,7 @@ import type { Authentication, Principal } from './authentication.ts';
 import { ApiError, toIssues } from './errors.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { assertScope } from './scopes.ts';
+import { unstorableText } from './storable-text.ts';
 
 type Part = 'query' | 'params' | 'body';
 type Schema = z.ZodType;
@@ -55,6 +56,9 @@ export const endpoint = <Query extends Schema, Params extends Schema, Body exten
     definition: Endpoint<Query, Params, Body, Found>,
 ): Endpoint => definition as unknown as Endpoint;
 
+/** Accepts whatever comes, for queries that are looked at name by name or not at all. */
+export const anyQuery = z.looseObject({});
+
 const nothing = z.strictObject({});
 const invalidCode = { query: 'invalid_query_params', params: 'invalid_uri_params', body: 'invalid_body' } as const;
 
@@ -97,12 +101,13 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
 }
 
 function validate(part: Part, schema: Schema | undefined, value: unknown): unknown {
-    if (schema === undefined) {
+    if (schema === undefined || schema === anyQuery) {
         return value;
     }
     const result = schema.safeParse(value);
-    if (!result.success) {
-        throw ApiError.invalid(invalidCode[part], toIssues(result.error));
+    const issues = result.success ? unstorableText(value) : toIssues(result.error);
+    if (issues.length > 0) {
+        throw ApiError.invalid(invalidCode[part], issues);
     }
     return result.data;
 }

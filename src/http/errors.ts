@@ -81,6 +81,8 @@ function frameworkError(error: FastifyError): ApiError | undefined {
             return ApiError.simple(400, 'invalid_json', 'The request body is not valid JSON.');
         case 'FST_ERR_BAD_URL':
             return ApiError.simple(400, 'invalid_uri_params', 'The path is not a valid URL path.');
+        case 'FST_ERR_MAX_PARAM_LENGTH':
+            return ApiError.simple(400, 'invalid_uri_params', 'A part of the path is too long.');
         default:
             return undefined;
     }

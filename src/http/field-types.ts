@@ -69,7 +69,7 @@ export const Organization = z.strictObject({
 export const webhookUrl = (judge: (url: string) => void) =>
     z.union([
         z.literal(''),
-        z.url().superRefine((url, context) => {
+        z.url({ abort: true }).superRefine((url, context) => {
             try {
                 judge(url);
             } catch (error) {

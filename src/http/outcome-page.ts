@@ -20,8 +20,11 @@ export function sendOutcomePage(
             'referrer-policy': 'no-referrer',
             'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
         })
-        .send(page(outcome, nonce, options.openerOrigin));
+        .send(page(outcome, nonce, messageTarget(options.openerOrigin)));
 }
+
+/** Sandboxed pages and files have the origin `null`, which cannot be posted to: the attempt would end the page's script. */
+const messageTarget = (origin: string | undefined): string | undefined => (origin !== undefined && URL.canParse(origin) ? origin : undefined);
 
 function page(outcome: ConnectOutcome, nonce: string, openerOrigin: string | undefined): string {
     const isSuccess = outcome.status === 'success';

@@ -5,7 +5,7 @@ import type { Services } from './services.ts';
 /** @throws Error with a sentence for the caller */
 export function assertWebhookUrl({ egress, config }: Pick<Services, 'egress' | 'config'>, text: string): void {
     const url = new URL(text);
-    if (url.host === new URL(config.publicUrl).host) {
+    if (hostOf(url) === hostOf(new URL(config.publicUrl))) {
         throw new Error('This is the address of this Valetkey itself');
     }
     try {
@@ -14,8 +14,12 @@ export function assertWebhookUrl({ egress, config }: Pick<Services, 'egress' | '
         if (error instanceof EgressError) {
             throw new Error(
                 'The outbound policy does not allow this URL: it must be https and public, or its host must be listed in VALETKEY_EGRESS_ALLOW',
+                { cause: error },
             );
         }
         throw error;
     }
 }
+
+/** With its port, without the root's dot. */
+const hostOf = (url: URL): string => `${url.hostname.replace(/\.+$/, '')}:${url.port}`;

@@ -2,8 +2,8 @@
  * Rules E01, E02 and E04: entries against `catalogue.schema.json`, and the validator's findings as sentences. The validator is
  * compiled once per process.
  */
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+import type { Ajv2020 as Validator, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import schema from './catalogue.schema.json' with { type: 'json' };
 
 export type EntryFault = { readonly path: string; readonly message: string };
@@ -17,6 +17,8 @@ let validators: Validators | undefined;
 
 function compiled(): Validators {
     if (validators) return validators;
+    // Loaded when an entry has to be checked, which an ordinary start has not.
+    const { Ajv2020 } = createRequire(import.meta.url)('ajv/dist/2020.js') as { Ajv2020: typeof Validator };
     // Union types and conditional branches without a type of their own are how the schema is meant to be written.
     // The schema itself is checked by a test, which saves compiling the meta-schema at every start.
     const ajv = new Ajv2020({ strictTypes: false, meta: false, validateSchema: false, code: { optimize: false } });

@@ -10,10 +10,8 @@ export interface ConnectionRead
         | 'id'
         | 'public_id'
         | 'environment_id'
-        | 'integration_id'
         | 'connection_id'
         | 'provider'
-        | 'credential_type'
         | 'sealed_credentials'
         | 'sealed_secrets'
         | 'credentials_obtained_at'
@@ -34,26 +32,24 @@ export interface ConnectionRead
     provider_config_key: string;
 }
 
+/** Without what the caller knows already. Every column costs the hot path its description and its parsing. */
 const readColumns = `
-    c.id, c.public_id, c.environment_id, c.integration_id, c.connection_id, c.provider, c.credential_type,
-    c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.auth_state, c.auth_error,
+    c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.auth_state, c.auth_error,
     c.next_refresh_at, c.last_refresh_failure, c.connection_config, c.metadata, c.tags, c.end_user, c.webhook_url_override,
-    c.last_fetched_at, c.created_at, c.updated_at, i.unique_key as provider_config_key`;
+    c.last_fetched_at, c.created_at, c.updated_at`;
 
 /** The columns of an API key that authentication needs, under their own names. */
 export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'last_used_at'> & {
     key_id: string;
-    environment_name: string | null;
-    is_production: boolean | null;
     environment_gone: boolean;
 };
 
 export const keyReadColumns = `
-    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.last_used_at, e.name as environment_name, e.is_production,
+    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.last_used_at,
     (k.environment_id is not null and e.id is null) as environment_gone`;
 
 const byKeyText = `
-    select ${keyReadColumns}, i.id as found_integration_id, ${readColumns.replace('c.environment_id,', '')}
+    select ${keyReadColumns}, i.id as found_integration_id, ${readColumns}
     from api_keys k
     left join environments e on e.id = k.environment_id and e.deleted_at is null
     left join integrations i on i.environment_id = e.id and i.unique_key = $2 and i.deleted_at is null
@@ -78,13 +74,15 @@ export async function readByKey(
     if (row === undefined) {
         return undefined;
     }
+    row.provider_config_key = integrationKey;
+    row.connection_id = connectionId;
     return { key: row, integrationExists: row.found_integration_id !== null, connection: row.id === null ? undefined : row };
 }
 
 /** One connection as the API reads it, by its row id. */
 export async function readById(db: Db, id: string): Promise<ConnectionRead | undefined> {
     const { rows } = await sql<ConnectionRead>`
-        select ${sql.raw(readColumns)} from connections c join integrations i on i.id = c.integration_id
+        select ${sql.raw(readColumns)}, c.environment_id, c.connection_id, i.unique_key as provider_config_key from connections c join integrations i on i.id = c.integration_id
         where c.id = ${id} and c.deleted_at is null`.execute(db);
     return rows[0];
 }

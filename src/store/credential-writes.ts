@@ -43,13 +43,17 @@ export async function loadTarget(db: Db, id: string): Promise<RenewalTarget | un
     return rows[0];
 }
 
-/** The columns a waiting caller watches while another process renews. */
-export type RenewalProgress = Pick<ConnectionRow, 'credentials_obtained_at' | 'refresh_lease_until' | 'last_refresh_failure' | 'refresh_epoch'>;
+/** What a waiting caller watches while another process renews. */
+export interface RenewalProgress extends Pick<ConnectionRow, 'credentials_obtained_at' | 'last_refresh_failure' | 'refresh_epoch'> {
+    /** When the lease can be taken from a holder that is gone; `null`: nobody holds it. */
+    lease_over: Date | null;
+}
 
 export const readProgress = (db: Db, id: string): Promise<RenewalProgress | undefined> =>
     db
         .selectFrom('connections')
-        .select(['credentials_obtained_at', 'refresh_lease_until', 'last_refresh_failure', 'refresh_epoch'])
+        .select(['credentials_obtained_at', 'last_refresh_failure', 'refresh_epoch'])
+        .select(sql<Date | null>`${sql.raw(refreshQueue.leaseOver)}`.as('lease_over'))
         .where('id', '=', id)
         .where('deleted_at', 'is', null)
         .executeTakeFirst();

@@ -1,7 +1,13 @@
 /** Wrapped data keys. Rows are few and never deleted: an old key opens what it sealed. */
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import type { Db } from './database.ts';
 import type { DataKeyRow, Schema } from './schema.ts';
+
+/** Whether this database has data keys; may be asked before it is migrated for the first time. */
+export async function exist(db: Db): Promise<boolean> {
+    const { rows } = await sql<{ table: string | null }>`select to_regclass('data_keys')::text as "table"`.execute(db);
+    return rows[0]?.table != null && (await list(db)).length > 0;
+}
 
 export const list = (db: Db): Promise<DataKeyRow[]> => db.selectFrom('data_keys').selectAll().orderBy('created_at').execute();
 

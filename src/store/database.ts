@@ -6,8 +6,6 @@
  */
 import type { Kysely, Transaction } from 'kysely';
 import type { Config } from '../config.ts';
-import { openEmbedded } from './embedded.ts';
-import { openPostgres } from './postgres.ts';
 import type { Schema } from './schema.ts';
 
 /** A connection or a transaction: every query function takes one, so that the caller decides what is atomic. */
@@ -30,8 +28,14 @@ export interface Database {
 }
 
 /** @throws StartupError when the database cannot be reached, opened or locked. */
-export function openDatabase(config: Config['database']): Promise<Database> {
-    return config.kind === 'postgres' ? openPostgres(config) : openEmbedded(config);
+export async function openDatabase(config: Config['database']): Promise<Database> {
+    // Loaded when chosen: each brings a driver that the other mode does not need in its memory.
+    if (config.kind === 'postgres') {
+        const { openPostgres } = await import('./postgres.ts');
+        return openPostgres(config);
+    }
+    const { openEmbedded } = await import('./embedded.ts');
+    return openEmbedded(config);
 }
 
 /** `insert`/`update` values for jsonb columns. */

@@ -6,6 +6,9 @@ import type { EnvironmentRow, Schema, WebhookSettingsRow } from './schema.ts';
 export const listNames = async (db: Db): Promise<string[]> =>
     (await db.selectFrom('environments').select('name').where('deleted_at', 'is', null).orderBy('public_id').execute()).map((row) => row.name);
 
+export const findById = (db: Db, id: string): Promise<EnvironmentRow | undefined> =>
+    db.selectFrom('environments').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
+
 export const findByName = (db: Db, name: string): Promise<EnvironmentRow | undefined> =>
     db.selectFrom('environments').selectAll().where('name', '=', name).where('deleted_at', 'is', null).executeTakeFirst();
 

@@ -1,20 +1,34 @@
 /**
- * Runs `migrations/NNNN_name.sql`, forward-only. Several replicas may start at once: Kysely's migrator takes a
- * transaction-level advisory lock, so one migrates and the others wait; all files of one run commit together.
+ * Runs `migrations/NNNN_name.sql`, forward-only. Several replicas may start at once: one migrates and the others wait for its
+ * transaction, in which all files of one run commit together. The lock belongs to that transaction, so that it works behind a
+ * transaction-mode pooler too; it is taken only when there is something to do.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CompiledQuery, type Kysely } from 'kysely';
-import { Migrator, type Migration } from 'kysely/migration';
+import type { Migration, MigrationResultSet } from 'kysely/migration';
 import { StartupError } from '../config.ts';
 import type { Schema } from './schema.ts';
 
+/** Any number that nothing else in this database uses. */
+const lockKey = 7_362_518_401;
 const directory = join(import.meta.dirname, '../../migrations');
 
 /** @returns the names of the migrations that were run now, oldest first. */
 export async function migrate(db: Kysely<Schema>): Promise<string[]> {
-    const migrator = new Migrator({ db, provider: { getMigrations: readMigrations } });
-    const { error, results } = await migrator.migrateToLatest();
+    const migrations = await readMigrations();
+    if (await isUpToDate(db, Object.keys(migrations))) {
+        return [];
+    }
+    const { Migrator } = await import('kysely/migration');
+    const provider = { getMigrations: () => Promise.resolve(migrations) };
+    const { error, results } = await db
+        .transaction()
+        .execute(async (transaction) => {
+            await transaction.executeQuery(CompiledQuery.raw(`select pg_advisory_xact_lock(${lockKey})`));
+            return orRollBack(await new Migrator({ db: transaction, provider }).migrateToLatest());
+        })
+        .catch((failure: unknown) => (failure instanceof RolledBack ? failure.results : { error: failure, results: undefined }));
     if (error !== undefined) {
         const failed = results?.find((result) => result.status === 'Error')?.migrationName;
         throw new StartupError(
@@ -23,6 +37,34 @@ export async function migrate(db: Kysely<Schema>): Promise<string[]> {
         );
     }
     return (results ?? []).filter((result) => result.status === 'Success').map((result) => result.migrationName);
+}
+
+/** The migrator reports its failure instead of throwing it; the transaction must not commit then. */
+class RolledBack extends Error {
+    readonly results: MigrationResultSet;
+
+    constructor(results: MigrationResultSet) {
+        super('rolled back');
+        this.results = results;
+    }
+}
+
+function orRollBack(results: MigrationResultSet): MigrationResultSet {
+    if (results.error !== undefined) {
+        throw new RolledBack(results);
+    }
+    return results;
+}
+
+/** Most starts find nothing to do, and need no lock to find that. */
+async function isUpToDate(db: Kysely<Schema>, names: readonly string[]): Promise<boolean> {
+    const exists = await db.executeQuery<{ found: string | null }>(CompiledQuery.raw(`select to_regclass('kysely_migration')::text as found`));
+    if (!exists.rows[0]?.found) {
+        return false;
+    }
+    const { rows } = await db.executeQuery<{ name: string }>(CompiledQuery.raw('select name from kysely_migration'));
+    const applied = new Set(rows.map((row) => row.name));
+    return applied.size === names.length && names.every((name) => applied.has(name));
 }
 
 async function readMigrations(): Promise<Record<string, Migration>> {

@@ -23,8 +23,10 @@ export interface AuthError {
     /** The operation that explains it. */
     log_id: string;
     since: string;
-    /** The provider asked not to be called before. */
+    /** No call before: the provider asked for patience, or refused in a way that we cannot read. */
     not_before?: string;
+    /** How many of the attempts were refused in a way that we cannot read. */
+    refusals?: number;
 }
 
 export interface RefreshIntent {

@@ -81,11 +81,31 @@ export async function recordAttempt(db: Db, delivery: Pick<DueDelivery, 'id' | '
 }
 
 /** W8: a receiver that answers 410 is gone until its URL is written anew; what waits for it is not sent. */
-export async function disableDestination(db: Kysely<Schema>, environmentId: string, destination: 'primary' | 'secondary', url: string, reason: string): Promise<void> {
-    await db
-        .updateTable('webhook_settings')
-        .set({ [`${destination}_disabled_reason`]: reason })
-        .where('environment_id', '=', environmentId)
-        .where(sql.ref(`${destination}_url`), '=', url)
-        .execute();
+export async function disableDestination(
+    db: Kysely<Schema>,
+    gone: Pick<DueDelivery, 'environment_id' | 'url'> & { destination: 'primary' | 'secondary' },
+    reason: string,
+    at: Date,
+): Promise<void> {
+    await db.transaction().execute(async (transaction) => {
+        const result = await transaction
+            .updateTable('webhook_settings')
+            .set({ [`${gone.destination}_disabled_reason`]: reason })
+            .where('environment_id', '=', gone.environment_id)
+            .where(sql.ref(`${gone.destination}_url`), '=', gone.url)
+            .executeTakeFirst();
+        if (result.numUpdatedRows === 0n) {
+            return;
+        }
+        await transaction
+            .updateTable('webhook_deliveries')
+            .set({ state: 'dead', next_attempt_at: null, last_error: 'destination_disabled', settled_at: at })
+            .where('environment_id', '=', gone.environment_id)
+            .where('destination', '=', gone.destination)
+            .where('url', '=', gone.url)
+            .where('state', '=', 'pending')
+            // What is being sent right now hears the 410 itself.
+            .where((row) => row.or([row('lease_until', 'is', null), row('lease_until', '<', at)]))
+            .execute();
+    });
 }

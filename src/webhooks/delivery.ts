@@ -87,7 +87,7 @@ export class WebhookDelivery {
             at,
         });
         if (isGone && delivery.destination !== 'override') {
-            await outbox.disableDestination(db, delivery.environment_id, delivery.destination, delivery.url, 'the receiver answered 410 Gone');
+            await outbox.disableDestination(db, { ...delivery, destination: delivery.destination }, 'the receiver answered 410 Gone', at);
         }
     }
 

@@ -47,29 +47,29 @@ describe('the contract’s vectors', () => {
             { pkceVerifier: undefined, replacements: { 'response_type=': 'responseType=', 'client_id=': 'appKey=', 'redirect_uri=': 'redirectUri=', 'state=': 'customField=' } },
             `https://auth.example.com/authorize?responseType=code&appKey=cid&redirectUri=${redirect}&scope=read+write&customField=S`,
         ],
-    ])('%s', (_name, change, expected) => {
-        expect(authorizationUrl(request(change))).toBe(expected);
+    ])('%s', async (_name, change, expected) => {
+        expect(await authorizationUrl(request(change))).toBe(expected);
     });
 });
 
 describe('parameters', () => {
-    test('the catalogue may replace response_type and scope; the query of the endpoint is kept', () => {
+    test('the catalogue may replace response_type and scope; the query of the endpoint is kept', async () => {
         const url = new URL(
-            authorizationUrl(request({ endpoint: new URL('https://auth.example.com/authorize?tenant=7'), templateParams: { response_type: 'code id_token', prompt: 'consent' } })),
+            await authorizationUrl(request({ endpoint: new URL('https://auth.example.com/authorize?tenant=7'), templateParams: { response_type: 'code id_token', prompt: 'consent' } })),
         );
         expect(Object.fromEntries(url.searchParams)).toMatchObject({ tenant: '7', response_type: 'code id_token', prompt: 'consent', state: 'S' });
     });
 
-    test('the text "undefined" removes a parameter of the catalogue', () => {
-        const url = new URL(authorizationUrl(request({ templateParams: { prompt: 'consent' }, extraParams: { prompt: 'undefined', login_hint: 'ann' } })));
+    test('the text "undefined" removes a parameter of the catalogue', async () => {
+        const url = new URL(await authorizationUrl(request({ templateParams: { prompt: 'consent' }, extraParams: { prompt: 'undefined', login_hint: 'ann' } })));
         expect(url.searchParams.has('prompt')).toBe(false);
         expect(url.searchParams.get('login_hint')).toBe('ann');
     });
 
-    test('empty parameters stay, unless the provider cannot bear them, adjacent ones included', () => {
+    test('empty parameters stay, unless the provider cannot bear them, adjacent ones included', async () => {
         const some = { scopes: [], templateParams: { first: '', second: '' } };
-        expect(authorizationUrl(request(some))).toContain('scope=&');
-        const url = new URL(authorizationUrl(request({ ...some, skipEmpty: true })));
+        expect(await authorizationUrl(request(some))).toContain('scope=&');
+        const url = new URL(await authorizationUrl(request({ ...some, skipEmpty: true })));
         expect([...url.searchParams.values()]).not.toContain('');
     });
 
@@ -86,11 +86,11 @@ describe('parameters', () => {
         expect(() => assertSettable({ [name]: 'x' }, 'session')).not.toThrow();
     });
 
-    test('whatever the values hold, they stay values: every parameter reads back as it was set', () => {
-        fc.assert(
-            fc.property(fc.array(fc.string({ minLength: 1 }), { maxLength: 3 }), fc.string(), fc.string(), (scopes, state, hint) => {
+    test('whatever the values hold, they stay values: every parameter reads back as it was set', async () => {
+        await fc.assert(
+            fc.asyncProperty(fc.array(fc.string({ minLength: 1 }), { maxLength: 3 }), fc.string(), fc.string(), async (scopes, state, hint) => {
                 fc.pre([...scopes, state, hint].every((text) => text.isWellFormed()) && hint !== 'undefined');
-                const url = new URL(authorizationUrl(request({ scopes, state, extraParams: { login_hint: hint } })));
+                const url = new URL(await authorizationUrl(request({ scopes, state, extraParams: { login_hint: hint } })));
                 expect(url.searchParams.get('state')).toBe(state);
                 expect(url.searchParams.get('scope')).toBe(scopes.join(' '));
                 expect(url.searchParams.get('login_hint')).toBe(hint);

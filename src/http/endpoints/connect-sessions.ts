@@ -111,9 +111,10 @@ export const readConnectSession = (services: Services) =>
         async handle({ principal }) {
             const session = principal.session!;
             const defaults = await sessionDefaults(services.connect, session);
+            const renewed = session.connection_id === null ? undefined : await connections.findById(services.database.db, session.connection_id);
             return {
                 data: {
-                    endUser: session.end_user,
+                    endUser: renewed?.end_user ?? session.end_user,
                     connectUISettings: {
                         showWatermark: false,
                         defaultTheme: 'system',
@@ -149,9 +150,12 @@ function settingsOf(body: SharedBody) {
     };
 }
 
+const organizationOf = ({ organization }: SharedBody): StoredEndUser['organization'] =>
+    organization === undefined ? null : { id: organization.id, display_name: organization.display_name ?? null };
+
 function endUserOf(body: SharedBody): StoredEndUser | null {
-    const organization = body.organization === undefined ? null : { id: body.organization.id, display_name: body.organization.display_name ?? null };
     const endUser = body.end_user;
+    const organization = organizationOf(body);
     return endUser === undefined
         ? null
         : { id: endUser.id, email: endUser.email ?? null, display_name: endUser.display_name ?? null, tags: endUser.tags ?? null, organization };
@@ -163,7 +167,7 @@ function tagsOf(body: SharedBody): Record<string, string> | undefined {
     if (endUser === null && body.tags === undefined) {
         return undefined;
     }
-    const merged = mergeTags({ endUser, explicit: body.tags });
+    const merged = mergeTags({ endUser, organization: organizationOf(body), explicit: body.tags });
     if (merged === undefined) {
         throw ApiError.invalid('invalid_body', [
             { code: 'custom', message: 'More than 10 tags, together with those generated from the end user', path: ['tags'] },

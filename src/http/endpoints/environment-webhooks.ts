@@ -26,7 +26,7 @@ const body = (services: Services) => {
             on_sync_error: toggle,
             on_async_action_completion: toggle,
         })
-        .refine((change) => Object.keys(change).length > 0, { message: 'Name at least one setting' });
+        .refine((change) => Object.keys(change).length > 0, { message: 'Name at least one setting', when: ({ issues }) => issues.length === 0 });
 };
 
 export const readWebhookSettings = (services: Services) =>

@@ -14,7 +14,7 @@ export const readEnvironment = (services: Services) =>
         authenticate: apiKey(services),
         scopes: ['environment:settings:read'],
         async handle({ principal }) {
-            return { data: view(services, await environments.findByName(services.database.db, principal.environment!.name)) };
+            return { data: view(services, await environments.findById(services.database.db, principal.environment!.id)) };
         },
     });
 
@@ -32,7 +32,7 @@ export const updateEnvironment = (services: Services) =>
                 // S2: callbacks forwarded by a server, which cannot present the browser's cookie
                 accepts_forwarded_callbacks: z.boolean().optional(),
             })
-            .refine((change) => Object.keys(change).length > 0, { message: 'Name at least one setting' }),
+            .refine((change) => Object.keys(change).length > 0, { message: 'Name at least one setting', when: ({ issues }) => issues.length === 0 }),
         async handle({ body, principal }) {
             const row = await environments.update(services.database.db, principal.environment!.id, {
                 ...(body.callback_url === undefined ? {} : { callback_url: body.callback_url || null }),

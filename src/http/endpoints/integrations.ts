@@ -12,7 +12,7 @@ import { DisplayName, IntegrationKey, ProviderName } from '../field-types.ts';
 import { logoUrl } from '../logo-url.ts';
 import type { Services } from '../services.ts';
 
-const Scopes = z.union([z.literal(''), z.string().regex(/^[0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*$/)]);
+const Scopes = z.union([z.literal(''), z.string().regex(/^[0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*$/, { abort: true })]);
 
 const OauthApp = <Type extends string>(type: Type) =>
     z.strictObject({

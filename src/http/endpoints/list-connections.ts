@@ -42,7 +42,8 @@ export const listConnections = (services: Services) =>
                 integrationKeys: query.integrationId?.split(',').map((key) => key.trim()),
                 tags: query.tags,
                 limit,
-                offset: query.page * limit,
+                // far beyond any table, and within Postgres' bigint
+                offset: Math.min(query.page * limit, Number.MAX_SAFE_INTEGER),
             });
             return {
                 connections: rows.map((row) => ({

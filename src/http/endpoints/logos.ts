@@ -1,7 +1,7 @@
 /** GET /images/template-logos/:file: a letter tile per provider. Vendor logos are the vendors'; an operator may add their own in front. */
 import { z } from 'zod';
 import { publicEndpoint } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
+import { anyQuery, endpoint } from '../endpoint.ts';
 import { ApiError } from '../errors.ts';
 import type { Services } from '../services.ts';
 
@@ -13,6 +13,8 @@ export const logo = (services: Services) =>
         authenticate: publicEndpoint,
         scopes: [],
         anyContentType: true,
+        // `?v=2` and the like
+        query: anyQuery,
         params: z.object({ file: z.string().max(80) }),
         handle({ params, reply }) {
             const provider = params.file.endsWith('.svg') ? services.catalogue.get(params.file.slice(0, -'.svg'.length)) : undefined;

@@ -1,8 +1,9 @@
 /** GET /oauth/callback: where providers send the browser back (http-api §11.4). */
-import { z } from 'zod';
 import { completeCallback } from '../../connect/callback.ts';
+import { describeFailure } from '../../connect/failed-attempt.ts';
+import type { ConnectOutcome } from '../../store/schema.ts';
 import { publicEndpoint } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
+import { anyQuery, endpoint } from '../endpoint.ts';
 import { sendOutcomePage } from '../outcome-page.ts';
 import type { Services } from '../services.ts';
 
@@ -15,9 +16,19 @@ export const oauthCallback = (services: Services) =>
         scopes: [],
         anyContentType: true,
         // Providers add parameters of their own; what is not text counts as absent.
-        query: z.looseObject({}),
+        query: anyQuery,
+        // Only what is broken in here comes this way, such as a database that is away; somebody looks at this page all the same.
+        onError: async (error, request, reply) => {
+            request.log.error({ err: error }, 'an OAuth callback could not be answered');
+            const outcome: ConnectOutcome = {
+                status: 'error',
+                error: { type: 'unknown_err', description: describeFailure(error).description },
+                at: new Date(services.sources.now()).toISOString(),
+            };
+            return sendOutcomePage(reply, outcome, { sources: services.sources, openerOrigin: undefined, status: 500 });
+        },
         async handle({ query, request, reply }) {
-            const { outcome, flow, cookieName } = await completeCallback(services.connect, { query, cookies: request.cookies });
+            const { outcome, flow, cookieName } = await completeCallback(services.connect, { query, cookies: request.server.parseCookie(request.headers.cookie ?? '') });
             if (cookieName !== undefined) {
                 reply.clearCookie(cookieName, { path: '/', secure: services.config.publicUrl.startsWith('https:'), httpOnly: true, sameSite: 'lax' });
             }

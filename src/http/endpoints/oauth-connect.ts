@@ -5,7 +5,7 @@ import { ConnectFailure } from '../../auth-modes/auth-mode.ts';
 import { admit, resolveTarget } from '../../connect/attempt.ts';
 import { describeFailure, recordFailedAttempt } from '../../connect/failed-attempt.ts';
 import { takeFlowRequest, type RequestedFlow } from '../../connect/flow-request.ts';
-import { flowLifetimeMs, startRedirectFlow } from '../../connect/redirect-flow.ts';
+import { flowLifetimeMs, startRedirectFlow, type StartedFlow } from '../../connect/redirect-flow.ts';
 import type { SessionRead } from '../../store/connect-sessions.ts';
 import type { ConnectOutcome } from '../../store/schema.ts';
 import { sessionInQuery, type Authentication } from '../authentication.ts';
@@ -46,31 +46,32 @@ export const oauthConnect = (services: Services) =>
             }
             const session = principal.session!;
             const { connect, sockets, config } = services;
+            let started: StartedFlow;
             try {
                 const target = await resolveTarget(connect, session, params.providerConfigKey);
                 if (target.mode === undefined) {
                     throw new ConnectFailure('auth_mode_err', `${target.provider.displayName} (${target.provider.authMode}) is not connected through a popup.`);
                 }
                 const attempt = await admit(connect, session, { ...target, mode: target.mode });
-                const started = await startRedirectFlow(connect, attempt, {
+                started = await startRedirectFlow(connect, attempt, {
                     ...(found ?? requestedIn(query)),
                     wsClientId: query.ws_client_id,
                     openerOrigin: sockets.originOf(query.ws_client_id) ?? originOf(request.headers.referer),
                 });
-                return reply
-                    .setCookie(started.cookie.name, started.cookie.value, {
-                        path: '/',
-                        httpOnly: true,
-                        secure: config.publicUrl.startsWith('https:'),
-                        sameSite: 'lax',
-                        maxAge: flowLifetimeMs / 1000,
-                    })
-                    .headers({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
-                    .redirect(started.location, 302);
             } catch (error) {
                 await recordFailure(services, session, params.providerConfigKey, error);
                 throw error;
             }
+            return reply
+                .setCookie(started.cookie.name, started.cookie.value, {
+                    path: '/',
+                    httpOnly: true,
+                    secure: config.publicUrl.startsWith('https:'),
+                    sameSite: 'lax',
+                    maxAge: flowLifetimeMs / 1000,
+                })
+                .headers({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
+                .redirect(started.location, 302);
         },
     });
 
@@ -91,7 +92,7 @@ function sessionOrFlow(services: Services): Authentication<RequestedFlow | undef
         return {
             principal: {
                 kind: 'session',
-                environment: { id: session.environment_id, name: session.environment_name, isProduction: session.is_production },
+                environment: { id: session.environment_id },
                 scopes: [],
                 bucket: `sessions of ${session.environment_id}`,
                 session,
@@ -142,7 +143,7 @@ async function answerFailure(services: Services, error: unknown, request: Fastif
     };
     const openerOrigin = sockets.originOf(socketId);
     await sockets.deliver(socketId, outcome);
-    return sendOutcomePage(reply, outcome, { sources, openerOrigin, status: error instanceof ApiError ? error.status : 400 });
+    return sendOutcomePage(reply.headers(known?.headers ?? {}), outcome, { sources, openerOrigin, status: error instanceof ApiError ? error.status : 400 });
 }
 
 function popupError(error: unknown): { type: string; description: string } {

@@ -14,6 +14,7 @@ import { ApiError } from '../errors.ts';
 import { ConnectionId, IntegrationKey, QueryBool } from '../field-types.ts';
 import { hasScope } from '../scopes.ts';
 import type { Services } from '../services.ts';
+import { isStorable } from '../storable-text.ts';
 
 const readCredentials = 'environment:connections:read_credentials';
 
@@ -29,7 +30,7 @@ export const readConnection = (services: Services) =>
         method: 'GET',
         paths: ['/connections/:connectionId', '/connection/:connectionId'],
         summary: 'A connection with fresh credentials',
-        // Raw input: it is validated after authentication, and anything that is not text finds nothing.
+        // Raw input: it is validated after authentication, and anything that cannot be a key finds nothing.
         authenticate: apiKey<KeyAndConnection>(services, (keyHash, request) => {
             const query = request.query as Record<string, unknown>;
             const params = request.params as Record<string, string>;
@@ -52,12 +53,12 @@ export const readConnection = (services: Services) =>
             const fresh = await freshRow(services, row, query.force_refresh, startedAt);
             assertServable(fresh, services.sources.now());
             const opened = await openSealed(services, fresh);
-            services.fetched.note(fresh.id);
+            services.fetched.note(fresh);
             return connectionView(fresh, { ...opened, includeRefreshToken: query.refresh_token, lastFetchedAt: new Date(services.sources.now()) });
         },
     });
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+const text = (value: unknown): string => (typeof value === 'string' && isStorable(value) ? value : '');
 
 function existing(found: KeyAndConnection): ConnectionRead {
     if (!found.integrationExists) {
