@@ -36,15 +36,24 @@ export async function createEnvironment(db: Db, context: { vault: Vault; sources
         sealed_keys: vault.sealJson(newSigningKeys(sources), webhookSigningKeysPlace(inserted.id, signingKeyId)),
         created_at: at,
     });
+    return addKey(db, context, { id: inserted.id, name: environment.name, fixedKey: environment.fixedKey });
+}
+
+/** @returns the key, fixed or made. */
+export async function addKey(
+    db: Db,
+    { vault, sources }: { vault: Vault; sources: Sources },
+    environment: { id: string; name: string; fixedKey: string | undefined },
+): Promise<string> {
     const key = environment.fixedKey ?? newApiKey(environment.name, sources);
     await apiKeys.insert(db, {
         id: newRowId(sources),
-        environment_id: inserted.id,
+        environment_id: environment.id,
         display_name: 'Default - Full access',
         key_hash: vault.hash(key),
         scopes: fullAccess,
         origin: environment.fixedKey === undefined ? 'first_start' : 'configured',
-        created_at: at,
+        created_at: new Date(sources.now()),
     });
     return key;
 }

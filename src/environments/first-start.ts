@@ -8,7 +8,7 @@ import * as apiKeys from '../store/api-keys.ts';
 import type { Db } from '../store/database.ts';
 import * as environments from '../store/environments.ts';
 import type { Schema } from '../store/schema.ts';
-import { createEnvironment, fullAccess } from './environment.ts';
+import { addKey, createEnvironment, fullAccess } from './environment.ts';
 
 const initial = [
     { name: 'dev', isProduction: false },
@@ -32,6 +32,10 @@ export async function prepareEnvironments(
             }
         }
         await applyFixedKeys(transaction, context, secretKeys);
+        // A fixed key that is no longer configured stops working; an environment is never left without any.
+        for (const environment of await environments.withoutKeys(transaction)) {
+            made.set(environment.name, await addKey(transaction, context, { ...environment, fixedKey: undefined }));
+        }
         return made;
     });
 }

@@ -29,11 +29,11 @@ import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
 import type { Services } from './services.ts';
 
+const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
+
 /** Every endpoint there is. */
 export const endpointsOf = (services: Services): Endpoint[] => [
-    root(),
-    health(),
-    ready(services),
+    ...probesOf(services),
     listProviders(services),
     readProvider(services),
     logo(services),
@@ -111,10 +111,14 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
     // Only redirect flows have cookies; nobody else pays for looking.
     await app.register(cookie, { hook: false });
     const limits = new RateLimits(config.rateLimitPerMinute, sources);
-    for (const definition of endpointsOf(services)) {
+    // A worker answers probes only.
+    const isApi = config.roles.has('api');
+    for (const definition of isApi ? endpointsOf(services) : probesOf(services)) {
         registerEndpoint(app, definition, limits);
     }
-    acceptSockets(app, services.sockets);
+    if (isApi) {
+        acceptSockets(app, services.sockets);
+    }
     return app;
 }
 

@@ -59,7 +59,7 @@ function errors(entry: ProviderEntry, texts: readonly EntryText[], options: Lint
         ...fieldErrors('assertion_option', entry.assertion_option),
     ];
     const textFindings = expressionErrors(entry, texts);
-    const found = [...fieldFindings, ...textFindings, ...hookErrors(entry), ...refreshErrors(entry)];
+    const found = [...fieldFindings, ...textFindings, ...hookErrors(entry), ...refreshErrors(entry), ...codeFlowErrors(entry)];
     // Without sound fields and expressions, findings about URLs would only repeat the cause.
     return found.length > 0 ? found : urlErrors(entry, options);
 }
@@ -83,6 +83,21 @@ function fieldErrors(map: string, fields: FieldMap = {}): Finding[] {
             return [{ rule: 'E09', path: `${path}.pattern`, message: 'write a regular expression that compiles' }];
         }
     });
+}
+
+/** A8: what the code flow does not do must not be promised by an entry; a client secret would travel where it was not meant to. */
+function codeFlowErrors(entry: ProviderEntry): Finding[] {
+    if (entry.auth_mode !== 'OAUTH2') return [];
+    const finding = (path: string, message: string): Finding => ({ rule: 'A8', path, message });
+    const method = entry.token_request_auth_method;
+    const format = entry.body_format;
+    return [
+        ...(method === undefined || method === 'basic' ? [] : [finding('token_request_auth_method', 'use "basic", or leave the key out')]),
+        ...(format === undefined || format === 'form' || format === 'json' ? [] : [finding('body_format', 'use "form" or "json"')]),
+        ...(['expires_in_unit', 'require_client_certificate', 'token_headers'] as const)
+            .filter((key) => entry[key] !== undefined)
+            .map((key) => finding(key, 'remove the key; it has no effect on an OAUTH2 entry')),
+    ];
 }
 
 /** E10: nothing runs hooks yet, so a named one would silently not happen. An empty name cancels an inherited one. */

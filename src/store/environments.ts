@@ -9,6 +9,21 @@ export const listNames = async (db: Db): Promise<string[]> =>
 export const findById = (db: Db, id: string): Promise<EnvironmentRow | undefined> =>
     db.selectFrom('environments').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
 
+/** Environments that nobody can speak for. */
+export const withoutKeys = (db: Db): Promise<Pick<EnvironmentRow, 'id' | 'name'>[]> =>
+    db
+        .selectFrom('environments as e')
+        .select(['e.id', 'e.name'])
+        .where('e.deleted_at', 'is', null)
+        .where((where) =>
+            where.not(
+                where.exists(
+                    where.selectFrom('api_keys as k').select('k.id').whereRef('k.environment_id', '=', 'e.id').where('k.deleted_at', 'is', null),
+                ),
+            ),
+        )
+        .execute();
+
 export const findByName = (db: Db, name: string): Promise<EnvironmentRow | undefined> =>
     db.selectFrom('environments').selectAll().where('name', '=', name).where('deleted_at', 'is', null).executeTakeFirst();
 

@@ -20,6 +20,7 @@ const OauthApp = <Type extends string>(type: Type) =>
         client_id: z.string().min(1).max(255),
         client_secret: z.string().min(1),
         scopes: Scopes.optional(),
+        webhook_secret: z.string().max(255).optional(),
     });
 
 const Body = z.strictObject({
@@ -28,6 +29,8 @@ const Body = z.strictObject({
     display_name: DisplayName.optional(),
     forward_webhooks: z.boolean().optional(),
     credentials: z.discriminatedUnion('type', [OauthApp('OAUTH2')]).optional(),
+    // for providers without an `integration_config`, which no entry here has yet
+    custom: z.record(z.string(), z.string()).optional(),
     // N2, additive: hosts that may receive the client secret, `.example.com` for every host below it
     allowed_hosts: z.array(z.string().regex(/^\.?[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*(:\d+)?$/)).max(50).optional(),
 });
@@ -49,6 +52,8 @@ export const createIntegration = (services: Services) =>
             const { sources, vault, database } = services;
             const key = { id: newRowId(sources), environment_id: principal.environment!.id };
             const now = new Date(sources.now());
+            const webhookSecret = body.credentials?.webhook_secret;
+            const custom = { ...body.custom, ...(webhookSecret ? { webhookSecret } : {}) };
             const row = await integrations.insert(database.db, {
                 ...key,
                 unique_key: body.unique_key,
@@ -57,7 +62,7 @@ export const createIntegration = (services: Services) =>
                 oauth_client_id: body.credentials?.client_id ?? null,
                 sealed_oauth_client_secret: body.credentials === undefined ? null : vault.seal(body.credentials.client_secret, clientSecretPlace(key)),
                 oauth_scopes: body.credentials?.scopes ?? provider.entry.default_scopes?.join(',') ?? null,
-                sealed_custom: null,
+                sealed_custom: Object.keys(custom).length === 0 ? null : vault.sealJson(custom, customPlace(key)),
                 forward_webhooks: body.forward_webhooks ?? true,
                 allowed_hosts: body.allowed_hosts ?? null,
                 created_at: now,
@@ -72,6 +77,8 @@ export const createIntegration = (services: Services) =>
             return { data: integrationView(services, row, provider) };
         },
     });
+
+const customPlace = (integration: { environment_id: string; id: string }) => ({ ...clientSecretPlace(integration), column: 'sealed_custom' });
 
 function assertCredentialsFit(provider: Provider, credentials: { type: string } | undefined): void {
     if (credentials !== undefined && credentials.type !== provider.authMode) {
