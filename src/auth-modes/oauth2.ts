@@ -99,7 +99,7 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
             const { raw: _raw, ...obtained } = readTokenResponse(receipt, readingRules(effective));
             const previous = credentials as OAuth2Credentials;
             // R6: a new refresh token replaces the old one, otherwise the old one is kept (RFC 6749 §6).
-            const refreshToken = obtained.credentials.refresh_token ?? previous.refresh_token;
+            const refreshToken = obtained.credentials.refresh_token ?? receipt.presentedRefreshToken ?? previous.refresh_token;
             return {
                 ...obtained,
                 credentials: {

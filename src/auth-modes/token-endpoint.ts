@@ -41,6 +41,7 @@ export async function requestToken(egress: Egress, request: TokenRequest): Promi
         return { status, contentType, body, requestedAt, receivedAt, serverAheadMs: estimateSkew(response.headers['date'], requestedAt, receivedAt) };
     }
     throw new TokenFailure(classify(response.status, code), describeRefusal(response.status, contentType, answer, secrets), {
+        code,
         retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),
     });
 }

@@ -6,7 +6,7 @@ import type { ModeIntegration } from '../auth-modes/auth-mode.ts';
 import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
 import { refreshTokenOf, type Obtained } from '../credentials/credential.ts';
 import { nextRefreshAt } from '../credentials/expiry.ts';
-import { credentialsPlace } from '../credentials/renewal.ts';
+import { credentialsPlace } from '../credentials/credential-places.ts';
 import { untilDatabaseAnswers } from '../credentials/until-database-answers.ts';
 import type { Provider } from '../providers/provider.ts';
 import { newRowId } from '../sources.ts';

@@ -1,7 +1,7 @@
 /** The background refresher (R12): renews what is due whether or not anybody reads it, and mends what a crash left behind. */
 import { LeasedWorker, claimDue, refreshQueue } from '../store/leased-work.ts';
-import type { RenewalDependencies, Renewals } from './renewal.ts';
-import { leaseMs } from './renewal.ts';
+import { leaseMs, type RenewalDependencies } from './leased-renewal.ts';
+import type { Renewals } from './renewal.ts';
 
 const concurrency = 20;
 /** R12: one provider in trouble leaves half of the slots to the others. */
@@ -10,13 +10,16 @@ const pollMs = 1_000;
 /** A live process applies its own answers within this time. */
 const journalGraceMs = 60_000;
 const recoverEveryMs = 60_000;
+/** Several times the pause with which outcomes in memory are tried again. */
+const writersFirstMs = 3_000;
 
 export class Refresher {
     readonly #worker: LeasedWorker;
     readonly #renewals: Renewals;
-    readonly #dependencies: Pick<RenewalDependencies, 'sources' | 'logger'>;
+    readonly #dependencies: Pick<RenewalDependencies, 'db' | 'sources' | 'logger'>;
     readonly #stopping = new AbortController();
     #recovery: Promise<void> | undefined;
+    #isDatabaseAway = false;
 
     constructor(renewals: Renewals, dependencies: Pick<RenewalDependencies, 'db' | 'sources' | 'logger' | 'owner'>) {
         const { db, sources, logger, owner } = dependencies;
@@ -27,7 +30,7 @@ export class Refresher {
             concurrency,
             pollMs,
             claim: (limit, busyGroups) =>
-                claimDue(db, refreshQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perProvider, busyGroups }),
+                this.#afterOutage(() => claimDue(db, refreshQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perProvider, busyGroups })),
             work: async (item) => {
                 const result = await renewals.renewClaimed(item.id, item.epoch);
                 logger.debug({ connection_row: item.id, provider: item.group, result: result.kind }, 'background renewal');
@@ -44,6 +47,25 @@ export class Refresher {
     async stop(): Promise<void> {
         this.#stopping.abort();
         await Promise.all([this.#worker.stop(), this.#recovery]);
+    }
+
+    /**
+     * When the database comes back, whoever holds a token answer in memory writes first: a connection whose lease ran out
+     * during the outage looks abandoned, and to present its refresh token again would cost the grant (R2b).
+     */
+    async #afterOutage<T>(claim: () => Promise<T>): Promise<T> {
+        const { sources } = this.#dependencies;
+        if (this.#isDatabaseAway) {
+            await this.#dependencies.db.selectNoFrom((query) => query.val(1).as('one')).execute();
+            await sources.sleep(writersFirstMs, this.#stopping.signal).catch(() => {});
+            this.#isDatabaseAway = false;
+        }
+        try {
+            return await claim();
+        } catch (error) {
+            this.#isDatabaseAway = true;
+            throw error;
+        }
     }
 
     /** At start everything unsettled is somebody's unfinished work; later only what is older than any live process needs. */

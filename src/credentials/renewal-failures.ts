@@ -8,7 +8,7 @@ import { json, type Db } from '../store/database.ts';
 import type { AuthState, Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { isServable, lifetimeOf } from './expiry.ts';
-import type { RenewalResult } from './renewal.ts';
+import type { RenewalResult } from './leased-renewal.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
 import { backoff, type TokenFailure } from './token-failure.ts';
 

@@ -12,6 +12,8 @@ export interface TokenReceipt {
     receivedAt: number;
     /** How far the provider's clock is ahead of ours, ms, by its `Date` header (R11). */
     serverAheadMs?: number | undefined;
+    /** What was presented, where it was not the newest refresh token: an answer without a new one means that this one lives on. */
+    presentedRefreshToken?: string | undefined;
 }
 
 export interface RenewalStrategy {

@@ -9,6 +9,14 @@ import { randomFraction, type Sources } from '../sources.ts';
 
 export type FailureKind = 'permanent' | 'transient' | 'unknown';
 
+export interface FailureDetails {
+    type?: string;
+    /** The `error` member of the provider's answer. */
+    code?: string | undefined;
+    retryAfterMs?: number | undefined;
+    isAmbiguous?: boolean;
+}
+
 export class TokenFailure extends Error {
     override readonly name = 'TokenFailure';
     readonly kind: FailureKind;
@@ -17,16 +25,21 @@ export class TokenFailure extends Error {
     readonly retryAfterMs: number | undefined;
     /** The request may have reached the provider although no answer came: a rotated token may be lost. */
     readonly isAmbiguous: boolean;
+    /** It is the refresh token that is refused, not the client that presents it. */
+    readonly isGrantRefused: boolean;
 
     /** @param description for people; must already be free of secret values. */
-    constructor(kind: FailureKind, description: string, details: { type?: string; retryAfterMs?: number | undefined; isAmbiguous?: boolean } = {}) {
+    constructor(kind: FailureKind, description: string, details: FailureDetails = {}) {
         super(description);
         this.kind = kind;
         this.type = details.type ?? 'refresh_token_external_error';
         this.retryAfterMs = details.retryAfterMs;
         this.isAmbiguous = details.isAmbiguous ?? false;
+        this.isGrantRefused = details.code !== undefined && refusedGrantCodes.has(details.code.toLowerCase());
     }
 }
+
+const refusedGrantCodes = new Set(['invalid_grant', 'bad_refresh_token', 'invalid_refresh_token', 'token_revoked', 'token_expired']);
 
 /** RFC 6749 §5.2, and the names some providers use for the same facts. */
 const permanentCodes = new Set([

@@ -10,9 +10,11 @@ const passing = /^(08|40|53|57|58|55P03|25006)/;
 /** Node's names for a failed system call, name lookup or stream; any other `ERR_…` is a mistake of the caller. */
 const systemError = /^(E(?!RR_)[A-Z_]+$|ERR_(STREAM|SSL|TLS)_)/;
 
+const longestPauseMs = 500;
+
 /** @throws the error of `write` when waiting cannot help. */
 export async function untilDatabaseAnswers<T>(write: () => Promise<T>, context: { sources: Sources; logger: Logger }): Promise<T> {
-    for (let pause = 100; ; pause = Math.min(pause * 2, 5_000)) {
+    for (let pause = 100; ; pause = Math.min(pause * 2, longestPauseMs)) {
         try {
             return await write();
         } catch (error) {
@@ -25,7 +27,7 @@ export async function untilDatabaseAnswers<T>(write: () => Promise<T>, context: 
     }
 }
 
-function isPassing(error: unknown): boolean {
+export function isPassing(error: unknown): boolean {
     if (!(error instanceof Error)) {
         return false;
     }

@@ -16,14 +16,25 @@ export async function settle(db: Db, id: string, outcome: NonNullable<Credential
     await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', '=', id).where('outcome', 'is', null).execute();
 }
 
-/** Connections with an answer that was received before `before` and never settled. */
-export async function unsettled(db: Db, before: Date, limit: number): Promise<{ id: string; connection_row_id: string }[]> {
-    return db
-        .selectFrom('credential_journal')
-        .select(['id', 'connection_row_id'])
-        .where('outcome', 'is', null)
-        .where('received_at', '<', before)
-        .orderBy('received_at')
-        .limit(limit)
-        .execute();
+/** Answers that were received before `before` and never settled, oldest first; those that stay so do not hide the ones behind them. */
+export async function* unsettled(db: Db, before: Date): AsyncGenerator<{ id: string; connection_row_id: string }> {
+    for (let after: string | undefined; ; ) {
+        let query = db
+            .selectFrom('credential_journal')
+            .select(['id', 'connection_row_id'])
+            .where('outcome', 'is', null)
+            .where('received_at', '<', before);
+        if (after !== undefined) {
+            query = query.where('id', '>', after);
+        }
+        // ids are ordered by time
+        const page = await query.orderBy('id').limit(pageSize).execute();
+        yield* page;
+        after = page.at(-1)?.id;
+        if (page.length < pageSize) {
+            return;
+        }
+    }
 }
+
+const pageSize = 100;

@@ -92,8 +92,14 @@ export class WebhookDelivery {
     }
 
     async #send(delivery: DueDelivery): Promise<EgressResponse | EgressError> {
-        const { egress, sources, openSigningKeys, onSend } = this.#dependencies;
-        const keys = await openSigningKeys(delivery);
+        const { egress, sources, logger, openSigningKeys, onSend } = this.#dependencies;
+        let keys: SigningKeys;
+        try {
+            keys = await openSigningKeys(delivery);
+        } catch (error) {
+            logger.error({ err: error, environment: delivery.environment_id }, 'the webhook signing key cannot be opened');
+            return new EgressError('aborted', new URL(delivery.url).hostname, { neverSent: true, reason: 'signing_key_unreadable' });
+        }
         await onSend?.();
         try {
             return await egress.request({

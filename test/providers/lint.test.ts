@@ -22,6 +22,9 @@ describe('errors', () => {
     });
 
     it.each<[string, Partial<ProviderEntry>]>([
+        ['A8 token_request_auth_method', { token_request_auth_method: 'private_key_jwt' }],
+        ['A8 body_format', { body_format: 'xml' }],
+        ['A8 token_headers', { token_headers: { 'x-a': 'b' } }],
         ['E06 token_url', { token_url: 'https://${connectionConfig.sub}.acme.example' }],
         ['E06 proxy.headers.x-team', { proxy: { ...proxy, headers: { 'x-team': '${base64(${connectionConfig.team})}' } } }],
         ['E07 proxy.headers.x-key', { proxy: { ...proxy, headers: { 'x-key': '${credentials.key}' } } }],

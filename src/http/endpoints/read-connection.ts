@@ -1,6 +1,7 @@
 /** GET /connections/:connectionId: the endpoint that backends live on. One round trip to Postgres while the token is fresh. */
 import { z } from 'zod';
-import { credentialsPlace, isRetriedByRead } from '../../credentials/renewal.ts';
+import { credentialsPlace } from '../../credentials/credential-places.ts';
+import { isRetriedByRead, type RenewalResult } from '../../credentials/leased-renewal.ts';
 import { openConfig } from '../../credentials/connection-secrets.ts';
 import type { Credentials } from '../../credentials/credential.ts';
 import { isServable, lifetimeOf } from '../../credentials/expiry.ts';
@@ -77,7 +78,10 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
     if (!force && !isDue && !isRetriedByRead(row, now)) {
         return row;
     }
-    const result = await services.renewals.renew(row.id, { force, since: startedAt });
+    const result = await services.renewals.renew(row.id, { force, since: startedAt }).catch((error: unknown): RenewalResult => {
+        services.logger.error({ err: error, connection_row: row.id }, 'a renewal could not be carried out');
+        return { kind: 'busy' };
+    });
     const after = await connections.readById(services.database.db, row.id);
     if (after === undefined) {
         throw ApiError.simple(404, 'not_found', 'There is no connection with this id.');

@@ -1,0 +1,247 @@
+/** Renewal between processes, and between a process and its own unfinished work: one lease, one token call, nothing lost (R1, R2, R10). */
+import type { KyselyPlugin } from 'kysely';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { newRowId, systemSources } from '../../src/sources.ts';
+import type { Credentials, OAuth2Credentials } from '../../src/credentials/credential.ts';
+import { openVault } from '../../src/credentials/key-ring.ts';
+import { RenewalFailures } from '../../src/credentials/renewal-failures.ts';
+import type { RenewalStrategy, TokenReceipt } from '../../src/credentials/renewal-strategy.ts';
+import { credentialsPlace } from '../../src/credentials/credential-places.ts';
+import type { RenewalDependencies, RenewalStep } from '../../src/credentials/leased-renewal.ts';
+import { Renewals } from '../../src/credentials/renewal.ts';
+import { TokenFailure } from '../../src/credentials/token-failure.ts';
+import type { Vault } from '../../src/credentials/vault.ts';
+import { json } from '../../src/store/database.ts';
+import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
+import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
+import { openPostgresStore, type TestStore } from '../store/dialects.ts';
+import { insertConnection, insertSetting } from '../store/rows.ts';
+import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const leaseMs = 45_000;
+const logger = pino({ level: 'silent' });
+
+let store: TestStore;
+let vault: Vault;
+let integration: IntegrationRow;
+let sources: VirtualSources;
+beforeAll(async () => {
+    store = await openPostgresStore();
+});
+afterAll(() => store.close());
+beforeEach(async () => {
+    await store.empty();
+    sources = virtualSources();
+    vault = await openVault(store.database.db, [{ name: 'k', key: systemSources.random(32) }], systemSources);
+    integration = await insertSetting(store.database.db);
+});
+
+/** A provider that rotates refresh tokens `r1`, `r2`, … and does as told before it does. */
+class Provider {
+    calls: (string | undefined)[] = [];
+    /** Failures of the next calls, in order. */
+    readonly failures: TokenFailure[] = [];
+    expiresIn = 3600;
+    /** While set, calls wait for it. */
+    gate: Promise<void> | undefined;
+
+    readonly strategy: RenewalStrategy = {
+        canRenew: (credentials) => credentials.type === 'OAUTH2' && credentials.refresh_token !== undefined,
+        present: async (_credentials, refreshToken) => {
+            const requestedAt = sources.now();
+            this.calls.push(refreshToken);
+            const generation = this.calls.length + 1;
+            await this.gate;
+            const failure = this.failures.shift();
+            if (failure) {
+                throw failure;
+            }
+            const body = JSON.stringify({ access_token: `a${generation}`, refresh_token: `r${generation}`, expires_in: this.expiresIn });
+            return { status: 200, contentType: 'application/json', body, requestedAt, receivedAt: sources.now() };
+        },
+        interpret: (receipt: TokenReceipt) => {
+            const { access_token, refresh_token, expires_in } = JSON.parse(receipt.body) as Record<string, string> & { expires_in: number };
+            const credentials: Credentials = { type: 'OAUTH2', access_token: access_token!, refresh_token: refresh_token!, raw: {} };
+            return { credentials, obtainedAt: receipt.requestedAt, expiresAt: receipt.requestedAt + expires_in * second };
+        },
+    };
+}
+
+function replica(provider: Provider, overrides: Partial<RenewalDependencies> = {}): Renewals {
+    const strategies = { strategyFor: () => Promise.resolve(provider.strategy), authModeOf: () => 'OAUTH2' };
+    const db = overrides.db ?? store.database.db;
+    const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries: () => {} });
+    return new Renewals({ db, vault, sources, logger, owner: newRowId(systemSources), strategies, failures, ...overrides });
+}
+
+async function insertDue(overrides: Partial<NewConnection> = {}): Promise<ConnectionRow> {
+    const id = newRowId(systemSources);
+    const place = credentialsPlace({ environment_id: integration.environment_id, id });
+    const credentials: OAuth2Credentials = { type: 'OAUTH2', access_token: 'a1', refresh_token: 'r1', raw: {} };
+    return insertConnection(store.database.db, integration, {
+        id,
+        sealed_credentials: vault.sealJson(credentials, place),
+        credentials_obtained_at: new Date(sources.now() - hour),
+        credentials_expires_at: new Date(sources.now() + 5 * minute),
+        next_refresh_at: new Date(sources.now()),
+        ...overrides,
+    });
+}
+
+const stored = async (id: string): Promise<ConnectionRow> =>
+    store.database.db.selectFrom('connections').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+const tokenOf = async (id: string): Promise<string> => {
+    const row = await stored(id);
+    return vault.openJson<OAuth2Credentials>(row.sealed_credentials, credentialsPlace(row)).access_token;
+};
+const claim = async (owner = 'queue') =>
+    (await claimDue(store.database.db, refreshQueue, { owner, now: sources.now(), leaseMs, limit: 10, groupLimit: 10, busyGroups: {} }))[0];
+/** Holds a renewal at `step` until released. */
+function heldAt(step: RenewalStep) {
+    const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const onStep = async (at: RenewalStep): Promise<void> => {
+        if (at === step) {
+            reached.resolve();
+            await released.promise;
+        }
+    };
+    return { onStep, reached: reached.promise, release: () => released.resolve() };
+}
+const refused = (kind: 'transient' | 'unknown' | 'permanent', details = {}) => new TokenFailure(kind, 'refused', details);
+
+describe('waiting for another process', () => {
+    test('that vanished during its token call is a wait, not a storm of queries', async () => {
+        const { id } = await insertDue({
+            refresh_lease_owner: 'vanished',
+            refresh_lease_until: new Date(sources.now() - 1),
+            refresh_epoch: 1,
+            refresh_intent: json({ epoch: 1, started_at: '', fingerprint: '' }),
+        });
+        let queries = 0;
+        const counting: KyselyPlugin = {
+            transformQuery: ({ node }) => {
+                queries += 1;
+                return node;
+            },
+            transformResult: ({ result }) => Promise.resolve(result),
+        };
+        const provider = new Provider();
+        const result = replica(provider, { db: store.database.db.withPlugin(counting) }).renew(id, { force: false, since: sources.now() });
+        await systemSources.sleep(300);
+        expect(queries).toBeLessThan(10);
+        await sources.advance(26 * second);
+        expect(await result).toEqual({ kind: 'busy' });
+        expect(provider.calls).toEqual([]);
+    });
+});
+
+describe('the work queue and a renewal that this process has not finished', () => {
+    test('an answer held in memory for longer than the lease is applied, not asked for again', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const held = heldAt('answered');
+        const process = replica(provider, { onStep: held.onStep });
+        const first = process.renew(id, { force: false, since: sources.now() });
+        await held.reached;
+        // As if the database had been away: the lease and its rest are over, the queue offers the row again.
+        await sources.advance(leaseMs + 31 * second);
+        const claimed = await claim();
+        expect(claimed?.epoch).toBe(2);
+        const queued = process.renewClaimed(id, claimed!.epoch);
+        await systemSources.sleep(100);
+        expect(provider.calls).toEqual(['r1']);
+        held.release();
+        await Promise.all([first, queued]);
+        expect(provider.calls).toEqual(['r1']);
+        expect(await tokenOf(id)).toBe('a2');
+    });
+});
+
+describe('recovery', () => {
+    test('applies an answer that arrived while a later lease came to nothing', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const held = heldAt('answered');
+        const slow = replica(provider, { onStep: held.onStep });
+        const caller = slow.renew(id, { force: false, since: sources.now() });
+        await held.reached;
+        await sources.advance(leaseMs + 31 * second);
+        provider.failures.push(refused('permanent'), refused('permanent'));
+        const claimed = await claim();
+        const other = replica(provider).renewClaimed(id, claimed!.epoch);
+        await expect.poll(() => sources.sleeping()).toContain(1_000);
+        await sources.advance(1_000);
+        expect((await other).kind).toBe('failed');
+        held.release();
+        await slow.drain();
+        // The caller was not kept waiting for it.
+        expect(await caller).toEqual({ kind: 'busy' });
+        expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth' });
+
+        expect(await replica(provider).recover(sources.now() + 1)).toBe(1);
+        expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null, refresh_lease_owner: null });
+        expect(await tokenOf(id)).toBe('a2');
+    });
+});
+
+describe('after an answer that is dead on arrival', () => {
+    test('the provider is not asked again at once', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        provider.expiresIn = 0;
+        const process = replica(provider);
+        for (let round = 0; round < 5; round += 1) {
+            const claimed = await claim();
+            if (claimed) {
+                await process.renewClaimed(claimed.id, claimed.epoch);
+            }
+            await sources.advance(second);
+        }
+        expect(provider.calls).toHaveLength(1);
+        expect((await stored(id)).next_refresh_at!.getTime()).toBeGreaterThan(sources.now());
+    });
+});
+
+describe('giving up (R5)', () => {
+    const force = async (process: Renewals, id: string): Promise<void> => {
+        await process.renew(id, { force: true, since: sources.now() });
+        await sources.advance(second);
+    };
+
+    test('a refusal we cannot read, after many failures of the provider’s, is the first of its kind', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const process = replica(provider);
+        for (let failures = 0; failures < 8; failures += 1) {
+            provider.failures.push(refused('transient'));
+            await force(process, id);
+        }
+        provider.failures.push(refused('unknown'));
+        await force(process, id);
+        expect((await stored(id)).auth_state).not.toBe('needs_reauth');
+    });
+
+    test('reads of an expired connection do not shorten the day that unreadable refusals are given', async () => {
+        const { id } = await insertDue({ credentials_expires_at: new Date(sources.now()) });
+        const provider = new Provider();
+        const process = replica(provider);
+        for (let reads = 0; reads < 20; reads += 1) {
+            provider.failures.push(refused('unknown'));
+            await process.renew(id, { force: false, since: sources.now() });
+            await sources.advance(31 * second);
+        }
+        expect((await stored(id)).auth_state).toBe('unavailable');
+    });
+
+    test('a forced attempt that meets an outage does not bring a lost grant back into the queue', async () => {
+        const { id } = await insertDue({ auth_state: 'needs_reauth', next_refresh_at: null });
+        const provider = new Provider();
+        provider.failures.push(refused('transient'));
+        await replica(provider).renew(id, { force: true, since: sources.now() });
+        expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', next_refresh_at: null });
+    });
+});

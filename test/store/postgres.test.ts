@@ -1,0 +1,112 @@
+/** What only the Postgres dialect has: a server that can be away, refuse, or cut connections. */
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { StartupError } from '../../src/config.ts';
+import { systemSources } from '../../src/sources.ts';
+import { openDatabase, type Database } from '../../src/store/database.ts';
+import { freePort } from '../peers/free-port.ts';
+import { createDatabase, type TestDatabase } from '../peers/postgres.ts';
+
+const open = (url: string): Promise<Database> => openDatabase({ kind: 'postgres', url, poolSize: 3 });
+
+describe('opening', () => {
+    test.each([
+        ['a server that is not there', async (url: URL) => void (url.port = String(await freePort())), /ECONNREFUSED/],
+        ['a wrong password', (url: URL) => void (url.password = 'not-the-password'), /password authentication failed/],
+        ['a database that does not exist', (url: URL) => void (url.pathname = '/nowhere'), /"nowhere" does not exist/],
+    ])('%s is one sentence that names the place and the variable, and no password', async (_, spoil, cause) => {
+        const url = new URL(inject('databaseUrl'));
+        url.password ||= 'unused-password';
+        await spoil(url);
+        const refusal = await open(url.href).then(
+            () => undefined,
+            (error: unknown) => error,
+        );
+        expect(refusal).toBeInstanceOf(StartupError);
+        const { message } = refusal as Error;
+        expect(message).toContain(`Postgres at ${url.host}${url.pathname}`);
+        expect(message).toMatch(cause);
+        expect(message).toContain('DATABASE_URL');
+        expect(message).not.toContain(url.password);
+        expect(message).not.toContain('\n');
+    });
+
+    test('the description names version, host and database, and no password', async () => {
+        const created = await createDatabase();
+        const database = await open(created.url);
+        const url = new URL(created.url);
+        expect(database.description).toMatch(/^postgres \d+\.\d+ at /);
+        expect(database.description).toContain(`${url.host}${url.pathname}`);
+        expect(url.password === '' || !database.description.includes(url.password)).toBe(true);
+        await database.close();
+        await created.drop();
+    });
+});
+
+describe('connections that the server cuts', () => {
+    let created: TestDatabase;
+    let database: Database;
+    let observer: pg.Client;
+    beforeAll(async () => {
+        created = await createDatabase();
+        database = await open(created.url);
+        observer = new pg.Client({ connectionString: created.url, application_name: 'observer' });
+        await observer.connect();
+    });
+    afterAll(async () => {
+        await observer.end();
+        await created.drop();
+    });
+
+    const sessions = async (name: string): Promise<number> => {
+        const { rows } = await observer.query<{ n: string }>(
+            'select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name like $1',
+            [name],
+        );
+        return Number(rows[0]!.n);
+    };
+    const cut = async (name: string): Promise<void> => {
+        await observer.query(
+            'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like $1',
+            [name],
+        );
+    };
+    const echo = (value: string): Promise<{ value: string }[]> => database.read('echo', 'select $1::text as value', [value]);
+
+    test('are replaced, and never add up', async () => {
+        for (let round = 0; round < 5; round += 1) {
+            await Promise.all(Array.from({ length: 10 }, (_, index) => echo(`${index}`)));
+            expect(await sessions('valetkey reads')).toBe(2);
+            await cut('valetkey%');
+            // Some reads meet the cut, and fail; none may hang, and the ones after them find new connections.
+            const met = await Promise.allSettled(Array.from({ length: 10 }, (_, index) => echo(`${index}`)));
+            expect(met).toHaveLength(10);
+            await expect.poll(() => echo('again').catch(() => undefined)).toEqual([{ value: 'again' }]);
+            await expect
+                .poll(() =>
+                    database.ping().then(
+                        () => true,
+                        () => false,
+                    ),
+                )
+                .toBe(true);
+        }
+        await Promise.all(Array.from({ length: 10 }, () => echo('x')));
+        expect(await sessions('valetkey reads')).toBe(2);
+    });
+
+    test('are met by queries under way as an error, not as silence', async () => {
+        const long = database.read('long', 'select pg_sleep(30)', []);
+        const refused = expect(long).rejects.toThrow(/terminat/);
+        await expect.poll(() => sessions('valetkey reads')).toBeGreaterThan(0);
+        await systemSources.sleep(50);
+        await cut('valetkey reads');
+        await refused;
+    });
+
+    test('close() ends every session', async () => {
+        await echo('x').catch(() => {});
+        await database.close();
+        await expect.poll(() => sessions('valetkey%')).toBe(0);
+    });
+});

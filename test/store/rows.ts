@@ -1,0 +1,100 @@
+/** Rows for tests: valid and dull, so that a test states only what it is about. */
+import { newRowId, systemSources } from '../../src/sources.ts';
+import * as connections from '../../src/store/connections.ts';
+import { json, type Db } from '../../src/store/database.ts';
+import * as integrations from '../../src/store/integrations.ts';
+import type { ConnectionRow, IntegrationRow, NewConnection, NewIntegration } from '../../src/store/schema.ts';
+import * as outbox from '../../src/store/webhook-outbox.ts';
+
+/** The moment at which the rows below were made, unless they say otherwise. */
+export const madeAt = new Date('2026-01-01T00:00:00.000Z');
+
+export const after = (ms: number): Date => new Date(madeAt.getTime() + ms);
+
+export const newId = (): string => newRowId(systemSources);
+
+/** @returns its id. */
+export async function insertEnvironment(db: Db, name = `env-${newId()}`): Promise<string> {
+    const id = newId();
+    await db
+        .insertInto('environments')
+        .values({ id, name, is_production: false, callback_url: null, created_at: madeAt, updated_at: madeAt, deleted_at: null })
+        .execute();
+    return id;
+}
+
+export async function insertIntegration(db: Db, environmentId: string, overrides: Partial<NewIntegration> = {}): Promise<IntegrationRow> {
+    const row = await integrations.insert(db, {
+        id: newId(),
+        environment_id: environmentId,
+        unique_key: 'github',
+        provider: 'github',
+        display_name: null,
+        oauth_client_id: 'client',
+        sealed_oauth_client_secret: null,
+        oauth_scopes: null,
+        sealed_custom: null,
+        allowed_hosts: null,
+        created_at: madeAt,
+        updated_at: madeAt,
+        deleted_at: null,
+        ...overrides,
+    });
+    return row!;
+}
+
+export const insertConnection = (db: Db, integration: IntegrationRow, overrides: Partial<NewConnection> = {}): Promise<ConnectionRow> =>
+    connections.insert(db, {
+        id: newId(),
+        environment_id: integration.environment_id,
+        integration_id: integration.id,
+        provider: integration.provider,
+        connection_id: `c-${newId()}`,
+        credential_type: 'OAUTH2',
+        sealed_credentials: 'sealed-credentials',
+        sealed_previous_refresh_token: null,
+        sealed_secrets: null,
+        credentials_obtained_at: madeAt,
+        credentials_expires_at: null,
+        auth_state: 'ok',
+        auth_error: null,
+        next_refresh_at: null,
+        refresh_lease_owner: null,
+        refresh_lease_until: null,
+        refresh_intent: null,
+        last_refresh_success: null,
+        last_refresh_failure: null,
+        refresh_failure_reported_at: null,
+        connection_config: json({}),
+        metadata: null,
+        tags: json({}),
+        end_user: null,
+        webhook_url_override: null,
+        last_fetched_at: null,
+        created_at: madeAt,
+        updated_at: madeAt,
+        deleted_at: null,
+        ...overrides,
+    });
+
+/** An environment with one integration. */
+export async function insertSetting(db: Db): Promise<IntegrationRow> {
+    return insertIntegration(db, await insertEnvironment(db));
+}
+
+/** A pending delivery of an event of its own. @returns its id. */
+export async function insertDelivery(db: Db, environmentId: string, url: string, nextAttemptAt: Date): Promise<string> {
+    const [id, eventId] = [newId(), `msg_${newId()}`];
+    await outbox.insertEvent(db, {
+        id: eventId,
+        environment_id: environmentId,
+        connection_row_id: null,
+        type: 'auth',
+        operation: 'creation',
+        body: '{}',
+        created_at: madeAt,
+    });
+    const delivery = { id, event_id: eventId, environment_id: environmentId, destination: 'primary', url, state: 'pending' } as const;
+    await outbox.insertDeliveries(db, [{ ...delivery, next_attempt_at: nextAttemptAt, created_at: madeAt }]);
+    return id;
+}

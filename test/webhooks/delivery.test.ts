@@ -1,0 +1,371 @@
+/** Delivery against real receivers through the real egress, with the waits between attempts in virtual time. */
+import { pino } from 'pino';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createEgress, type Egress } from '../../src/egress/egress.ts';
+import { systemSources, type Sources } from '../../src/sources.ts';
+import type { WebhookDeliveryRow, WebhookSettingsRow } from '../../src/store/schema.ts';
+import { enqueueAuthEvent } from '../../src/webhooks/auth-events.ts';
+import { WebhookDelivery, type DeliveryDependencies } from '../../src/webhooks/delivery.ts';
+import { newSigningKeys } from '../../src/webhooks/signature.ts';
+import { listen } from '../peers/http-server.ts';
+import { startWebhookReceiver, type WebhookReceiver } from '../peers/webhook-receiver.ts';
+import { openPostgresStore, type TestStore } from '../store/dialects.ts';
+import { insertEnvironment, newId } from '../store/rows.ts';
+import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+let store: TestStore;
+let environmentId: string;
+let sources: VirtualSources;
+const keys = newSigningKeys(systemSources);
+const cleanups: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+    store = await openPostgresStore();
+});
+afterAll(() => store.close());
+beforeEach(async () => {
+    await store.empty();
+    // Receivers check the timestamp of a signature against their own clock.
+    sources = virtualSources(Date.now());
+    environmentId = await insertEnvironment(store.database.db);
+    const signingKeys = { id: newId(), environment_id: environmentId, state: 'active', sealed_keys: JSON.stringify(keys) } as const;
+    await store.database.db
+        .insertInto('webhook_signing_keys')
+        .values({ ...signingKeys, created_at: new Date() })
+        .execute();
+});
+afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).toReversed()) {
+        await cleanup();
+    }
+});
+
+async function receiver(): Promise<WebhookReceiver> {
+    const started = await startWebhookReceiver();
+    cleanups.push(() => started.close());
+    return started;
+}
+
+function egress(overrides: Partial<Sources> = {}): Egress {
+    const made = createEgress({ allow: ['127.0.0.0/8'], sources: { ...systemSources, ...overrides }, userAgent: 'valetkey/test' });
+    cleanups.push(() => made.close());
+    return made;
+}
+
+function startDelivery(overrides: Partial<DeliveryDependencies> = {}): WebhookDelivery {
+    const delivery = new WebhookDelivery({
+        db: store.database.db,
+        egress: egress(),
+        sources,
+        logger: pino({ level: 'silent' }),
+        owner: 'test',
+        openSigningKeys: (due) => Promise.resolve(JSON.parse(due.sealed_keys)),
+        ...overrides,
+    });
+    cleanups.push(() => delivery.stop());
+    delivery.start();
+    return delivery;
+}
+
+async function configure(settings: Partial<WebhookSettingsRow>): Promise<void> {
+    const none = { primary_url: null, secondary_url: null, primary_disabled_reason: null, secondary_disabled_reason: null };
+    await store.database.db
+        .insertInto('webhook_settings')
+        .values({ environment_id: environmentId, ...none, updated_at: new Date(), ...settings })
+        .execute();
+}
+
+/** Each event a millisecond after the one before, so that rows have an order. */
+async function enqueue(urlOverride: string | null = null): Promise<string> {
+    await sources.advance(1);
+    const id = await enqueueAuthEvent(store.database.db, sources, {
+        environment: { id: environmentId, name: 'dev' },
+        connectionId: 'c-1',
+        providerConfigKey: 'github',
+        provider: 'github',
+        authMode: 'OAUTH2',
+        operation: 'creation',
+        tags: { ünïcode: '✓' },
+        urlOverride,
+    });
+    return id!;
+}
+
+const rows = (): Promise<WebhookDeliveryRow[]> =>
+    store.database.db.selectFrom('webhook_deliveries').selectAll().orderBy('created_at').orderBy('destination').execute();
+
+/** The rows, once they are as described. */
+async function untilRows(...expected: Partial<WebhookDeliveryRow>[]): Promise<WebhookDeliveryRow[]> {
+    await expect.poll(rows, { timeout: 5_000 }).toMatchObject(expected);
+    return rows();
+}
+
+/** Lets time pass until `moment`, and the worker look. */
+async function passTo(moment: Date | number): Promise<void> {
+    const isResting = () => expect.poll(() => sources.sleeping().length).toBeGreaterThan(0);
+    await isResting();
+    await sources.advance(Math.max(0, Number(moment) - sources.now()));
+    await isResting();
+    await sources.advance(1_300);
+}
+
+const passToNextAttempt = async (): Promise<void> => passTo((await rows())[0]!.next_attempt_at!);
+
+describe('one event', () => {
+    test('is accepted at the third attempt: the same id and bytes each time, signed anew (W3, W4, W19)', async () => {
+        const hook = await receiver();
+        hook.answer(500, 500);
+        await configure({ primary_url: hook.url });
+        const id = await enqueue();
+        startDelivery();
+
+        const [first] = await untilRows({ attempts: 1, state: 'pending', last_status: 500, last_error: 'http_500' });
+        const wait = first!.next_attempt_at!.getTime() - first!.created_at.getTime();
+        expect(wait).toBeGreaterThanOrEqual(4 * second);
+        expect(wait).toBeLessThanOrEqual(6 * second);
+        await passToNextAttempt();
+        await untilRows({ attempts: 2, state: 'pending' });
+        await passToNextAttempt();
+        await untilRows({ attempts: 3, state: 'delivered', last_status: 200, last_error: null, next_attempt_at: null, lease_owner: null });
+        await passTo(sources.now() + 48 * hour);
+
+        expect(hook.deliveries).toHaveLength(3);
+        const [{ body: stored } = { body: '' }] = await store.database.db.selectFrom('webhook_events').select('body').execute();
+        for (const { method, headers, body } of hook.deliveries) {
+            expect(method).toBe('POST');
+            expect(body).toEqual(Buffer.from(stored));
+            expect(headers).toMatchObject({
+                'content-type': 'application/json',
+                'user-agent': 'valetkey/test',
+                'webhook-id': id,
+                'x-valetkey-event-id': id,
+                'x-valetkey-created-at': first!.created_at.toISOString(),
+            });
+            expect(new Webhook(keys.secret).verify(body, headers as Record<string, string>)).toMatchObject({ connectionId: 'c-1' });
+        }
+        const timestamps = hook.deliveries.map(({ headers }) => Number(headers['webhook-timestamp']));
+        expect(timestamps[1]! - timestamps[0]!).toBeGreaterThanOrEqual(4);
+        expect(timestamps[2]! - timestamps[1]!).toBeGreaterThanOrEqual(24);
+        expect(new Set(hook.deliveries.map(({ headers }) => headers['x-nango-hmac-sha256'])).size).toBe(1);
+    });
+
+    test('reaches the secondary although the primary is dead or silent (W2)', async () => {
+        const [dead, silent, alive] = [await receiver(), await receiver(), await receiver()];
+        await dead.stop();
+        silent.answer('never');
+        const hurried = egress({ sleep: (ms, signal) => systemSources.sleep(ms === 20_000 ? 300 : ms, signal) });
+        await configure({ primary_url: silent.url, secondary_url: alive.url });
+        const id = await enqueue();
+        startDelivery({ egress: hurried });
+        await alive.waitFor(({ headers }) => headers['webhook-id'] === id, 2_000);
+        await untilRows(
+            { destination: 'primary', attempts: 1, state: 'pending', last_status: null, last_error: 'deadline_exceeded' },
+            { destination: 'secondary', attempts: 1, state: 'delivered', last_status: 200 },
+        );
+        await store.database.db.updateTable('webhook_settings').set({ primary_url: dead.url }).execute();
+        const next = await enqueue();
+        await passTo(sources.now());
+        await alive.waitFor(({ headers }) => headers['webhook-id'] === next, 2_000);
+        await expect
+            .poll(async () => (await rows()).filter((row) => row.event_id === next))
+            .toMatchObject([
+                { destination: 'primary', attempts: 1, state: 'pending', last_error: 'connection_failed' },
+                { destination: 'secondary', state: 'delivered' },
+            ]);
+    });
+
+    test('is given up after ten attempts over some 42 hours, and stays readable as dead', async () => {
+        const hook = await receiver();
+        hook.answer(...Array.from({ length: 10 }, () => 503));
+        await configure({ primary_url: hook.url });
+        await enqueue();
+        startDelivery();
+        const start = sources.now();
+        for (let attempts = 1; attempts < 10; attempts += 1) {
+            await untilRows({ attempts, state: 'pending' });
+            await passToNextAttempt();
+        }
+        const [row] = await untilRows({ attempts: 10, state: 'dead', last_status: 503, next_attempt_at: null });
+        expect(row!.settled_at!.getTime() - start).toBeGreaterThan(0.8 * 41 * hour);
+        expect(hook.deliveries).toHaveLength(10);
+    });
+
+    test('that is refused is tried again, but late: a misdeployed receiver must not lose events', async () => {
+        const hook = await receiver();
+        hook.answer(404);
+        await configure({ primary_url: hook.url });
+        await enqueue();
+        startDelivery();
+        const [row] = await untilRows({ attempts: 1, state: 'pending', last_status: 404, last_error: 'http_404' });
+        expect(row!.next_attempt_at!.getTime() - row!.created_at.getTime()).toBeGreaterThanOrEqual(24 * minute);
+        await passToNextAttempt();
+        await untilRows({ attempts: 2, state: 'delivered' });
+    });
+
+    test('for an address that policy forbids is a recorded failure (W15)', async () => {
+        await configure({ primary_url: 'http://10.0.0.1/hook' });
+        await enqueue();
+        startDelivery();
+        await untilRows({ attempts: 1, state: 'pending', last_status: null, last_error: 'blocked_by_policy' });
+    });
+});
+
+describe('Retry-After (W8)', () => {
+    test.each([
+        ['seconds', () => '120', 120 * second],
+        ['a date', () => new Date(sources.now() + 10 * minute).toUTCString(), 10 * minute],
+        ['a month, of which a day is believed', () => String(30 * 86_400), 24 * hour],
+    ])('in %s', async (_, header, expected) => {
+        const busy = await listen((_request, response) => void response.writeHead(503, { 'retry-after': header() }).end());
+        cleanups.push(() => busy.close());
+        await configure({ primary_url: `http://127.0.0.1:${busy.port}/` });
+        await enqueue();
+        startDelivery();
+        const [row] = await untilRows({ attempts: 1, last_status: 503 });
+        const wait = row!.next_attempt_at!.getTime() - row!.created_at.getTime();
+        expect(Math.abs(wait - expected)).toBeLessThan(2 * second);
+    });
+});
+
+describe('410 Gone (W8)', () => {
+    test('disables the destination: what waits for it is not sent, what comes goes to the other one', async () => {
+        const [gone, alive] = [await receiver(), await receiver()];
+        gone.answer(500, 410);
+        await configure({ primary_url: gone.url, secondary_url: alive.url });
+        await enqueue();
+        const delivery = startDelivery();
+        await untilRows({ destination: 'primary', attempts: 1, last_status: 500 }, { destination: 'secondary', state: 'delivered' });
+        await enqueue();
+        delivery.wake();
+        await untilRows(
+            { destination: 'primary', attempts: 1, state: 'dead', last_status: 500, last_error: 'destination_disabled', next_attempt_at: null },
+            { destination: 'secondary', state: 'delivered' },
+            { destination: 'primary', attempts: 1, state: 'dead', last_status: 410, last_error: 'http_410', next_attempt_at: null },
+            { destination: 'secondary', state: 'delivered' },
+        );
+        const [settings] = await store.database.db.selectFrom('webhook_settings').selectAll().execute();
+        expect(settings).toMatchObject({ primary_disabled_reason: expect.stringContaining('410'), secondary_disabled_reason: null });
+
+        await enqueue();
+        delivery.wake();
+        await alive.waitFor(() => alive.deliveries.length === 3, 2_000);
+        expect((await rows()).slice(4)).toMatchObject([{ destination: 'secondary' }]);
+        expect(gone.deliveries).toHaveLength(2);
+    });
+
+    test('of an override disables nothing but that delivery', async () => {
+        const gone = await receiver();
+        gone.answer(410);
+        await configure({ primary_url: gone.url });
+        await enqueue(gone.url);
+        startDelivery();
+        await untilRows({ destination: 'override', state: 'dead', last_status: 410 });
+        const [settings] = await store.database.db.selectFrom('webhook_settings').selectAll().execute();
+        expect(settings).toMatchObject({ primary_disabled_reason: null });
+    });
+
+    test('of a URL that was changed meanwhile does not disable the new one', async () => {
+        const gone = await receiver();
+        gone.answer(410);
+        await configure({ primary_url: gone.url });
+        await enqueue();
+        await store.database.db.updateTable('webhook_settings').set({ primary_url: 'https://new.example/' }).execute();
+        startDelivery();
+        await untilRows({ destination: 'primary', state: 'dead', last_status: 410 });
+        const [settings] = await store.database.db.selectFrom('webhook_settings').selectAll().execute();
+        expect(settings).toMatchObject({ primary_disabled_reason: null });
+    });
+});
+
+describe('crashes and company', () => {
+    test('a worker that vanishes between claim and answer is followed by another, with the same id', async () => {
+        const hook = await receiver();
+        await configure({ primary_url: hook.url });
+        const id = await enqueue();
+        const held = Promise.withResolvers<void>();
+        const first = startDelivery({ owner: 'first', onSend: () => held.promise });
+        await untilRows({ lease_owner: 'first', attempts: 0 });
+        // It claims nothing more, but has not ended what it began.
+        const ended = first.stop();
+        startDelivery({ owner: 'second' });
+        await sources.advance(40 * second);
+        expect(hook.deliveries).toEqual([]);
+        await passTo(sources.now() + 6 * second);
+        await untilRows({ attempts: 1, state: 'delivered' });
+
+        // The first one comes back to life. It may send once more, but what it has to say about it counts no longer.
+        hook.answer(500);
+        held.resolve();
+        await hook.waitFor(() => hook.deliveries.length === 2, 2_000);
+        await ended;
+        expect(await rows()).toMatchObject([{ attempts: 1, state: 'delivered', last_status: 200 }]);
+        expect(hook.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual([id, id]);
+    });
+
+    test('two workers send each of forty events once', async () => {
+        const hook = await receiver();
+        await configure({ primary_url: hook.url });
+        const ids = await Promise.all(Array.from({ length: 40 }, () => enqueue()));
+        const workers = ['first', 'second'].map((owner) => startDelivery({ owner }));
+        await expect
+            .poll(
+                async () => {
+                    workers.forEach((worker) => worker.wake());
+                    return (await rows()).filter((row) => row.state === 'delivered').length;
+                },
+                { timeout: 10_000 },
+            )
+            .toBe(40);
+        expect(hook.deliveries.map(({ headers }) => headers['webhook-id']).toSorted()).toEqual(ids.toSorted());
+    });
+
+    test('a silent receiver takes five slots, and leaves the rest to others', async () => {
+        const [silent, alive] = [await receiver(), await receiver()];
+        silent.answer(...Array.from({ length: 8 }, () => 'never' as const));
+        await configure({ primary_url: silent.url });
+        for (let index = 0; index < 8; index += 1) {
+            await enqueue();
+        }
+        const hurried = egress({ sleep: (ms, signal) => systemSources.sleep(ms === 20_000 ? 1_000 : ms, signal) });
+        const delivery = startDelivery({ egress: hurried });
+        await expect.poll(() => silent.deliveries.length).toBe(5);
+        await enqueue(alive.url);
+        delivery.wake();
+        await alive.waitFor(() => true, 500);
+        expect(silent.deliveries).toHaveLength(5);
+    });
+
+    test('an event that cannot be signed stops nobody, and is tried again on the schedule', async () => {
+        const hook = await receiver();
+        await configure({ primary_url: hook.url });
+        const [unsigned, signed] = [await enqueue(), await enqueue()];
+        startDelivery({
+            openSigningKeys: (due) => (due.event_id === unsigned ? Promise.reject(new Error('sealed under a lost key')) : Promise.resolve(keys)),
+        });
+        await hook.waitFor(({ headers }) => headers['webhook-id'] === signed, 2_000);
+        await untilRows({ event_id: unsigned, attempts: 1, state: 'pending' }, { event_id: signed, state: 'delivered' });
+    });
+
+    test('stop() waits for what is being sent', async () => {
+        const hook = await receiver();
+        await configure({ primary_url: hook.url });
+        await enqueue();
+        const held = Promise.withResolvers<void>();
+        const delivery = startDelivery({ onSend: () => held.promise });
+        await untilRows({ lease_owner: 'test' });
+        let stopped = false;
+        const stop = delivery.stop().then(() => {
+            stopped = true;
+        });
+        await sources.advance(0);
+        expect(stopped).toBe(false);
+        held.resolve();
+        await stop;
+        expect(await rows()).toMatchObject([{ state: 'delivered' }]);
+    });
+});
