@@ -76,12 +76,11 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     const clientSecret = randomBytes(24).toString('hex');
 
     // The issuer contains the port, so the server must listen before there is a provider.
-    let provider: Provider | undefined;
     let handle: ReturnType<Provider['callback']> | undefined;
     const server = await listen((request, response) => void handle?.(request, response), host);
     const issuer = `http://${host}:${server.port}`;
 
-    provider = new Provider(issuer, {
+    const provider = new Provider(issuer, {
         adapter: (model: string) => store.adapter(model),
         clients: [
             {
@@ -207,7 +206,8 @@ async function answer(provider: Provider, interaction: Interaction, step: string
     if (step === 'login') return { login: { accountId: 'account-owner' } };
     if (step === 'deny') return { error: 'access_denied', error_description: 'The account owner refused' };
     const grant = new provider.Grant({ accountId: interaction.session?.accountId, clientId: String(interaction.params['client_id']) });
-    grant.addOIDCScope(String(interaction.params['scope'] ?? ''));
+    const { scope } = interaction.params;
+    grant.addOIDCScope(typeof scope === 'string' ? scope : '');
     return { consent: { grantId: await grant.save() } };
 }
 
