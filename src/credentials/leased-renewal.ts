@@ -107,12 +107,14 @@ export class LeasedRenewal {
             // Overtaken by a reconnect or a later lease: their credentials are newer, ours stay in the journal.
             return applied ? { kind: 'renewed', at: obtained.obtainedAt } : { kind: 'unchanged' };
         } catch (error) {
-            if (isPassing(error)) {
+            const known = asFailure(error);
+            // Asked second: a provider that cannot be reached is described in the words of a database that cannot.
+            if (known === undefined && isPassing(error)) {
                 // The database is away: the lease runs out by itself if it cannot be given back.
                 await writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }).catch(() => {});
                 throw error;
             }
-            const failure = asFailure(error) ?? this.#unexpected(error, target);
+            const failure = known ?? this.#unexpected(error, target);
             await untilDatabaseAnswers(() => failures.record(target, epoch, failure), this.#dependencies);
             return { kind: 'failed', failure, at: sources.now() };
         }

@@ -9,8 +9,7 @@ import type { Sources } from '../sources.ts';
 import { parseAllowList } from './allow-list.ts';
 import { createConnector } from './connector.ts';
 import { EgressError } from './egress-error.ts';
-import { createAgent, exchange } from './exchange.ts';
-import type { EgressResponse, Hop } from './exchange.ts';
+import type { createAgent, EgressResponse, exchange, Hop } from './exchange.ts';
 import { createPolicy } from './policy.ts';
 import type { Resolve } from './policy.ts';
 import { nextHop, redirectRefused } from './redirect.ts';
@@ -57,6 +56,11 @@ export interface Egress {
     close(): Promise<void>;
 }
 
+interface Client {
+    agent: ReturnType<typeof createAgent>;
+    exchange: typeof exchange;
+}
+
 const DEFAULT_DEADLINE_MS = 20_000;
 const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024;
 
@@ -81,7 +85,10 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 export function createEgress(options: { allow: readonly string[]; sources: Sources; userAgent: string; resolve?: Resolve }): Egress {
     const { sources } = options;
     const policy = createPolicy(parseAllowList(options.allow), options.resolve ?? systemResolve);
-    const agent = createAgent(createConnector(policy, sources));
+    // The HTTP client is loaded with the first call: a replica that only serves reads never needs it.
+    let loading: Promise<Client> | undefined;
+    const client = (): Promise<Client> =>
+        (loading ??= import('./exchange.ts').then(({ createAgent, exchange }) => ({ agent: createAgent(createConnector(policy, sources)), exchange })));
     const inFlight = new Set<Promise<EgressResponse>>();
     let closing: Promise<void> | undefined;
 
@@ -119,6 +126,7 @@ export function createEgress(options: { allow: readonly string[]; sources: Sourc
         let answered = false;
         try {
             for (;;) {
+                const { agent, exchange } = await client();
                 const response = await exchange(agent, hop, { sources, stop, maxResponseBytes, oversize });
                 answered = true;
                 const next = maxRedirects === 0 ? undefined : nextHop(hop, response, (location) => policy.judgeUrl(location));
@@ -145,7 +153,7 @@ export function createEgress(options: { allow: readonly string[]; sources: Sourc
         assertUrl: (url) => void policy.judgeUrl(url),
         isOpened: (hostname) => policy.isOpened(hostname),
         close() {
-            closing ??= Promise.allSettled(inFlight).then(() => agent.close());
+            closing ??= Promise.allSettled(inFlight).then(async () => (await loading)?.agent.close());
             return closing;
         },
     };

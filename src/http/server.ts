@@ -56,6 +56,10 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     readSigningKey(services),
 ];
 
+const notUsed = (): never => {
+    throw new Error('routes of this server declare no Fastify schemas');
+};
+
 /** A connection id of 255 characters, percent-encoded (http-api §1.13). */
 const longestParam = 1000;
 
@@ -65,6 +69,8 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         loggerInstance: logger as FastifyBaseLogger,
         // Fastify's own lines carry URLs, and URLs carry session tokens.
         logController: new LogController({ disableRequestLogging: true }),
+        // Endpoints validate with their own schemas; Fastify's validator and serialiser need not be loaded.
+        schemaController: { compilersFactory: { buildValidator: () => notUsed, buildSerializer: () => notUsed } },
         // One logger for all: a child per request is what most requests never write to.
         childLoggerFactory: (parent) => parent,
         bodyLimit: config.bodyLimitBytes,
