@@ -100,7 +100,18 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
         };
         let isStopping = false;
         const services: Services = {
-            config, sources, logger, database, vault, catalogue, egress, connect, sockets, renewals, fetched, isStopping: () => isStopping,
+            config,
+            sources,
+            logger,
+            database,
+            vault,
+            catalogue,
+            egress,
+            connect,
+            sockets,
+            renewals,
+            fetched,
+            isStopping: () => isStopping,
         };
         const server = await buildServer(services);
         return {
@@ -141,7 +152,12 @@ function openEgress(config: Config, sources: Sources): Egress {
 
 function openCatalogue(config: Config, egress: Egress): Catalogue {
     try {
-        return loadCatalogue({ builtin: builtinCatalogue, operator: config.providersFile, isPlainHttpAllowed: egress.isOpened, isBuiltinChecked: true });
+        return loadCatalogue({
+            builtin: builtinCatalogue,
+            operator: config.providersFile,
+            isPlainHttpAllowed: egress.isOpened,
+            isBuiltinChecked: true,
+        });
     } catch (error) {
         throw error instanceof CatalogueError ? new StartupError(error.message) : error;
     }

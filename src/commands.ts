@@ -47,6 +47,7 @@ async function serve(): Promise<void> {
     await assertPortFree(config);
     const logger = newLogger(config);
     const app = await buildApp({ config, logger, sources: systemSources });
+    stopOnSignal(app, logger);
     await app.server.listen({ host: config.host, port: config.port }).catch(async (error: unknown) => {
         // Taken since it was probed.
         await app.close();
@@ -55,7 +56,6 @@ async function serve(): Promise<void> {
     app.startWork();
     process.stdout.write(startupSummary(config, app));
     logger.info({ port: config.port, database: app.database.kind }, 'serving');
-    stopOnSignal(app, logger);
 }
 
 async function migrateOnly(): Promise<void> {

@@ -63,8 +63,7 @@ type Read = (...names: string[]) => Setting | undefined;
 
 /** @throws StartupError naming the variable and the expected form, never the value of a secret one. */
 export function loadConfig(variables: Variables = process.env): Config {
-    const read: Read = (...names) =>
-        names.map((name) => ({ name, text: variables[name]?.trim() ?? '' })).find((setting) => setting.text !== '');
+    const read: Read = (...names) => names.map((name) => ({ name, text: variables[name]?.trim() ?? '' })).find((setting) => setting.text !== '');
     const readOr = (fallback: string, ...names: [string, ...string[]]): Setting => read(...names) ?? { name: names[0], text: fallback };
 
     const port = readPort(readOr('3003', 'PORT', 'SERVER_PORT'));
@@ -152,7 +151,8 @@ function readSecretKeys(variables: Variables): Map<string, string> {
             throw new StartupError(`${name} must be a UUID v4, or at least ${minimumKeyLength} letters, digits, - or _.`);
         }
         if (!keys.has(environment) || name.startsWith('VALETKEY_')) {
-            keys.set(environment, key);
+            // the same key in either case
+            keys.set(environment, uuidV4.test(key) ? key.toLowerCase() : key);
         }
     }
     return keys;
@@ -182,7 +182,10 @@ function readUrl({ name, text }: Setting): string {
 }
 
 function readRoles({ name, text }: Setting): Set<'api' | 'worker'> {
-    const roles = z.array(z.enum(['api', 'worker'])).min(1).safeParse(splitList(text));
+    const roles = z
+        .array(z.enum(['api', 'worker']))
+        .min(1)
+        .safeParse(splitList(text));
     if (!roles.success) {
         throw new StartupError(`${name} must name at least one of: api, worker.`);
     }
@@ -207,6 +210,9 @@ function readSize({ name, text }: Setting): number {
 }
 
 const splitList = (text: string | undefined): string[] =>
-    (text ?? '').split(',').map((part) => part.trim()).filter((part) => part !== '');
+    (text ?? '')
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '');
 
 const optionalPath = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(path));

@@ -5,7 +5,9 @@ enableCompileCache();
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
-    process.stderr.write(`Valetkey needs Node.js 22.19 or newer, but this is ${process.versions.node}; run it with "npm start", which brings its own.\n`);
+    process.stderr.write(
+        `Valetkey needs Node.js 22.19 or newer, but this is ${process.versions.node}; run it with "npm start", which brings its own.\n`,
+    );
     process.exit(1);
 }
 

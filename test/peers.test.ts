@@ -72,9 +72,7 @@ describe('authorization server', () => {
     };
     function authorizationUrl(verifier: string | null, extra: Record<string, string> = {}): string {
         const pkce =
-            verifier === null
-                ? {}
-                : { code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256' };
+            verifier === null ? {} : { code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256' };
         const query = { response_type: 'code', client_id: server.clientId, redirect_uri: redirectUri, scope: 'read', state: 's t' };
         return `${server.authorizationEndpoint}?${new URLSearchParams({ ...query, ...pkce, ...extra })}`;
     }

@@ -41,7 +41,10 @@ const sessionOnly = new Set(['scope', 'resource']);
 export function assertSettable(params: Readonly<Record<string, string>>, origin: 'browser' | 'session'): void {
     for (const name of Object.keys(params)) {
         if (reserved.has(name.toLowerCase()) || (origin === 'browser' && sessionOnly.has(name.toLowerCase()))) {
-            throw new ConnectFailure('url_param_err', `The authorization parameter "${name}" cannot be set ${origin === 'browser' ? 'by the browser' : 'here'}.`);
+            throw new ConnectFailure(
+                'url_param_err',
+                `The authorization parameter "${name}" cannot be set ${origin === 'browser' ? 'by the browser' : 'here'}.`,
+            );
         }
     }
 }
@@ -54,7 +57,11 @@ export async function authorizationUrl(request: AuthorizationRequest): Promise<s
     const { AuthorizationCode } = await import('simple-oauth2');
     const client = new AuthorizationCode({
         client: { id: request.clientId, secret: '' },
-        auth: { tokenHost: request.endpoint.origin, authorizeHost: request.endpoint.origin, authorizePath: request.endpoint.pathname + request.endpoint.search },
+        auth: {
+            tokenHost: request.endpoint.origin,
+            authorizeHost: request.endpoint.origin,
+            authorizePath: request.endpoint.pathname + request.endpoint.search,
+        },
         options: { scopeSeparator: request.scopeSeparator },
     });
     const scope = request.scopes.join(request.scopeSeparator);

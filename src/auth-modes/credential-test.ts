@@ -12,7 +12,10 @@ function prepareRequests(input: DirectInput, credentials: Record<string, string>
         return verificationRequests(input.provider, { credentials, connectionConfig: input.connectionConfig });
     } catch (error) {
         if (error instanceof TemplateError) {
-            throw new ConnectFailure('url_param_err', `The connection parameter "${error.field}" is ${error.code === 'missing_value' ? 'missing' : 'not valid'}.`);
+            throw new ConnectFailure(
+                'url_param_err',
+                `The connection parameter "${error.field}" is ${error.code === 'missing_value' ? 'missing' : 'not valid'}.`,
+            );
         }
         throw error;
     }
@@ -27,7 +30,14 @@ export async function testCredentials(input: DirectInput, credentials: Record<st
     const answers: string[] = [];
     for (const request of requests) {
         try {
-            const { status } = await input.egress.request({ method: request.method, url: request.url, headers: request.headers, ...(request.body === undefined ? {} : { body: request.body }), deadlineMs: testMs, maxRedirects: 0 });
+            const { status } = await input.egress.request({
+                method: request.method,
+                url: request.url,
+                headers: request.headers,
+                ...(request.body === undefined ? {} : { body: request.body }),
+                deadlineMs: testMs,
+                maxRedirects: 0,
+            });
             if (status >= 200 && status < 300) {
                 return;
             }

@@ -86,7 +86,8 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
     const own = context.integration;
     const override = (current as OAuth2Credentials).config_override;
     // Both or neither: a client id belongs to its secret.
-    const integration = override?.client_id && override.client_secret ? { ...own, clientId: override.client_id, clientSecret: override.client_secret } : own;
+    const integration =
+        override?.client_id && override.client_secret ? { ...own, clientId: override.client_id, clientSecret: override.client_secret } : own;
     const effective = { ...context, integration };
     return {
         marginSeconds: provider.entry.token_expiration_buffer,

@@ -3,7 +3,10 @@ import type { SealedPlace, Vault } from '../credentials/vault.ts';
 import type { IntegrationRow } from '../store/schema.ts';
 import type { ModeIntegration } from './auth-mode.ts';
 
-type Stored = Pick<IntegrationRow, 'id' | 'environment_id' | 'unique_key' | 'oauth_client_id' | 'sealed_oauth_client_secret' | 'oauth_scopes' | 'allowed_hosts'>;
+type Stored = Pick<
+    IntegrationRow,
+    'id' | 'environment_id' | 'unique_key' | 'oauth_client_id' | 'sealed_oauth_client_secret' | 'oauth_scopes' | 'allowed_hosts'
+>;
 
 /** @throws VaultError */
 export async function openIntegration(vault: Vault, integration: Stored, isProduction: boolean): Promise<ModeIntegration> {

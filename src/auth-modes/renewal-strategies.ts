@@ -19,7 +19,9 @@ export function renewalStrategies(context: { catalogue: Catalogue; vault: Vault;
             const mode = provider && authModes.get(provider.authMode);
             if (provider === undefined) {
                 // An operator's entry may come back; until then nothing is decided about the connection.
-                throw new TokenFailure('transient', `The provider "${target.provider}" is not in the catalogue.`, { type: 'unknown_provider_template' });
+                throw new TokenFailure('transient', `The provider "${target.provider}" is not in the catalogue.`, {
+                    type: 'unknown_provider_template',
+                });
             }
             if (mode?.renewal === undefined) {
                 return undefined;

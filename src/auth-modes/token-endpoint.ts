@@ -126,11 +126,16 @@ export interface ReadingRules {
 }
 
 /** @throws TokenFailure when the answer holds no access token. */
-export function readTokenResponse(receipt: TokenReceipt, rules: ReadingRules): Obtained & { credentials: OAuth2Credentials; raw: Record<string, unknown> } {
+export function readTokenResponse(
+    receipt: TokenReceipt,
+    rules: ReadingRules,
+): Obtained & { credentials: OAuth2Credentials; raw: Record<string, unknown> } {
     const raw = parseBody(receipt.contentType, receipt.body);
     if (raw === undefined) {
         const what = /html/i.test(receipt.contentType) ? 'an HTML page' : 'something that is neither JSON nor form-encoded';
-        throw new TokenFailure('transient', `The token endpoint answered ${receipt.status} with ${what}.`, { type: 'unable_to_parse_token_response' });
+        throw new TokenFailure('transient', `The token endpoint answered ${receipt.status} with ${what}.`, {
+            type: 'unable_to_parse_token_response',
+        });
     }
     const source = tokenSource(raw, rules);
     const accessToken = source['access_token'];
@@ -163,5 +168,9 @@ function tokenSource(raw: Record<string, unknown>, rules: ReadingRules): Record<
     for (const name of rules.alternatePath.split('.')) {
         value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
     }
-    return typeof value === 'string' ? { access_token: value } : typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : raw;
+    return typeof value === 'string'
+        ? { access_token: value }
+        : typeof value === 'object' && value !== null
+          ? (value as Record<string, unknown>)
+          : raw;
 }

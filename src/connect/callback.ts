@@ -5,6 +5,7 @@ import { authModes } from '../auth-modes/index.ts';
 import type { Credentials, Obtained } from '../credentials/credential.ts';
 import { safeText, TokenFailure } from '../credentials/token-failure.ts';
 import { equalInConstantTime } from '../credentials/vault.ts';
+import * as connections from '../store/connections.ts';
 import * as sessions from '../store/connect-sessions.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
 import * as integrations from '../store/integrations.ts';
@@ -33,14 +34,18 @@ const providerErrorKeys = ['error', 'error_description', 'error_reason', 'error_
 
 /** Never throws for what a browser or a provider sends: every path has an outcome. */
 export async function completeCallback(context: ConnectContext, request: CallbackRequest): Promise<CallbackResult> {
-    const state = [request.query['state'], request.query['payload'], request.query['customField']].find((value) => typeof value === 'string' && value !== '');
+    const state = [request.query['state'], request.query['payload'], request.query['customField']].find(
+        (value) => typeof value === 'string' && value !== '',
+    );
     if (typeof state !== 'string') {
         return { outcome: unattributed(context, 'state_err', 'The callback carries no state, so it belongs to no connection attempt.') };
     }
     const stateHash = digest(state);
     const flow = await flows.consume(context.db, stateHash, new Date(context.sources.now()));
     if (flow === undefined) {
-        return { outcome: unattributed(context, 'invalid_oauth_state', 'This connection attempt is unknown or was finished before. Please start again.') };
+        return {
+            outcome: unattributed(context, 'invalid_oauth_state', 'This connection attempt is unknown or was finished before. Please start again.'),
+        };
     }
     const cookieName = bindingCookieName(stateHash, context.publicUrl.startsWith('https:'));
     return { outcome: await finishFlow(context, request, flow, cookieName), flow, cookieName };
@@ -56,6 +61,7 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
             throw new ConnectFailure('unknown_err', 'The connect session or the integration of this attempt no longer exists.');
         }
         assertLive(context, flow);
+        await assertStillThere(context, session);
         assertSameBrowser(request, flow, session, cookieName);
         const secrets = await openSecrets(context, flow);
         assertIssuer(request.query, secrets);
@@ -92,6 +98,13 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
     }
 }
 
+/** A reconnect renews; what was deleted meanwhile is not made again. */
+async function assertStillThere(context: ConnectContext, session: SessionRead): Promise<void> {
+    if (session.connection_id !== null && (await connections.findById(context.db, session.connection_id)) === undefined) {
+        throw new ConnectFailure('invalid_connection', 'The connection to be renewed no longer exists.');
+    }
+}
+
 function assertLive(context: ConnectContext, flow: OauthFlowRow): void {
     if (flow.expires_at.getTime() <= context.sources.now()) {
         throw new ConnectFailure('state_err', 'This connection attempt took longer than ten minutes and has expired. Please start again.');
@@ -105,7 +118,10 @@ function assertSameBrowser(request: CallbackRequest, flow: OauthFlowRow, session
     // A customer's server that forwards callbacks cannot present the cookie; the environment says so explicitly.
     const isForwarded = binding === undefined && session.accepts_forwarded_callbacks;
     if (!isBound && !isForwarded) {
-        throw new ConnectFailure('state_cookie_err', 'This connection attempt was started in another browser, or its cookie was blocked. Please start again.');
+        throw new ConnectFailure(
+            'state_cookie_err',
+            'This connection attempt was started in another browser, or its cookie was blocked. Please start again.',
+        );
     }
 }
 
@@ -129,7 +145,10 @@ function assertNoProviderError(query: CallbackRequest['query'], codeParam: strin
         const value = query[key];
         return typeof value === 'string' && value.trim() !== '' ? [`${key}: ${safeText(value, [])}`] : [];
     });
-    throw new ConnectFailure('callback_err', said.length > 0 ? `The provider did not grant access (${said.join(', ')}).` : 'The provider sent no authorization code.');
+    throw new ConnectFailure(
+        'callback_err',
+        said.length > 0 ? `The provider did not grant access (${said.join(', ')}).` : 'The provider sent no authorization code.',
+    );
 }
 
 async function openSecrets(context: ConnectContext, flow: OauthFlowRow): Promise<FlowSecrets> {

@@ -59,7 +59,8 @@ export const digest = (value: string): string => createHash('sha256').update(val
  * The binding cookie's name: one per flow, so that two popups do not disturb each other. `__Host-` keeps sub-domains from
  * planting one; plain http (development) cannot have it.
  */
-export const bindingCookieName = (stateHash: string, isSecure: boolean): string => `${isSecure ? '__Host-' : ''}valetkey-flow-${stateHash.slice(0, 12)}`;
+export const bindingCookieName = (stateHash: string, isSecure: boolean): string =>
+    `${isSecure ? '__Host-' : ''}valetkey-flow-${stateHash.slice(0, 12)}`;
 
 /** @throws ConnectFailure */
 export async function startRedirectFlow(context: ConnectContext, attempt: Attempt, request: RedirectRequest): Promise<StartedFlow> {
@@ -68,7 +69,10 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Attemp
     if (mode.redirect === undefined) {
         throw new ConnectFailure('auth_mode_err', `${provider.displayName} is not connected through an authorization page.`);
     }
-    const { config, clientOverride, scopesOverride } = takeOverrides({ ...connectionConfig(attempt, request.params), ...userScope(defaults) }, request);
+    const { config, clientOverride, scopesOverride } = takeOverrides(
+        { ...connectionConfig(attempt, request.params), ...userScope(defaults) },
+        request,
+    );
     const own = await openIntegration(context.vault, integration, session.is_production);
     const effective = {
         ...own,
@@ -101,7 +105,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Attemp
         connectionConfig: config,
         clientOverride,
         // Only together with another app: a refresh token belongs to the client it was issued to.
-        refreshTokenOverride: clientOverride.clientId ?? clientOverride.clientSecret ? request.refreshTokenOverride : undefined,
+        refreshTokenOverride: (clientOverride.clientId ?? clientOverride.clientSecret) ? request.refreshTokenOverride : undefined,
         issuerOrigins: [new URL(location).origin, tokenOrigin(attempt, config)].filter((origin) => origin !== undefined),
     };
     const now = sources.now();

@@ -55,7 +55,10 @@ export async function saveConnection(
                 const connection =
                     existing === undefined
                         ? { row: await create(transaction, context, attempt, obtained, connectionConfig, nextAt), operation: 'creation' as const }
-                        : { row: await override(transaction, context, attempt, existing, obtained, connectionConfig, nextAt), operation: 'override' as const };
+                        : {
+                              row: await override(transaction, context, attempt, existing, obtained, connectionConfig, nextAt),
+                              operation: 'override' as const,
+                          };
                 await finish(transaction, context, attempt, connection, flowId);
                 return connection;
             }),

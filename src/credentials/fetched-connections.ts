@@ -36,7 +36,9 @@ export class FetchedConnections {
         this.#flushing = undefined;
         const { db, sources, logger } = this.#dependencies;
         if (ids.size > 0) {
-            await touchFetched(db, [...ids], new Date(sources.now())).catch((error: unknown) => logger.warn({ err: error }, 'last_fetched_at not recorded'));
+            await touchFetched(db, [...ids], new Date(sources.now())).catch((error: unknown) =>
+                logger.warn({ err: error }, 'last_fetched_at not recorded'),
+            );
         }
     }
 }

@@ -20,7 +20,9 @@ export function findEncryptionKey(config: Pick<Config, 'database' | 'encryptionK
         return { ring: config.encryptionKeys, description: `VALETKEY_ENCRYPTION_KEY${count > 1 ? ` (a ring of ${count} keys)` : ''}` };
     }
     if (config.database.kind !== 'embedded') {
-        throw new StartupError('VALETKEY_ENCRYPTION_KEY is not set, and credentials are never stored unsealed; make a key with: openssl rand -base64 32');
+        throw new StartupError(
+            'VALETKEY_ENCRYPTION_KEY is not set, and credentials are never stored unsealed; make a key with: openssl rand -base64 32',
+        );
     }
     const file = join(config.database.dataDir, 'encryption.key');
     if (isUsed && !fs.existsSync(file)) {
@@ -35,14 +37,18 @@ function readOrCreate(file: string, sources: Sources): Buffer {
         fs.writeFileSync(file, `${sources.random(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx', flush: true });
     } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-            throw new StartupError(`The encryption key file ${file} cannot be written (${(error as NodeJS.ErrnoException).code}); make its directory writable.`);
+            throw new StartupError(
+                `The encryption key file ${file} cannot be written (${(error as NodeJS.ErrnoException).code}); make its directory writable.`,
+            );
         }
     }
     let text: string;
     try {
         text = fs.readFileSync(file, 'utf8');
     } catch (error) {
-        throw new StartupError(`The encryption key file ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); make it readable for this user.`);
+        throw new StartupError(
+            `The encryption key file ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); make it readable for this user.`,
+        );
     }
     const key = Buffer.from(text.trim(), 'base64');
     if (key.length !== 32) {

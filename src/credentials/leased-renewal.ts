@@ -126,7 +126,10 @@ export class LeasedRenewal {
         const intent: RefreshIntent = {
             epoch: target.refresh_epoch,
             started_at: new Date(sources.now()).toISOString(),
-            fingerprint: createHash('sha256').update(refreshTokenOf(credentials) ?? '').digest('base64url').slice(0, 16),
+            fingerprint: createHash('sha256')
+                .update(refreshTokenOf(credentials) ?? '')
+                .digest('base64url')
+                .slice(0, 16),
         };
         if (!(await writes.recordIntent(db, target.id, intent))) {
             return undefined;
@@ -191,7 +194,9 @@ export class LeasedRenewal {
             version: target.credentials_version,
             sealedCredentials: vault.sealJson(obtained.credentials, credentialsPlace(target)),
             sealedPreviousRefreshToken:
-                oldToken !== undefined && oldToken !== newToken ? vault.seal(oldToken, previousTokenPlace(target)) : target.sealed_previous_refresh_token,
+                oldToken !== undefined && oldToken !== newToken
+                    ? vault.seal(oldToken, previousTokenPlace(target))
+                    : target.sealed_previous_refresh_token,
             credentialType: obtained.credentials.type,
             obtainedAt: new Date(obtained.obtainedAt),
             expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),

@@ -30,7 +30,9 @@ export class Refresher {
             concurrency,
             pollMs,
             claim: (limit, busyGroups) =>
-                this.#afterOutage(() => claimDue(db, refreshQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perProvider, busyGroups })),
+                this.#afterOutage(() =>
+                    claimDue(db, refreshQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perProvider, busyGroups }),
+                ),
             work: async (item) => {
                 const result = await renewals.renewClaimed(item.id, item.epoch);
                 logger.debug({ connection_row: item.id, provider: item.group, result: result.kind }, 'background renewal');

@@ -22,7 +22,12 @@ export class RenewalFailures {
     readonly #strategies: Pick<RenewalStrategies, 'authModeOf'>;
     readonly #wakeDeliveries: () => void;
 
-    constructor(dependencies: { db: Kysely<Schema>; sources: Sources; strategies: Pick<RenewalStrategies, 'authModeOf'>; wakeDeliveries: () => void }) {
+    constructor(dependencies: {
+        db: Kysely<Schema>;
+        sources: Sources;
+        strategies: Pick<RenewalStrategies, 'authModeOf'>;
+        wakeDeliveries: () => void;
+    }) {
         this.#db = dependencies.db;
         this.#sources = dependencies.sources;
         this.#strategies = dependencies.strategies;
@@ -36,7 +41,7 @@ export class RenewalFailures {
         const isRefusal = failure.kind === 'unknown';
         const refusals = (target.auth_error?.refusals ?? 0) + (isRefusal ? 1 : 0);
         // A lost grant stays lost until something succeeds (§16.9): an outage during a forced attempt proves nothing.
-        const wait = target.auth_state === 'needs_reauth' ? null : backoff(failure, isRefusal ? refusals : attempts, this.#sources);
+        const wait = target.auth_state === 'needs_reauth' ? null : this.#wait(target, failure, isRefusal ? refusals : attempts);
         // Reads must not use up in minutes the few attempts that are meant for a day.
         const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
         await this.#write(target, epoch, {
@@ -47,6 +52,14 @@ export class RenewalFailures {
             keepIntent: failure.isAmbiguous,
             isWorthReporting: wait === null || attempts >= transientFailuresBeforeReport,
         });
+    }
+
+    /** `null`: given up. Forced attempts in a row do not shorten the day that an unreadable refusal is given (R5). */
+    #wait(target: RenewalTarget, failure: TokenFailure, attempts: number): number | null {
+        const wait = backoff(failure, attempts, this.#sources);
+        const since = target.auth_error === null ? this.#sources.now() : Date.parse(target.auth_error.since);
+        const leftOfTheDay = since + day - this.#sources.now();
+        return wait === null && failure.kind === 'unknown' && leftOfTheDay > 0 ? leftOfTheDay : wait;
     }
 
     /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */
@@ -62,7 +75,12 @@ export class RenewalFailures {
             state: 'expired_no_refresh',
             attempts: target.refresh_attempts,
             nextRefreshAt: null,
-            error: { type: 'expired_no_refresh', description: 'The access token has expired and there is no refresh token to renew it with.', notBefore: undefined, refusals: 0 },
+            error: {
+                type: 'expired_no_refresh',
+                description: 'The access token has expired and there is no refresh token to renew it with.',
+                notBefore: undefined,
+                refusals: 0,
+            },
             keepIntent: false,
             isWorthReporting: true,
         });
@@ -83,7 +101,8 @@ export class RenewalFailures {
     ): Promise<void> {
         const at = new Date(this.#sources.now());
         const reportedAt = target.refresh_failure_reported_at?.getTime() ?? null;
-        const isReported = outcome.isWorthReporting && (reportedAt === null || at.getTime() - reportedAt >= day || becomesFinal(target, outcome.state));
+        const isReported =
+            outcome.isWorthReporting && (reportedAt === null || at.getTime() - reportedAt >= day || becomesFinal(target, outcome.state));
         const operationId = operations.newOperationId(this.#sources);
         await this.#db.transaction().execute(async (transaction) => {
             const isHeld = await writes.writeFailure(transaction, {

@@ -31,7 +31,10 @@ export class Renewals {
         const { sources } = this.#dependencies;
         const deadline = sources.now() + callerDeadlineMs;
         const abort = new AbortController();
-        const outOfTime = sources.sleep(callerDeadlineMs, abort.signal).then((): RenewalResult => ({ kind: 'busy' }), (): RenewalResult => ({ kind: 'busy' }));
+        const outOfTime = sources.sleep(callerDeadlineMs, abort.signal).then(
+            (): RenewalResult => ({ kind: 'busy' }),
+            (): RenewalResult => ({ kind: 'busy' }),
+        );
         try {
             for (;;) {
                 const joined = this.#running.get(id);
@@ -104,7 +107,8 @@ export class Renewals {
     /** After what an earlier lease of this process has left: it may have ended with its answer still in memory (R2b). */
     #renewUnderLease(id: string, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
         const earlier = this.#underLease.get(id);
-        const renewed = earlier === undefined ? this.#leased.run(id, epoch, request) : settled(earlier).then(() => this.#leased.run(id, epoch, request));
+        const renewed =
+            earlier === undefined ? this.#leased.run(id, epoch, request) : settled(earlier).then(() => this.#leased.run(id, epoch, request));
         return track(this.#underLease, id, renewed);
     }
 }

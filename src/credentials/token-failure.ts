@@ -108,5 +108,9 @@ export function safeText(text: string, secrets: readonly string[]): string {
         }
     }
     // Control characters and half a surrogate pair, which the cut can leave, are refused by jsonb.
-    return safe.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 300).toWellFormed();
+    return safe
+        .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+        .trim()
+        .slice(0, 300)
+        .toWellFormed();
 }

@@ -23,10 +23,7 @@ export class EgressAllowError extends Error {
     }
 }
 
-type Entry = { port: number | undefined } & (
-    | { kind: 'host' | 'parent'; name: string }
-    | { kind: 'range'; network: Address; bits: number }
-);
+type Entry = { port: number | undefined } & ({ kind: 'host' | 'parent'; name: string } | { kind: 'range'; network: Address; bits: number });
 
 /**
  * Entries: `internal.example` (that name), `.example.com` (every name below it, not itself), `10.1.2.3`, `::1`, `10.0.0.0/8`,
@@ -39,8 +36,7 @@ export function parseAllowList(texts: readonly string[]): AllowList {
     return {
         namesHost: (hostname, port) => on(port).some((entry) => entry.kind === 'host' && entry.name === hostname),
         namesParentOf: (hostname, port) => on(port).some((entry) => entry.kind === 'parent' && hostname.endsWith(`.${entry.name}`)),
-        coversAddress: (address, port) =>
-            on(port).some((entry) => entry.kind === 'range' && inRange(address, entry.network, entry.bits)),
+        coversAddress: (address, port) => on(port).some((entry) => entry.kind === 'range' && inRange(address, entry.network, entry.bits)),
     };
 }
 

@@ -15,11 +15,7 @@ export interface DecodedBody {
 }
 
 /** `cut`: the caller stopped reading, so the compressed stream has no end. Rejects when the stream is not valid. */
-export async function decodeBody(
-    raw: Buffer,
-    encoding: string | undefined,
-    options: { limit: number; cut: boolean },
-): Promise<DecodedBody> {
+export async function decodeBody(raw: Buffer, encoding: string | undefined, options: { limit: number; cut: boolean }): Promise<DecodedBody> {
     const decoder = raw.length === 0 ? undefined : decoderFor(encoding, options.cut);
     if (decoder === undefined) return { body: raw, exceeded: options.cut, encoded: false };
 

@@ -37,7 +37,11 @@ export function createConnector(policy: Policy, sources: Sources): buildConnecto
                 host: hostname,
                 port,
                 // The pin: Node is given the addresses that were checked and never resolves the name itself.
-                lookup: (_hostname, _options, done) => done(null, addresses.map((address) => ({ address, family: isIP(address) }))),
+                lookup: (_hostname, _options, done) =>
+                    done(
+                        null,
+                        addresses.map((address) => ({ address, family: isIP(address) })),
+                    ),
                 autoSelectFamily: true,
                 autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
                 noDelay: true,

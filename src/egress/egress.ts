@@ -88,7 +88,10 @@ export function createEgress(options: { allow: readonly string[]; sources: Sourc
     // The HTTP client is loaded with the first call: a replica that only serves reads never needs it.
     let loading: Promise<Client> | undefined;
     const client = (): Promise<Client> =>
-        (loading ??= import('./exchange.ts').then(({ createAgent, exchange }) => ({ agent: createAgent(createConnector(policy, sources)), exchange })));
+        (loading ??= import('./exchange.ts').then(({ createAgent, exchange }) => ({
+            agent: createAgent(createConnector(policy, sources)),
+            exchange,
+        })));
     const inFlight = new Set<Promise<EgressResponse>>();
     let closing: Promise<void> | undefined;
 

@@ -3,6 +3,8 @@ import { crc32 } from 'node:zlib';
 import type { Sources } from '../sources.ts';
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+export const isUuidV4 = (text: string): boolean => uuidV4.test(text);
+
 const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const randomLength = 33;
 const checksumLength = 6;
@@ -12,6 +14,9 @@ export function newApiKey(environment: string, sources: Sources): string {
     const head = `vk_${environment}_${base62(BigInt(`0x${sources.random(24).toString('hex')}`), randomLength)}`;
     return head + checksum(head);
 }
+
+/** UUIDs are the same key in either case; other keys are what they are. */
+export const canonicalKey = (text: string): string => (uuidV4.test(text) ? text.toLowerCase() : text);
 
 /** Whether a text can be a key at all; keys fixed by the operator (`VALETKEY_SECRET_KEY_<ENV>`) are any 32 or more safe characters. */
 export function isKeyShaped(text: string): boolean {

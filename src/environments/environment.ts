@@ -21,10 +21,19 @@ export interface NewEnvironment {
 }
 
 /** @returns the first API key, or `undefined` when the environment exists already. Call it in a transaction. */
-export async function createEnvironment(db: Db, context: { vault: Vault; sources: Sources }, environment: NewEnvironment): Promise<string | undefined> {
+export async function createEnvironment(
+    db: Db,
+    context: { vault: Vault; sources: Sources },
+    environment: NewEnvironment,
+): Promise<string | undefined> {
     const { vault, sources } = context;
     const at = new Date(sources.now());
-    const inserted = await environments.insert(db, { id: newRowId(sources), name: environment.name, is_production: environment.isProduction, created_at: at });
+    const inserted = await environments.insert(db, {
+        id: newRowId(sources),
+        name: environment.name,
+        is_production: environment.isProduction,
+        created_at: at,
+    });
     if (inserted === undefined) {
         return undefined;
     }

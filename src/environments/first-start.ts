@@ -43,7 +43,11 @@ export async function prepareEnvironments(
 /** `VALETKEY_SECRET_KEY_<ENV>` is the truth about fixed keys: what it no longer names stops working. */
 async function applyFixedKeys(db: Db, { vault, sources }: { vault: Vault; sources: Sources }, secretKeys: Config['secretKeys']): Promise<void> {
     const at = new Date(sources.now());
-    await apiKeys.removeConfigured(db, [...secretKeys.values()].map((key) => vault.hash(key)), at);
+    await apiKeys.removeConfigured(
+        db,
+        [...secretKeys.values()].map((key) => vault.hash(key)),
+        at,
+    );
     for (const [name, key] of secretKeys) {
         const environment = await environments.findByName(db, name);
         if (environment === undefined) {

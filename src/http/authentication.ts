@@ -4,7 +4,7 @@ import { findSession, sessionTokenPattern } from '../connect/connect-session.ts'
 import * as apiKeys from '../store/api-keys.ts';
 import type { KeyRead } from '../store/connections.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
-import { isKeyShaped } from '../environments/api-key-format.ts';
+import { canonicalKey, isKeyShaped, isUuidV4 } from '../environments/api-key-format.ts';
 import { ApiError } from './errors.ts';
 import type { Services } from './services.ts';
 
@@ -41,7 +41,8 @@ export function apiKey<Found extends { key: KeyRead }>(
 export function apiKey(services: Services): Authentication<{ key: KeyRead }>;
 export function apiKey(
     services: Services,
-    lookUp: (keyHash: string, request: FastifyRequest) => Promise<{ key: KeyRead } | undefined> = (hash) => apiKeys.readByHash(services.database, hash),
+    lookUp: (keyHash: string, request: FastifyRequest) => Promise<{ key: KeyRead } | undefined> = (hash) =>
+        apiKeys.readByHash(services.database, hash),
 ): Authentication<{ key: KeyRead }> {
     const usage = new KeyUsage(services);
     return async (request) => {
@@ -52,7 +53,7 @@ export function apiKey(
         if (!isKeyShaped(presented)) {
             throw ApiError.legacy(401, 'invalid_secret_key_format', 'This is not an API key: expected "Bearer vk_…" or a UUID v4.');
         }
-        const found = await firstFound(services.vault.hashes(presented), (hash) => lookUp(hash, request));
+        const found = await firstFound(services.vault.hashes(canonicalKey(presented)), (hash) => lookUp(hash, request));
         const now = services.sources.now();
         if (found === undefined || (found.key.expires_at !== null && found.key.expires_at.getTime() <= now)) {
             throw ApiError.legacy(401, 'unknown_account', 'This API key is unknown, deleted or expired.');
@@ -94,6 +95,9 @@ export function sessionInQuery(services: Services): Authentication {
         if (publicKey === undefined || publicKey === '') {
             throw ApiError.legacy(401, 'missing_public_key', 'The request carries no connect_session_token.');
         }
+        if (typeof publicKey !== 'string' || !isUuidV4(publicKey)) {
+            throw ApiError.legacy(401, 'invalid_public_key', 'This is not a public key.');
+        }
         throw ApiError.simple(401, 'deprecated_authentication', 'Public keys are not supported; create a connect session in your backend.');
     };
 }
@@ -117,10 +121,7 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
 
 const keyPrincipal = (key: KeyRead): Principal => ({
     kind: 'key',
-    environment:
-        key.environment_id === null || key.environment_gone
-            ? undefined
-            : { id: key.environment_id },
+    environment: key.environment_id === null || key.environment_gone ? undefined : { id: key.environment_id },
     scopes: key.scopes,
     bucket: key.key_id,
     session: undefined,
@@ -162,6 +163,8 @@ class KeyUsage {
         }
         this.#written.set(key.key_id, now);
         const { database, logger } = this.#services;
-        apiKeys.touch(database.db, key.key_id, new Date(now)).catch((error: unknown) => logger.warn({ err: error }, 'last use of an API key not recorded'));
+        apiKeys
+            .touch(database.db, key.key_id, new Date(now))
+            .catch((error: unknown) => logger.warn({ err: error }, 'last use of an API key not recorded'));
     }
 }

@@ -66,10 +66,4 @@ export const withoutCredentials = (row: ConnectionRead): Record<string, unknown>
 
 /** The answer for credentials that cannot be handed out: the connection without them, and why. */
 export const unusable = (row: ConnectionRead, status: number, type: string, message: string, headers: Record<string, string> = {}): ApiError =>
-    ApiError.withPayload(
-        status,
-        'invalid_credentials',
-        message,
-        { type, connection: withoutCredentials(row) },
-        headers,
-    );
+    ApiError.withPayload(status, 'invalid_credentials', message, { type, connection: withoutCredentials(row) }, headers);

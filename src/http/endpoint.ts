@@ -44,6 +44,8 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     order?: readonly Part[];
     /** Answers that carry credentials or tokens must not be kept by anybody in between (E6). */
     noStore?: boolean;
+    /** A GET that uses something up: HEAD, which link scanners send, must not run it. */
+    isSingleUse?: boolean;
     /** Paths outside the content-type gate (http-api §1.2). */
     anyContentType?: boolean;
     /** Answers this endpoint's failures, from authentication on, where JSON is not what the caller reads. */
@@ -73,6 +75,7 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
         app.route({
             method: definition.method,
             url,
+            exposeHeadRoute: !definition.isSingleUse,
             ...(definition.onError ? { errorHandler: (error, request, reply) => definition.onError!(error, request, reply) } : {}),
             preValidation: async (request, reply) => {
                 if (!definition.anyContentType) {

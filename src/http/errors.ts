@@ -39,7 +39,13 @@ export class ApiError extends Error {
     }
 
     /** Shape B with a payload: credentials that cannot be handed out (http-api §8.2). */
-    static withPayload(status: number, code: string, message: string, payload: Record<string, unknown>, headers?: Readonly<Record<string, string>>): ApiError {
+    static withPayload(
+        status: number,
+        code: string,
+        message: string,
+        payload: Record<string, unknown>,
+        headers?: Readonly<Record<string, string>>,
+    ): ApiError {
         return new ApiError(status, { code, message, payload }, headers);
     }
 
@@ -98,7 +104,11 @@ export function errorHandler(sources: Sources) {
         const support = newRandomId(sources);
         request.log.error({ err: error, support }, 'request failed unexpectedly');
         return reply.code(500).send({
-            error: { message: `Something went wrong in Valetkey; its log has the details under ${support}.`, code: 'generic_error_support', payload: support },
+            error: {
+                message: `Something went wrong in Valetkey; its log has the details under ${support}.`,
+                code: 'generic_error_support',
+                payload: support,
+            },
         });
     };
 }

@@ -1,9 +1,18 @@
 /** Field types that several endpoints share (http-api §1.7, §5). */
 import { z } from 'zod';
 
-export const IntegrationKey = z.string().regex(/^[a-zA-Z0-9~:.@ _-]+$/).max(255);
-export const ConnectionId = z.string().regex(/^[a-zA-Z0-9,.;:=+~[\]|@${}"'\\/_ -]+$/).max(255);
-export const ProviderName = z.string().regex(/^[a-zA-Z0-9_-]+$/).max(255);
+export const IntegrationKey = z
+    .string()
+    .regex(/^[a-zA-Z0-9~:.@ _-]+$/)
+    .max(255);
+export const ConnectionId = z
+    .string()
+    .regex(/^[a-zA-Z0-9,.;:=+~[\]|@${}"'\\/_ -]+$/)
+    .max(255);
+export const ProviderName = z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]+$/)
+    .max(255);
 export const DisplayName = z.string().min(1).max(255);
 
 const yes = new Set(['true', '1', 'yes', 'on', 'y', 'enabled']);
@@ -22,7 +31,11 @@ export const QueryBool = z.string().transform((text, context) => {
 /** `params[…]`: an object whose string leaves count; anything else in it is ignored. */
 export const LooseObject = z.record(z.string(), z.unknown());
 
-const tagKey = z.string().regex(/^[a-zA-Z][a-zA-Z0-9_\-./]*$/).min(1).max(64);
+const tagKey = z
+    .string()
+    .regex(/^[a-zA-Z][a-zA-Z0-9_\-./]*$/)
+    .min(1)
+    .max(64);
 const mostTags = 10;
 
 const tagRules = (tags: Record<string, string>, context: z.RefinementCtx): void => {

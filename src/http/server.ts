@@ -81,7 +81,8 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         // What arrives on open connections while they drain is answered like anything else; /ready says that this is the end.
         return503OnClosing: false,
         // Neither of these runs the hooks below.
-        frameworkErrors: (error, request, reply) => void errorHandler(sources)(error, request, reply.headers({ ...securityHeaders, ...readableAnywhere })),
+        frameworkErrors: (error, request, reply) =>
+            void errorHandler(sources)(error, request, reply.headers({ ...securityHeaders, ...readableAnywhere })),
         clientErrorHandler: answerMalformedRequest,
     });
     app.decorateRequest('principal');
@@ -102,7 +103,10 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
     });
     if (logger.isLevelEnabled('debug')) {
         app.addHook('onResponse', (request, reply, done) => {
-            request.log.debug({ method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request');
+            request.log.debug(
+                { method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime },
+                'request',
+            );
             done();
         });
     }
@@ -174,7 +178,10 @@ function parseQuery(text: string): Record<string, unknown> {
     if (!text.includes('[') && !/%5b/i.test(text)) {
         return parseFlatQuery(text, '&', '=', { maxKeys: 200 });
     }
-    return parseNestedQuery(text, { depth: 2, parameterLimit: 200, arrayLimit: 100, allowDots: false, plainObjects: true }) as Record<string, unknown>;
+    return parseNestedQuery(text, { depth: 2, parameterLimit: 200, arrayLimit: 100, allowDots: false, plainObjects: true }) as Record<
+        string,
+        unknown
+    >;
 }
 
 /** What Node cannot parse never becomes a request; browsers must be able to read this answer too (frontend contract §1.6). */
@@ -190,7 +197,13 @@ function answerMalformedRequest(error: Error & { code?: string }, socket: Socket
               ? ['408 Request Timeout', 'request_timeout', 'The request took too long to arrive.']
               : ['400 Bad Request', 'invalid_request', 'This is not a valid HTTP request.'];
     const body = JSON.stringify({ error: { code, message } });
-    const headers = { ...securityHeaders, ...readableAnywhere, 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body), connection: 'close' };
+    const headers = {
+        ...securityHeaders,
+        ...readableAnywhere,
+        'content-type': 'application/json; charset=utf-8',
+        'content-length': Buffer.byteLength(body),
+        connection: 'close',
+    };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`);
 }
@@ -209,7 +222,9 @@ function acceptBodies(app: FastifyInstance): void {
             done(error ?? (isContainer ? null : Object.assign(new Error('not an object'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY' })), value);
         });
     });
-    app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => done(null, parseQuery(body as string)));
+    app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
+        done(null, parseQuery(body as string)),
+    );
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 

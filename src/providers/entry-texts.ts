@@ -37,15 +37,7 @@ const plainKeys = [
     'request_url',
     'registration_url',
 ] as const;
-const bodyKeys = [
-    'token_params',
-    'refresh_params',
-    'refresh_token_params',
-    'request_params',
-    'additional_steps',
-    'assertion',
-    'token',
-] as const;
+const bodyKeys = ['token_params', 'refresh_params', 'refresh_token_params', 'request_params', 'additional_steps', 'assertion', 'token'] as const;
 
 /** Every text of an entry in which expressions are evaluated. */
 export function entryTexts(entry: ProviderEntry): EntryText[] {

@@ -41,15 +41,7 @@ const plainRoots: ReadonlySet<string> = new Set([
     'endpoint',
     'bodyCanonicalParams',
 ]);
-const functions: ReadonlySet<string> = new Set([
-    'base64',
-    'sha256Hex',
-    'sha256Base64',
-    'hmacSha1Hex',
-    'ed25519Sign',
-    'fingerprint',
-    'awsSigV4',
-]);
+const functions: ReadonlySet<string> = new Set(['base64', 'sha256Hex', 'sha256Base64', 'hmacSha1Hex', 'ed25519Sign', 'fingerprint', 'awsSigV4']);
 
 const fallback = ' || ';
 const callStart = /([A-Za-z][A-Za-z0-9]*)\(/y;

@@ -102,8 +102,7 @@ export function checkCredentials(provider: Provider, values: Record<string, stri
         const isRequired = rule !== undefined && !mayBeEmpty(rule.field) && provider.authMode !== 'BASIC';
         if (value === '') return isRequired ? [issue('custom', name, `${label(name, rule)} is required.`)] : [];
         // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header.
-        if (hasControl(value))
-            return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
+        if (hasControl(value)) return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
         return ruleIssue(name, rule, value) ?? [];
     });
 }
@@ -145,11 +144,7 @@ function derivedIssue(provider: Provider, name: string, value: unknown): FieldIs
     if (typeof value !== 'string' && typeof value !== 'boolean')
         return issue('invalid_type', name, `${label(name, rule)} is neither text nor a boolean.`);
     if (provider.openTokenHosts.has(name)) {
-        return issue(
-            'invalid_value',
-            name,
-            `${label(name, rule)} would pick the host of a token URL, and the catalogue lists no choices for it.`,
-        );
+        return issue('invalid_value', name, `${label(name, rule)} would pick the host of a token URL, and the catalogue lists no choices for it.`);
     }
     return typeof value === 'string' ? valueIssue(provider, name, value) : undefined;
 }
@@ -178,9 +173,7 @@ function valueIssue(provider: Provider, name: string, value: string): FieldIssue
     const found = ruleIssue(name, rule, value);
     if (found) return found;
     const fits = (provider.configSlots.get(name) ?? []).every((slot) => slot.accepts(value));
-    return fits
-        ? undefined
-        : issue('invalid_format', name, `${label(name, rule)} cannot be used in an address of ${provider.displayName}.`);
+    return fits ? undefined : issue('invalid_format', name, `${label(name, rule)} cannot be used in an address of ${provider.displayName}.`);
 }
 
 const codes: Record<FieldFault, FieldIssue['code']> = {
@@ -193,8 +186,7 @@ const codes: Record<FieldFault, FieldIssue['code']> = {
 const formatNames = { hostname: 'a host name', uri: 'an http or https URL', uuid: 'a UUID', email: 'an e-mail address' };
 
 function ruleIssue(name: string, rule: FieldRule | undefined, value: string): FieldIssue | undefined {
-    if (!rule)
-        return value.length > maxValueLength ? issue('too_big', name, `"${name}" is longer than ${maxValueLength} characters.`) : undefined;
+    if (!rule) return value.length > maxValueLength ? issue('too_big', name, `"${name}" is longer than ${maxValueLength} characters.`) : undefined;
     const fault = rule.fault(value);
     return fault && issue(codes[fault], name, `${label(name, rule)} ${demand(fault, rule)}.`);
 }

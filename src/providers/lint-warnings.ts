@@ -114,9 +114,7 @@ const hiddenDefaults: Rule = (entry) =>
         .map(({ path }) => ({ rule: 'W12', path: `${path}.default_value`, message: 'give the hidden field a default' }));
 
 const deadKeys: Rule = (entry) =>
-    ['auth', 'decode_url']
-        .filter((key) => key in entry)
-        .map((key) => ({ rule: 'A8', path: key, message: 'remove the key; it has no effect' }));
+    ['auth', 'decode_url'].filter((key) => key in entry).map((key) => ({ rule: 'A8', path: key, message: 'remove the key; it has no effect' }));
 
 /** Other modes bring evaluators of their own. */
 const evaluatedModes: ReadonlySet<string> = new Set(['OAUTH2', 'API_KEY', 'BASIC']);

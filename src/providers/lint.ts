@@ -119,8 +119,7 @@ function refreshErrors(entry: ProviderEntry): Finding[] {
         found.push({ rule: 'R7', path: 'refresh_params.grant_type', message: 'use refresh_token, or leave the key out' });
     }
     for (const key of ['refresh_token_params', 'refresh_token_headers']) {
-        if (key in entry)
-            found.push({ rule: 'R7', path: key, message: 'use refresh_params; this key belongs to TWO_STEP and is not sent here' });
+        if (key in entry) found.push({ rule: 'R7', path: key, message: 'use refresh_params; this key belongs to TWO_STEP and is not sent here' });
     }
     return found;
 }
@@ -174,11 +173,7 @@ function isDeclared(names: ReadonlySet<string>, name: string): boolean {
 
 function undeclaredName(path: string, { root, name }: Reference): Finding {
     const [rule, map] =
-        root === 'connectionConfig'
-            ? ['E06', 'connection_config']
-            : root === 'credentials'
-              ? ['E07', 'credentials']
-              : ['E08', 'assertion_option'];
+        root === 'connectionConfig' ? ['E06', 'connection_config'] : root === 'credentials' ? ['E07', 'credentials'] : ['E08', 'assertion_option'];
     return { rule, path, message: `declare "${name}" in ${map}` };
 }
 

@@ -160,8 +160,7 @@ export interface ProviderOptions {
 export function compileProvider(name: string, entry: ProviderEntry, options: ProviderOptions): Provider {
     const rules = compileRules(entry, options.isBuiltin);
     const urlOptions = { ...rules, isPlainHttpAllowed: options.isPlainHttpAllowed };
-    const compile = (source: unknown): UrlTemplate | undefined =>
-        typeof source === 'string' ? compileUrlTemplate(source, urlOptions) : undefined;
+    const compile = (source: unknown): UrlTemplate | undefined => (typeof source === 'string' ? compileUrlTemplate(source, urlOptions) : undefined);
 
     const authorizationUrl = compile(entry.authorization_url);
     const tokenUrl = compile(entry.token_url);

@@ -146,8 +146,7 @@ function compileHost(
     });
     for (const chunk of host) {
         if (typeof chunk === 'string') {
-            if (!/^[a-z0-9.-]+$/.test(chunk))
-                throw new UrlTemplateError('N1', 'write the host in lower-case letters, digits, dots and dashes');
+            if (!/^[a-z0-9.-]+$/.test(chunk)) throw new UrlTemplateError('N1', 'write the host in lower-case letters, digits, dots and dashes');
         } else if (chunk.kind === 'suffix-choice') {
             requireSuffixChoices(chunk);
         }
@@ -230,11 +229,9 @@ function hasChoices(part: Part, options: UrlTemplateOptions): boolean {
 
 function requireSuffixChoices(slot: Slot): void {
     const choices = slot.rule?.field.enum;
-    if (!choices)
-        throw new UrlTemplateError('N1', `declare "${slot.name}" with an enum: it ends the host, and so could name a foreign one`);
+    if (!choices) throw new UrlTemplateError('N1', `declare "${slot.name}" with an enum: it ends the host, and so could name a foreign one`);
     const wrong = choices.find((choice) => choice !== choice.toLowerCase() || !isHostName(choice));
-    if (wrong !== undefined)
-        throw new UrlTemplateError('N1', `correct the choice "${wrong}" of "${slot.name}": it does not end a host name`);
+    if (wrong !== undefined) throw new UrlTemplateError('N1', `correct the choice "${wrong}" of "${slot.name}": it does not end a host name`);
 }
 
 function requireOriginChoices(slot: Slot, options: UrlTemplateOptions): void {

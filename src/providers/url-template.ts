@@ -36,11 +36,7 @@ export class TemplateError extends Error {
     readonly field: string;
 
     constructor(code: 'missing_value' | 'invalid_value', field: string) {
-        super(
-            code === 'missing_value'
-                ? `"${field}" has no value.`
-                : `The value of "${field}" cannot stand where the provider's URL needs it.`,
-        );
+        super(code === 'missing_value' ? `"${field}" has no value.` : `The value of "${field}" cannot stand where the provider's URL needs it.`);
         this.code = code;
         this.field = field;
     }
@@ -103,11 +99,7 @@ function buildAlternative(template: Alternative, values: TemplateValues, isPlain
     return assembled({ ...base, path: full }, query, template.suffix, culprit, isPlainHttpAllowed);
 }
 
-function fillHost(
-    template: Alternative,
-    valueOf: (slot: Slot) => string,
-    orInvalid: <T>(filled: T | undefined, slot: Slot) => T,
-): OriginParts {
+function fillHost(template: Alternative, valueOf: (slot: Slot) => string, orInvalid: <T>(filled: T | undefined, slot: Slot) => T): OriginParts {
     let { port } = template;
     const host = template.host.map((chunk) => {
         if (typeof chunk === 'string') return chunk;
@@ -121,13 +113,7 @@ function fillHost(
 }
 
 /** Puts the checked parts together and makes sure that the parser read exactly these parts (N1, RFC 3986 §3.2.2). */
-function assembled(
-    parts: OriginParts,
-    query: string,
-    suffix: string,
-    culprit: string,
-    isPlainHttpAllowed: (hostname: string) => boolean,
-): URL {
+function assembled(parts: OriginParts, query: string, suffix: string, culprit: string, isPlainHttpAllowed: (hostname: string) => boolean): URL {
     const text = `${parts.scheme}://${parts.host}${parts.port && `:${parts.port}`}${parts.path}${query && `?${query}`}`;
     const url = URL.canParse(text) ? new URL(text) : undefined;
     const isAsMeant =

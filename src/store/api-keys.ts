@@ -16,7 +16,10 @@ export async function touch(db: Db, id: string, at: Date): Promise<void> {
     await db.updateTable('api_keys').set({ last_used_at: at }).where('id', '=', id).execute();
 }
 
-export async function insert(db: Db, row: Pick<ApiKeyRow, 'id' | 'environment_id' | 'display_name' | 'key_hash' | 'scopes' | 'origin' | 'created_at'>): Promise<void> {
+export async function insert(
+    db: Db,
+    row: Pick<ApiKeyRow, 'id' | 'environment_id' | 'display_name' | 'key_hash' | 'scopes' | 'origin' | 'created_at'>,
+): Promise<void> {
     await db
         .insertInto('api_keys')
         .values({ ...row, last_used_at: null, expires_at: null, deleted_at: null })

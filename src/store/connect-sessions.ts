@@ -16,7 +16,10 @@ export interface SessionRead extends ConnectSessionRow {
 
 /** A live session of a live environment, by any of its token's possible hashes. */
 export async function findByToken(db: Db, hashes: readonly string[], now: Date): Promise<SessionRead | undefined> {
-    return withEnvironment(db).where('s.token_hash', 'in', [...hashes]).where('s.expires_at', '>', now).executeTakeFirst();
+    return withEnvironment(db)
+        .where('s.token_hash', 'in', [...hashes])
+        .where('s.expires_at', '>', now)
+        .executeTakeFirst();
 }
 
 /** By id, expired or not: a redirect flow that began in time may finish later. */
@@ -31,7 +34,11 @@ const withEnvironment = (db: Db) =>
         .where('e.deleted_at', 'is', null);
 
 export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome): Promise<void> {
-    await db.updateTable('connect_sessions').set({ outcome: json(outcome) }).where('id', '=', id).execute();
+    await db
+        .updateTable('connect_sessions')
+        .set({ outcome: json(outcome) })
+        .where('id', '=', id)
+        .execute();
 }
 
 export async function remove(db: Db, id: string): Promise<void> {

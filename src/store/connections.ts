@@ -4,31 +4,30 @@ import type { Database, Db } from './database.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
 /** What the API shows of a connection, with what is needed to open and judge its credentials. */
-export interface ConnectionRead
-    extends Pick<
-        ConnectionRow,
-        | 'id'
-        | 'public_id'
-        | 'environment_id'
-        | 'connection_id'
-        | 'provider'
-        | 'sealed_credentials'
-        | 'sealed_secrets'
-        | 'credentials_obtained_at'
-        | 'credentials_expires_at'
-        | 'auth_state'
-        | 'auth_error'
-        | 'next_refresh_at'
-        | 'last_refresh_failure'
-        | 'connection_config'
-        | 'metadata'
-        | 'tags'
-        | 'end_user'
-        | 'webhook_url_override'
-        | 'last_fetched_at'
-        | 'created_at'
-        | 'updated_at'
-    > {
+export interface ConnectionRead extends Pick<
+    ConnectionRow,
+    | 'id'
+    | 'public_id'
+    | 'environment_id'
+    | 'connection_id'
+    | 'provider'
+    | 'sealed_credentials'
+    | 'sealed_secrets'
+    | 'credentials_obtained_at'
+    | 'credentials_expires_at'
+    | 'auth_state'
+    | 'auth_error'
+    | 'next_refresh_at'
+    | 'last_refresh_failure'
+    | 'connection_config'
+    | 'metadata'
+    | 'tags'
+    | 'end_user'
+    | 'webhook_url_override'
+    | 'last_fetched_at'
+    | 'created_at'
+    | 'updated_at'
+> {
     provider_config_key: string;
 }
 
@@ -167,7 +166,11 @@ export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConn
 
 /** `last_fetched_at` of many connections at once; reads collect them in memory (one write per flush, not per read). */
 export async function touchFetched(db: Db, ids: readonly string[], at: Date): Promise<void> {
-    await db.updateTable('connections').set({ last_fetched_at: at }).where(sql<boolean>`id = any(${[...ids]})`).execute();
+    await db
+        .updateTable('connections')
+        .set({ last_fetched_at: at })
+        .where(sql<boolean>`id = any(${[...ids]})`)
+        .execute();
 }
 
 /**

@@ -4,7 +4,11 @@ import type { CredentialJournalRow, NewJournalEntry } from './schema.ts';
 
 export async function append(db: Db, entry: NewJournalEntry): Promise<void> {
     // A retried insert may have been committed before its answer was lost.
-    await db.insertInto('credential_journal').values(entry).onConflict((conflict) => conflict.column('id').doNothing()).execute();
+    await db
+        .insertInto('credential_journal')
+        .values(entry)
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute();
 }
 
 /** An answer whose connection was deleted while it was on its way: shredded like the rest of it. */
@@ -18,7 +22,7 @@ export async function settle(db: Db, id: string, outcome: NonNullable<Credential
 
 /** Answers that were received before `before` and never settled, oldest first; those that stay so do not hide the ones behind them. */
 export async function* unsettled(db: Db, before: Date): AsyncGenerator<{ id: string; connection_row_id: string }> {
-    for (let after: string | undefined; ; ) {
+    for (let after: string | undefined; ;) {
         let query = db
             .selectFrom('credential_journal')
             .select(['id', 'connection_row_id'])

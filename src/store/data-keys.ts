@@ -16,7 +16,11 @@ export const list = (db: Db): Promise<DataKeyRow[]> => db.selectFrom('data_keys'
  * that replicas with different rings cannot each win one purpose and leave a database that no ring opens.
  */
 export async function insertFirst(db: Db, rows: DataKeyRow[]): Promise<void> {
-    await db.insertInto('data_keys').values(rows).onConflict((conflict) => conflict.doNothing()).execute();
+    await db
+        .insertInto('data_keys')
+        .values(rows)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
 }
 
 export async function rewrap(db: Db, row: DataKeyRow, wrapped: string): Promise<void> {
@@ -25,7 +29,12 @@ export async function rewrap(db: Db, row: DataKeyRow, wrapped: string): Promise<
 
 export async function replaceCurrent(db: Kysely<Schema>, row: DataKeyRow): Promise<void> {
     await db.transaction().execute(async (transaction) => {
-        await transaction.updateTable('data_keys').set({ is_current: false }).where('purpose', '=', row.purpose).where('is_current', '=', true).execute();
+        await transaction
+            .updateTable('data_keys')
+            .set({ is_current: false })
+            .where('purpose', '=', row.purpose)
+            .where('is_current', '=', true)
+            .execute();
         await transaction.insertInto('data_keys').values(row).execute();
     });
 }

@@ -50,5 +50,8 @@ export async function insertWebhookSettings(db: Db, row: Pick<WebhookSettingsRow
 }
 
 export async function insertSigningKey(db: Db, row: { id: string; environment_id: string; sealed_keys: string; created_at: Date }): Promise<void> {
-    await db.insertInto('webhook_signing_keys').values({ ...row, state: 'active' }).execute();
+    await db
+        .insertInto('webhook_signing_keys')
+        .values({ ...row, state: 'active' })
+        .execute();
 }

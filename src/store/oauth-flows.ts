@@ -23,7 +23,11 @@ export async function consume(db: Db, stateHash: string, now: Date): Promise<Oau
 }
 
 export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome): Promise<void> {
-    await db.updateTable('oauth_flows').set({ outcome: json(outcome) }).where('id', '=', id).execute();
+    await db
+        .updateTable('oauth_flows')
+        .set({ outcome: json(outcome) })
+        .where('id', '=', id)
+        .execute();
 }
 
 /** Outcomes that wait for one of these sockets, wherever their callback was handled. */
@@ -46,7 +50,12 @@ export async function insertRequest(db: Db, row: OauthFlowRequestRow): Promise<v
 
 /** S9: exchanged once, by one of its token's possible hashes, while it lives. */
 export const takeRequest = (db: Db, hashes: readonly string[], now: Date): Promise<OauthFlowRequestRow | undefined> =>
-    db.deleteFrom('oauth_flow_requests').where('token_hash', 'in', [...hashes]).where('expires_at', '>', now).returningAll().executeTakeFirst();
+    db
+        .deleteFrom('oauth_flow_requests')
+        .where('token_hash', 'in', [...hashes])
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
 
 export async function purge(db: Db, expiredBefore: Date): Promise<void> {
     await db.deleteFrom('oauth_flow_requests').where('expires_at', '<', expiredBefore).execute();

@@ -12,7 +12,9 @@ const TIMESTAMPTZ = 1184;
 pg.types.setTypeParser(INT8, Number);
 // A session in UTC writes `2026-05-01 12:00:00.123+00`, which is one character away from what Date reads natively.
 const parseTime = pg.types.getTypeParser(TIMESTAMPTZ, 'text') as (text: string) => Date;
-pg.types.setTypeParser(TIMESTAMPTZ, (text) => (text.endsWith('+00') && text.charCodeAt(4) === 45 ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`) : parseTime(text)));
+pg.types.setTypeParser(TIMESTAMPTZ, (text) =>
+    text.endsWith('+00') && text.charCodeAt(4) === 45 ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`) : parseTime(text),
+);
 
 const minimumServerVersion = 150000;
 const pipelinedClients = 2;

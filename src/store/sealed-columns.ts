@@ -27,7 +27,13 @@ export interface SealedRow {
 }
 
 /** Values sealed under another key than `currentKeyId`, in the order of their rows, after row `after`. */
-export async function sealedUnderOlderKeys(db: Kysely<Schema>, { table, column }: SealedColumn, currentKeyId: string, after: string, limit: number): Promise<SealedRow[]> {
+export async function sealedUnderOlderKeys(
+    db: Kysely<Schema>,
+    { table, column }: SealedColumn,
+    currentKeyId: string,
+    after: string,
+    limit: number,
+): Promise<SealedRow[]> {
     const { rows } = await sql<SealedRow>`
         select id, environment_id, ${sql.ref(column)} as sealed from ${sql.table(table)}
         where ${sql.ref(column)} like 'v1.%' and ${sql.ref(column)} not like ${`v1.${currentKeyId}.%`} and id::text > ${after}

@@ -27,14 +27,22 @@ export async function insertEvent(db: Db, event: Insertable<Schema['webhook_even
 
 export async function insertDeliveries(
     db: Db,
-    rows: Pick<Insertable<Schema['webhook_deliveries']>, 'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'>[],
+    rows: Pick<
+        Insertable<Schema['webhook_deliveries']>,
+        'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'
+    >[],
 ): Promise<void> {
     const unset = { lease_owner: null, lease_until: null, last_status: null, last_error: null, settled_at: null };
-    await db.insertInto('webhook_deliveries').values(rows.map((row) => ({ ...row, ...unset }))).execute();
+    await db
+        .insertInto('webhook_deliveries')
+        .values(rows.map((row) => ({ ...row, ...unset })))
+        .execute();
 }
 
-export interface DueDelivery
-    extends Pick<WebhookDeliveryRow, 'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'attempts' | 'lease_epoch'> {
+export interface DueDelivery extends Pick<
+    WebhookDeliveryRow,
+    'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'attempts' | 'lease_epoch'
+> {
     body: string;
     event_created_at: Date;
     signing_key_id: string;

@@ -65,7 +65,10 @@ const isWanted = (settings: WebhookSettingsRow, event: AuthEvent): boolean =>
     event.operation === 'override' || (event.operation === 'creation' ? settings.on_auth_creation : settings.on_auth_refresh_error);
 
 /** §1.2: an override is the only destination; otherwise primary and secondary, each if set and not disabled. */
-function destinationsOf(settings: WebhookSettingsRow, urlOverride: string | null): { destination: 'primary' | 'secondary' | 'override'; url: string }[] {
+function destinationsOf(
+    settings: WebhookSettingsRow,
+    urlOverride: string | null,
+): { destination: 'primary' | 'secondary' | 'override'; url: string }[] {
     if (urlOverride) {
         return [{ destination: 'override', url: urlOverride }];
     }

@@ -78,7 +78,10 @@ export class WebhookDelivery {
         const isGone = status === 410;
         const retryAfter = answer instanceof EgressError ? undefined : parseRetryAfter(answer.headers['retry-after'], at.getTime());
         const wait = isGone ? null : nextWait(delivery.attempts + 1, status, retryAfter, sources);
-        logger.warn({ event: delivery.event_id, destination: delivery.destination, attempt: delivery.attempts + 1, error, retryInMs: wait }, 'webhook not accepted');
+        logger.warn(
+            { event: delivery.event_id, destination: delivery.destination, attempt: delivery.attempts + 1, error, retryInMs: wait },
+            'webhook not accepted',
+        );
         await outbox.recordAttempt(db, delivery, {
             state: wait === null ? 'dead' : 'pending',
             status,

@@ -35,7 +35,9 @@ export function signatureHeaders(keys: SigningKeys, id: string, timestamp: numbe
     const hmac = createHmac('sha256', standardWebhooksKey(keys.secret)).update(signed).digest('base64');
     const ed25519 = sign(null, Buffer.from(signed), ed25519Key(keys)).toString('base64');
     return {
-        'x-nango-signature': createHash('sha256').update(keys.secret + body).digest('hex'),
+        'x-nango-signature': createHash('sha256')
+            .update(keys.secret + body)
+            .digest('hex'),
         'x-nango-hmac-sha256': createHmac('sha256', keys.secret).update(body).digest('hex'),
         'webhook-id': id,
         'webhook-timestamp': String(timestamp),

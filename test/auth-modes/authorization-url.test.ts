@@ -44,7 +44,15 @@ describe('the contract’s vectors', () => {
         ],
         [
             'parameters renamed',
-            { pkceVerifier: undefined, replacements: { 'response_type=': 'responseType=', 'client_id=': 'appKey=', 'redirect_uri=': 'redirectUri=', 'state=': 'customField=' } },
+            {
+                pkceVerifier: undefined,
+                replacements: {
+                    'response_type=': 'responseType=',
+                    'client_id=': 'appKey=',
+                    'redirect_uri=': 'redirectUri=',
+                    'state=': 'customField=',
+                },
+            },
             `https://auth.example.com/authorize?responseType=code&appKey=cid&redirectUri=${redirect}&scope=read+write&customField=S`,
         ],
     ])('%s', async (_name, change, expected) => {
@@ -55,13 +63,20 @@ describe('the contract’s vectors', () => {
 describe('parameters', () => {
     test('the catalogue may replace response_type and scope; the query of the endpoint is kept', async () => {
         const url = new URL(
-            await authorizationUrl(request({ endpoint: new URL('https://auth.example.com/authorize?tenant=7'), templateParams: { response_type: 'code id_token', prompt: 'consent' } })),
+            await authorizationUrl(
+                request({
+                    endpoint: new URL('https://auth.example.com/authorize?tenant=7'),
+                    templateParams: { response_type: 'code id_token', prompt: 'consent' },
+                }),
+            ),
         );
         expect(Object.fromEntries(url.searchParams)).toMatchObject({ tenant: '7', response_type: 'code id_token', prompt: 'consent', state: 'S' });
     });
 
     test('the text "undefined" removes a parameter of the catalogue', async () => {
-        const url = new URL(await authorizationUrl(request({ templateParams: { prompt: 'consent' }, extraParams: { prompt: 'undefined', login_hint: 'ann' } })));
+        const url = new URL(
+            await authorizationUrl(request({ templateParams: { prompt: 'consent' }, extraParams: { prompt: 'undefined', login_hint: 'ann' } })),
+        );
         expect(url.searchParams.has('prompt')).toBe(false);
         expect(url.searchParams.get('login_hint')).toBe('ann');
     });
@@ -73,13 +88,21 @@ describe('parameters', () => {
         expect([...url.searchParams.values()]).not.toContain('');
     });
 
-    test.each(['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method', 'request', 'request_uri', 'nonce', 'State'])(
-        '%s is nobody’s to set',
-        (name) => {
-            expect(() => assertSettable({ [name]: 'x' }, 'browser')).toThrow(`"${name}"`);
-            expect(() => assertSettable({ [name]: 'x' }, 'session')).toThrow(`"${name}"`);
-        },
-    );
+    test.each([
+        'response_type',
+        'client_id',
+        'redirect_uri',
+        'state',
+        'code_challenge',
+        'code_challenge_method',
+        'request',
+        'request_uri',
+        'nonce',
+        'State',
+    ])('%s is nobody’s to set', (name) => {
+        expect(() => assertSettable({ [name]: 'x' }, 'browser')).toThrow(`"${name}"`);
+        expect(() => assertSettable({ [name]: 'x' }, 'session')).toThrow(`"${name}"`);
+    });
 
     test.each(['scope', 'resource'])('%s is the backend’s to set, through its session', (name) => {
         expect(() => assertSettable({ [name]: 'x' }, 'browser')).toThrow(`"${name}"`);

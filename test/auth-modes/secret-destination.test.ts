@@ -17,14 +17,20 @@ const judge = (providerName: string, config: Record<string, string>, integration
 describe('Salesforce, whose host is the customer’s own', () => {
     const prod = { allowedHosts: null, isProduction: true };
 
-    test.each(['acme.my.salesforce.com', 'ACME.MY.SALESFORCE.COM', 'acme--sandbox.sandbox.my.salesforce.com'])('%s is below the vendor’s domain', (hostname) => {
-        expect(judge('salesforce', { hostname }, prod)).not.toThrow();
-    });
+    test.each(['acme.my.salesforce.com', 'ACME.MY.SALESFORCE.COM', 'acme--sandbox.sandbox.my.salesforce.com'])(
+        '%s is below the vendor’s domain',
+        (hostname) => {
+            expect(judge('salesforce', { hostname }, prod)).not.toThrow();
+        },
+    );
 
-    test.each(['evil.example', 'salesforce.com.evil.example', 'notsalesforce.com', 'evilsalesforce.com'])('%s is not, in any environment', (hostname) => {
-        expect(judge('salesforce', { hostname }, prod)).toThrow('allowed_hosts');
-        expect(judge('salesforce', { hostname }, { allowedHosts: null, isProduction: false })).toThrow('allowed_hosts');
-    });
+    test.each(['evil.example', 'salesforce.com.evil.example', 'notsalesforce.com', 'evilsalesforce.com'])(
+        '%s is not, in any environment',
+        (hostname) => {
+            expect(judge('salesforce', { hostname }, prod)).toThrow('allowed_hosts');
+            expect(judge('salesforce', { hostname }, { allowedHosts: null, isProduction: false })).toThrow('allowed_hosts');
+        },
+    );
 
     test('without a host the vendor’s own login is used', () => {
         expect(judge('salesforce', {}, prod)).not.toThrow();

@@ -10,7 +10,13 @@ import { systemSources } from '../../src/sources.ts';
 
 const now = Date.parse('2026-05-01T12:00:00Z');
 
-const receipt = (body: string, contentType = 'application/json'): TokenReceipt => ({ status: 200, contentType, body, requestedAt: now, receivedAt: now + 900 });
+const receipt = (body: string, contentType = 'application/json'): TokenReceipt => ({
+    status: 200,
+    contentType,
+    body,
+    requestedAt: now,
+    receivedAt: now + 900,
+});
 
 describe('client authentication', () => {
     let server: Server;
@@ -78,7 +84,11 @@ describe('client authentication', () => {
     });
 
     test('a refusal is described without the secrets that the provider repeats', async () => {
-        answer = { status: 400, type: 'application/json', body: '{"error":"invalid_grant","error_description":"code the-code of se:c/ret+1 is spent"}' };
+        answer = {
+            status: 400,
+            type: 'application/json',
+            body: '{"error":"invalid_grant","error_description":"code the-code of se:c/ret+1 is spent"}',
+        };
         const failure = await call({}).catch((error: unknown) => error);
         expect(failure).toBeInstanceOf(TokenFailure);
         expect(failure).toMatchObject({ kind: 'permanent', isAmbiguous: false });
@@ -116,7 +126,10 @@ describe('reading an answer', () => {
             expiresAt: now + 60_000,
             credentials: { access_token: 'xoxp', refresh_token: 'xoxe' },
         });
-        expect(readTokenResponse(receipt('{"access_token":"root","authed_user":{"access_token":"x"}}'), { alternatePath: 'authed_user' }).credentials.access_token).toBe('root');
+        expect(
+            readTokenResponse(receipt('{"access_token":"root","authed_user":{"access_token":"x"}}'), { alternatePath: 'authed_user' }).credentials
+                .access_token,
+        ).toBe('root');
     });
 
     test.each([
@@ -125,6 +138,8 @@ describe('reading an answer', () => {
         ['JSON without a token', '{"token_type":"bearer"}', 'application/json', 'unknown', 'without an access token'],
         ['an empty token', '{"access_token":""}', 'application/json', 'unknown', 'without an access token'],
     ])('%s is a failure that says so', (_name, body, contentType, kind, words) => {
-        expect(() => readTokenResponse(receipt(body, contentType), {})).toThrowError(expect.objectContaining({ kind, message: expect.stringContaining(words) as string }) as Error);
+        expect(() => readTokenResponse(receipt(body, contentType), {})).toThrowError(
+            expect.objectContaining({ kind, message: expect.stringContaining(words) as string }) as Error,
+        );
     });
 });

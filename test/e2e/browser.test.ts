@@ -30,7 +30,10 @@ describe('nango.auth() in Chromium', () => {
     const auth = async (key: string, options: Record<string, unknown> | undefined, inPopup?: (popup: Page) => Promise<void>): Promise<Outcome> => {
         await page.evaluate(
             ({ url, session, integration, given }) => {
-                const globals = globalThis as unknown as { Nango: new (config: object) => { auth(...values: unknown[]): Promise<unknown> }; onConnect: () => Promise<unknown> };
+                const globals = globalThis as unknown as {
+                    Nango: new (config: object) => { auth(...values: unknown[]): Promise<unknown> };
+                    onConnect: () => Promise<unknown>;
+                };
                 const nango = new globals.Nango({ host: url, connectSessionToken: session });
                 globals.onConnect = () => (given === undefined ? nango.auth(integration) : nango.auth(integration, given));
             },

@@ -34,7 +34,8 @@ describe('kill -9', () => {
         const { connections } = await valetkey.client.listConnections();
         return connections[0]!.connection_id;
     };
-    const forceRefresh = (valetkey: Valetkey, id: string) => valetkey.call('GET', `/connections/${id}?provider_config_key=oidc&force_refresh=true&refresh_token=true`);
+    const forceRefresh = (valetkey: Valetkey, id: string) =>
+        valetkey.call('GET', `/connections/${id}?provider_config_key=oidc&force_refresh=true&refresh_token=true`);
     const refreshes = (): number => server.tokenRequests.filter((request) => request.grantType === 'refresh_token').length;
 
     beforeEach(async () => {
@@ -104,7 +105,12 @@ describe('kill -9', () => {
             const { rows } = await sql.query('select auth_state from connections');
             expect(rows).toEqual([{ auth_state: 'needs_reauth' }]);
         }, 10_000);
-        await eventually(() => expect(receiver.deliveries.map((delivery) => (JSON.parse(delivery.body.toString()) as { operation: string }).operation)).toEqual(['creation', 'refresh']));
+        await eventually(() =>
+            expect(receiver.deliveries.map((delivery) => (JSON.parse(delivery.body.toString()) as { operation: string }).operation)).toEqual([
+                'creation',
+                'refresh',
+            ]),
+        );
     });
 
     test('between the provider’s answer and the commit of a new connection: nothing half-written, and the user can start again', async () => {

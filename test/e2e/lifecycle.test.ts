@@ -184,7 +184,10 @@ describe('one account, connected, renewed three ways and revoked', () => {
             `/connections/${connectionId}?provider_config_key=oidc&force_refresh=true`,
         );
         expect(failed.status).toBe(400);
-        expect(failed.body.error).toMatchObject({ code: 'invalid_credentials', payload: { connection: { connection_id: connectionId, credentials: {} } } });
+        expect(failed.body.error).toMatchObject({
+            code: 'invalid_credentials',
+            payload: { connection: { connection_id: connectionId, credentials: {} } },
+        });
         // the newest twice, then once the generation before it
         expect(refreshes() - calls).toBe(3);
         const { rows } = await sql.query('select auth_state, next_refresh_at, refresh_intent, refresh_lease_owner from connections');
@@ -194,7 +197,9 @@ describe('one account, connected, renewed three ways and revoked', () => {
         await eventually(() => expect(receiver.deliveries).toHaveLength(2), 5_000);
         await new Promise((resolve) => setTimeout(resolve, 1500));
         await worker.stop();
-        expect(webhooks().slice(1)).toMatchObject([{ operation: 'refresh', success: false, connectionId, error: { type: 'refresh_token_external_error' } }]);
+        expect(webhooks().slice(1)).toMatchObject([
+            { operation: 'refresh', success: false, connectionId, error: { type: 'refresh_token_external_error' } },
+        ]);
         expect(refreshes() - calls).toBe(3);
 
         // the access token has life left, so it is still handed out, with the problem named (R4)

@@ -9,14 +9,22 @@ export interface StartedConnect {
 }
 
 /** Opens the popup's first page. */
-export async function startConnect(url: string, integration: string, sessionToken: string, query: Record<string, string> = {}): Promise<StartedConnect> {
+export async function startConnect(
+    url: string,
+    integration: string,
+    sessionToken: string,
+    query: Record<string, string> = {},
+): Promise<StartedConnect> {
     const search = new URLSearchParams({ connect_session_token: sessionToken, ...query });
     const response = await fetch(`${url}/oauth/connect/${integration}?${search}`, { redirect: 'manual' });
     const location = response.headers.get('location');
     if (response.status !== 302 || location === null) {
         throw new Error(`connect answered ${response.status}: ${await response.text()}`);
     }
-    const cookie = response.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
+    const cookie = response.headers
+        .getSetCookie()
+        .map((line) => line.split(';')[0])
+        .join('; ');
     return { authorizationUrl: location, cookie };
 }
 
@@ -33,7 +41,12 @@ export async function openCallback(callbackUrl: string, cookie: string): Promise
 }
 
 /** Consents at the authorization server and comes back. */
-export async function connectThrough(server: Pick<AuthorizationServer, 'authorize'>, url: string, integration: string, sessionToken: string): Promise<CallbackAnswer> {
+export async function connectThrough(
+    server: Pick<AuthorizationServer, 'authorize'>,
+    url: string,
+    integration: string,
+    sessionToken: string,
+): Promise<CallbackAnswer> {
     const started = await startConnect(url, integration, sessionToken);
     return openCallback(await server.authorize(started.authorizationUrl), started.cookie);
 }

@@ -20,7 +20,12 @@ export interface Valetkey {
     exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
     stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
     /** A JSON call with the API key. */
-    call<T = Record<string, unknown>>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<{ status: number; body: T; headers: Headers }>;
+    call<T = Record<string, unknown>>(
+        method: string,
+        path: string,
+        body?: unknown,
+        headers?: Record<string, string>,
+    ): Promise<{ status: number; body: T; headers: Headers }>;
 }
 
 export interface ValetkeyOptions {
@@ -86,7 +91,11 @@ export async function startValetkey(options: ValetkeyOptions): Promise<Valetkey>
         call: async <T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
             const response = await fetch(url + path, {
                 method,
-                headers: { authorization: `Bearer ${options.apiKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+                headers: {
+                    authorization: `Bearer ${options.apiKey}`,
+                    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+                    ...headers,
+                },
                 ...(body === undefined ? {} : { body: JSON.stringify(body) }),
             });
             const text = await response.text();

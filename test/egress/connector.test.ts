@@ -97,7 +97,7 @@ describe('DNS', () => {
         expect((await failureOf(empty.request({ url: 'https://api.example.com/' }))).code).toBe('dns_failure');
     });
 
-    it('is the system\'s by default', async () => {
+    it("is the system's by default", async () => {
         const error = await failureOf(loopbackEgress().request({ url: 'https://no-such-host.invalid/' }));
         expect(error).toMatchObject({ code: 'dns_failure', neverSent: true });
     });

@@ -11,25 +11,27 @@ describe('a call', () => {
         let seen = '';
         const server = await httpServer((request, response) => {
             seen = `${request.method} ${request.url} ${JSON.stringify(request.headers)} `;
-            request.on('data', (chunk) => (seen += chunk)).on('end', () => {
-                response.writeHead(418, { 'X-Many': ['a', 'b'], 'Set-Cookie': ['s=1', 't=2'] }).end('{"ok":true}');
-            });
+            request
+                .on('data', (chunk) => (seen += chunk))
+                .on('end', () => {
+                    response.writeHead(418, { 'X-Many': ['a', 'b'], 'Set-Cookie': ['s=1', 't=2'] }).end('{"ok":true}');
+                });
         });
         const before = Date.now();
         const response = await loopbackEgress().request({
             url: `${server.origin}/token?x=1#fragment`,
             method: 'POST',
-            headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'Authorization': 'Basic aTpz' },
+            headers: { 'Content-Type': 'application/x-www-form-urlencoded', Authorization: 'Basic aTpz' },
             body: 'grant_type=refresh_token',
         });
         expect(seen).toBe(
             `POST /token?x=1 ${JSON.stringify({
-                'host': `127.0.0.1:${server.port}`,
-                'connection': 'keep-alive',
+                host: `127.0.0.1:${server.port}`,
+                connection: 'keep-alive',
                 'user-agent': 'valetkey-test',
                 'accept-encoding': 'identity',
                 'content-type': 'application/x-www-form-urlencoded',
-                'authorization': 'Basic aTpz',
+                authorization: 'Basic aTpz',
                 'content-length': '24',
             })} grant_type=refresh_token`,
         );
@@ -301,7 +303,7 @@ describe('what can have reached the server', () => {
     });
 });
 
-describe('the caller\'s signal', () => {
+describe("the caller's signal", () => {
     it('ends a call in flight', async () => {
         const abort = new AbortController();
         const server = await httpServer(() => abort.abort(new Error('secret')));

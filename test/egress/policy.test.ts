@@ -25,52 +25,81 @@ function verdict(egress: Egress, url: string): string {
 
 const BLOCKED_ADDRESSES = {
     'this network': ['0.0.0.0', '0.1.2.3'],
-    'loopback': ['127.0.0.1', '127.255.255.254', '[::1]'],
-    'unspecified': ['[::]'],
+    loopback: ['127.0.0.1', '127.255.255.254', '[::1]'],
+    unspecified: ['[::]'],
     'RFC 1918': ['10.0.0.0', '10.255.255.255', '172.16.0.1', '172.31.255.255', '192.168.0.1', '192.168.255.255'],
     'RFC 6598': ['100.64.0.1', '100.127.255.255'],
     'RFC 3927': ['169.254.0.1', '169.254.169.254'],
     'protocol assignments': ['192.0.0.8', '192.0.0.171'],
-    'documentation': ['192.0.2.1', '198.51.100.7', '203.0.113.9', '[2001:db8::1]', '[3fff::1]'],
-    'benchmarking': ['198.18.0.1', '198.19.255.255', '[2001:2::1]'],
+    documentation: ['192.0.2.1', '198.51.100.7', '203.0.113.9', '[2001:db8::1]', '[3fff::1]'],
+    benchmarking: ['198.18.0.1', '198.19.255.255', '[2001:2::1]'],
     '6to4 relay': ['192.88.99.1'],
-    'multicast': ['224.0.0.1', '239.255.255.255', '[ff02::1]'],
-    'reserved': ['240.0.0.1', '255.255.255.254', '[4000::1]', '[e000::1]'],
-    'broadcast': ['255.255.255.255'],
+    multicast: ['224.0.0.1', '239.255.255.255', '[ff02::1]'],
+    reserved: ['240.0.0.1', '255.255.255.254', '[4000::1]', '[e000::1]'],
+    broadcast: ['255.255.255.255'],
     'RFC 4193': ['[fc00::1]', '[fd12:3456:789a::1]'],
     'link-local': ['[fe80::1]', '[febf::1]'],
     'site-local': ['[fec0::1]'],
-    'discard': ['[100::1]'],
+    discard: ['[100::1]'],
     'segment routing': ['[5f00::1]'],
-    'NAT64': ['[64:ff9b::8.8.8.8]', '[64:ff9b::10.0.0.1]', '[64:ff9b:1::10.0.0.1]', '[64:ff9b:1:ffff::1]'],
+    NAT64: ['[64:ff9b::8.8.8.8]', '[64:ff9b::10.0.0.1]', '[64:ff9b:1::10.0.0.1]', '[64:ff9b:1:ffff::1]'],
     '6to4': ['[2002:7f00:1::]', '[2002:808:808::1]'],
-    'Teredo': ['[2001::1]', '[2001:0:4136:e378:8000:63bf:3fff:fdd2]'],
-    'ORCHID': ['[2001:10::1]', '[2001:20::1]'],
+    Teredo: ['[2001::1]', '[2001:0:4136:e378:8000:63bf:3fff:fdd2]'],
+    ORCHID: ['[2001:10::1]', '[2001:20::1]'],
     'IPv4-mapped': ['[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[::ffff:169.254.169.254]', '[0:0:0:0:0:FFFF:0A00:0001]'],
     'IPv4-compatible': ['[::127.0.0.1]', '[::8.8.8.8]', '[::a9fe:a9fe]'],
     'IPv4-translated': ['[::ffff:0:127.0.0.1]'],
 };
 
 describe('addresses', () => {
-    it.each(Object.entries(BLOCKED_ADDRESSES).flatMap(([range, hosts]) => hosts.map((host) => [range, host])))(
-        'blocks %s: %s',
-        (_range, host) => {
-            expect(verdict(egressWith(), `https://${host}/`)).toBe('address');
-        },
-    );
+    it.each(Object.entries(BLOCKED_ADDRESSES).flatMap(([range, hosts]) => hosts.map((host) => [range, host])))('blocks %s: %s', (_range, host) => {
+        expect(verdict(egressWith(), `https://${host}/`)).toBe('address');
+    });
 
     it.each([
-        '127.1', '127.0.1', '2130706433', '0x7f.0.0.1', '0x7f000001', '0177.0.0.1', '017700000001', '0x7f.1', '127.0.0.1.',
-        '%31%32%37.0.0.1', '１２７.０.０.１', '127。0。0。1', '⑫7.0.0.1', '0', '0x0', '3232235777', '0xa9fea9fe',
-        '[::FFFF:127.0.0.1]', '[0000:0000:0000::0001]',
+        '127.1',
+        '127.0.1',
+        '2130706433',
+        '0x7f.0.0.1',
+        '0x7f000001',
+        '0177.0.0.1',
+        '017700000001',
+        '0x7f.1',
+        '127.0.0.1.',
+        '%31%32%37.0.0.1',
+        '１２７.０.０.１',
+        '127。0。0。1',
+        '⑫7.0.0.1',
+        '0',
+        '0x0',
+        '3232235777',
+        '0xa9fea9fe',
+        '[::FFFF:127.0.0.1]',
+        '[0000:0000:0000::0001]',
     ])('blocks the spelling %s', (host) => {
         expect(verdict(egressWith(), `https://${host}/`)).toBe('address');
     });
 
     it.each([
-        '1.1.1.1', '8.8.8.8', '9.255.255.255', '11.0.0.0', '100.63.255.255', '100.128.0.0', '126.255.255.255', '128.0.0.1',
-        '169.253.255.255', '172.15.255.255', '172.32.0.0', '192.167.255.255', '198.17.255.255', '198.20.0.0', '223.255.255.255',
-        '[2606:4700:4700::1111]', '[2001:4860:4860::8888]', '[2a00:1450::1]', '[::ffff:8.8.8.8]',
+        '1.1.1.1',
+        '8.8.8.8',
+        '9.255.255.255',
+        '11.0.0.0',
+        '100.63.255.255',
+        '100.128.0.0',
+        '126.255.255.255',
+        '128.0.0.1',
+        '169.253.255.255',
+        '172.15.255.255',
+        '172.32.0.0',
+        '192.167.255.255',
+        '198.17.255.255',
+        '198.20.0.0',
+        '223.255.255.255',
+        '[2606:4700:4700::1111]',
+        '[2001:4860:4860::8888]',
+        '[2a00:1450::1]',
+        '[::ffff:8.8.8.8]',
     ])('lets the public address %s pass', (host) => {
         expect(verdict(egressWith(), `https://${host}/`)).toBe('open');
     });
@@ -101,10 +130,7 @@ describe('addresses', () => {
         }
         let end = style.compressAt;
         while (end < Math.min(texts.length, 8) && groups[end] === 0 && !texts[end]?.includes('.')) end += 1;
-        const text =
-            end - style.compressAt < 2
-                ? texts.join(':')
-                : `${texts.slice(0, style.compressAt).join(':')}::${texts.slice(end).join(':')}`;
+        const text = end - style.compressAt < 2 ? texts.join(':') : `${texts.slice(0, style.compressAt).join(':')}::${texts.slice(end).join(':')}`;
         return style.upper ? text.toUpperCase() : text;
     };
     const disguised = fc
@@ -247,9 +273,29 @@ describe('VALETKEY_EGRESS_ALLOW', () => {
     });
 
     it.each([
-        '', ' ', '*', '*.example.com', 'http://127.0.0.1', 'example.com/path', 'user@example.com', 'a b', 'a..b', '..example.com',
-        'example.com.', '10.0.0.0/33', '10/8', '127.1', '0x7f.1', '2130706433', 'fd00::/129', '::ffff:10.0.0.0/104', 'host:0',
-        'host:65536', 'host:port', '[::1', '[example.com]:80',
+        '',
+        ' ',
+        '*',
+        '*.example.com',
+        'http://127.0.0.1',
+        'example.com/path',
+        'user@example.com',
+        'a b',
+        'a..b',
+        '..example.com',
+        'example.com.',
+        '10.0.0.0/33',
+        '10/8',
+        '127.1',
+        '0x7f.1',
+        '2130706433',
+        'fd00::/129',
+        '::ffff:10.0.0.0/104',
+        'host:0',
+        'host:65536',
+        'host:port',
+        '[::1',
+        '[example.com]:80',
     ])('refuses the entry "%s" at construction', (entry) => {
         expect(() => egressWith(['127.0.0.0/8', entry])).toThrow(EgressAllowError);
         expect(() => egressWith([entry])).toThrow(`VALETKEY_EGRESS_ALLOW: "${entry}" is not`);

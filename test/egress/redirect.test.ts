@@ -14,10 +14,12 @@ interface Seen {
 function recorder(seen: Seen[], answer: RequestListener): Promise<Listening> {
     return httpServer((request, response) => {
         let body = '';
-        request.on('data', (chunk) => (body += chunk)).on('end', () => {
-            seen.push({ method: request.method, url: request.url, headers: request.headers, body });
-            answer(request, response);
-        });
+        request
+            .on('data', (chunk) => (body += chunk))
+            .on('end', () => {
+                seen.push({ method: request.method, url: request.url, headers: request.headers, body });
+                answer(request, response);
+            });
     });
 }
 
@@ -41,7 +43,7 @@ describe('redirects', () => {
 
     it.each([307, 308])('%i keeps method, body and, on the same origin, headers', async (status) => {
         const { server, seen } = await redirecting(status, '/next?x=1');
-        const headers = { 'authorization': 'Bearer t', 'content-type': 'text/plain' };
+        const headers = { authorization: 'Bearer t', 'content-type': 'text/plain' };
         const response = await loopbackEgress().request({ url: server.origin, method: 'POST', body: 'event', headers, maxRedirects: 3 });
         expect(response.body.toString()).toBe('arrived');
         expect(seen[1]).toMatchObject({ method: 'POST', url: '/next?x=1', body: 'event', headers });
@@ -70,23 +72,23 @@ describe('redirects', () => {
             method: 'POST',
             body: 'event',
             headers: {
-                'Authorization': 'Bearer t',
-                'Cookie': 'a=b',
+                Authorization: 'Bearer t',
+                Cookie: 'a=b',
                 'X-Api-Key': 'k',
                 'Webhook-Signature': 'v1,s',
                 'X-Nango-Hmac-Sha256': 'h',
                 'Content-Type': 'application/json',
-                'Accept': 'application/json',
+                Accept: 'application/json',
             },
             maxRedirects: 1,
         });
         expect(seen[0]?.headers).toEqual({
-            'host': `127.0.0.1:${other.port}`,
-            'connection': 'keep-alive',
+            host: `127.0.0.1:${other.port}`,
+            connection: 'keep-alive',
             'user-agent': 'valetkey-test',
             'accept-encoding': 'identity',
             'content-type': 'application/json',
-            'accept': 'application/json',
+            accept: 'application/json',
             'content-length': '5',
         });
     });

@@ -24,8 +24,17 @@ describe('estimateSkew', () => {
         expect(estimateSkew('Tuesday, 05-Mar-85 12:00:00 GMT', noon, noon)).toBe(Date.parse('1985-03-05T12:00:00Z') + 500 - noon);
     });
 
-    it.each([undefined, '', '0', '2', 'now', '2026-03-05T12:00:00Z', 'Thu, 05 Mar 2026 12:00:00 CET', 'Thu, 05 Xyz 2026 12:00:00 GMT',
-        'Thu, 05 Mar 2026 12:00:00 GMT, Thu, 05 Mar 2026 12:00:00 GMT'])('does not guess from %j', (header) => {
+    it.each([
+        undefined,
+        '',
+        '0',
+        '2',
+        'now',
+        '2026-03-05T12:00:00Z',
+        'Thu, 05 Mar 2026 12:00:00 CET',
+        'Thu, 05 Xyz 2026 12:00:00 GMT',
+        'Thu, 05 Mar 2026 12:00:00 GMT, Thu, 05 Mar 2026 12:00:00 GMT',
+    ])('does not guess from %j', (header) => {
         expect(estimateSkew(header, noon, noon)).toBeUndefined();
     });
 });

@@ -187,9 +187,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
 function policyThatAlwaysAsks(): interactionPolicy.DefaultPolicy {
     const policy = interactionPolicy.base();
     const { Check } = interactionPolicy;
-    policy
-        .get('consent')
-        ?.checks.add(new Check('always', 'each authorization is consented to', ({ oidc }) => oidc.result?.consent === undefined));
+    policy.get('consent')?.checks.add(new Check('always', 'each authorization is consented to', ({ oidc }) => oidc.result?.consent === undefined));
     return policy;
 }
 

@@ -137,12 +137,7 @@ export async function startFaultyTokenServer(host = '127.0.0.1'): Promise<Faulty
         return current;
     }
 
-    async function misbehave(
-        current: Fault,
-        params: Record<string, string>,
-        request: IncomingMessage,
-        response: ServerResponse,
-    ): Promise<void> {
+    async function misbehave(current: Fault, params: Record<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
         const [name, argument] = current.split(':') as [string, string | undefined];
         const { authorization } = request.headers;
         switch (name) {

@@ -54,9 +54,7 @@ export interface Code {
     redirectUri: string;
 }
 
-export type TokenAnswer =
-    | { status: 200; body: Partial<Tokens> }
-    | { status: 400 | 401; body: { error: string; error_description: string } };
+export type TokenAnswer = { status: 200; body: Partial<Tokens> } | { status: 400 | 401; body: { error: string; error_description: string } };
 
 export function createTokenIssuer(): TokenIssuer {
     const clientId = 'faulty-client';

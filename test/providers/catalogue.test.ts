@@ -121,9 +121,7 @@ describe('aliases', () => {
     it('are refused in a cycle', () => {
         const act = (): unknown =>
             load({ a: { alias: 'b', display_name: 'A' }, b: { alias: 'c', display_name: 'B' }, c: { alias: 'a', display_name: 'C' } });
-        expect(refusal(act).problems).toEqual([
-            expect.objectContaining({ rule: 'E03', path: 'alias', message: 'break the cycle a → b → c → a' }),
-        ]);
+        expect(refusal(act).problems).toEqual([expect.objectContaining({ rule: 'E03', path: 'alias', message: 'break the cycle a → b → c → a' })]);
         expect(refusal(() => load({ a: { alias: 'a', display_name: 'A' } })).message).toContain('break the cycle a → a');
     });
 
@@ -147,10 +145,7 @@ describe('an operator file', () => {
     });
 
     it('may alias built-in entries', () => {
-        const catalogue = load(
-            { acme: oauth2 },
-            { ours: { alias: 'acme', display_name: 'Ours', token_url: 'https://ours.example/token' } },
-        );
+        const catalogue = load({ acme: oauth2 }, { ours: { alias: 'acme', display_name: 'Ours', token_url: 'https://ours.example/token' } });
         expect(catalogue.get('ours')?.entry).toEqual({ ...oauth2, display_name: 'Ours', token_url: 'https://ours.example/token' });
     });
 
@@ -198,11 +193,7 @@ describe('files that cannot be used', () => {
 describe('entries that cannot be used', () => {
     it.each([
         ['an unknown key deep inside', { proxy: { base_url: 'https://a.example', retries: 3 } }, 'proxy: remove the key "retries"'],
-        [
-            'an unknown key of a field',
-            { connection_config: { a: { type: 'string', patern: 'x' } } },
-            'connection_config.a: remove the key "patern"',
-        ],
+        ['an unknown key of a field', { connection_config: { a: { type: 'string', patern: 'x' } } }, 'connection_config.a: remove the key "patern"'],
         ['a wrong type', { disable_pkce: 'yes' }, 'disable_pkce: write boolean here'],
         ['an unknown mode', { auth_mode: 'MAGIC' }, 'auth_mode: use one of "API_KEY", '],
         ['a retired mode', { auth_mode: 'APP_STORE' }, 'auth_mode: use the mode JWT; APP_STORE is retired'],
@@ -227,9 +218,7 @@ describe('entries that cannot be used', () => {
 
     it('are found by the linter too', () => {
         const error = refusal(() => load({ acme: oauth2 }, { ours: { ...oauth2, token_url: 'https://a.${connectionConfig.b}/x' } }));
-        expect(error.problems).toEqual([
-            expect.objectContaining({ rule: 'E06', slug: 'ours', path: 'token_url', file: join(folder, 'own.yaml') }),
-        ]);
+        expect(error.problems).toEqual([expect.objectContaining({ rule: 'E06', slug: 'ours', path: 'token_url', file: join(folder, 'own.yaml') })]);
     });
 });
 

@@ -55,15 +55,8 @@ describe('the rules of a field', () => {
 
     it('tells a person what to do, without the value', () => {
         const fields = { region: field({ title: 'Region', enum: ['eu', 'au'] }), sub: field({ pattern: '^[a-z]+$', example: 'acme' }) };
-        const { issues } = checkConnectionConfig(
-            makeProvider({ connection_config: fields }),
-            { region: 'zz-secret', sub: 'ZZ-SECRET' },
-            'browser',
-        );
-        expect(issues.map(({ message }) => message)).toEqual([
-            'Region ("region") must be one of eu, au.',
-            '"sub" must be written like acme.',
-        ]);
+        const { issues } = checkConnectionConfig(makeProvider({ connection_config: fields }), { region: 'zz-secret', sub: 'ZZ-SECRET' }, 'browser');
+        expect(issues.map(({ message }) => message)).toEqual(['Region ("region") must be one of eu, au.', '"sub" must be written like acme.']);
     });
 
     it('does not hang on an operator pattern that backtracks without end', () => {
@@ -141,8 +134,7 @@ describe('what a browser may not set (N3)', () => {
 
     it('includes the prototype, for everyone', () => {
         const values = JSON.parse('{"__proto__":"x"}') as Record<string, unknown>;
-        for (const origin of ['browser', 'backend'] as const)
-            expect(checkConnectionConfig(provider, values, origin).issues).toHaveLength(1);
+        for (const origin of ['browser', 'backend'] as const) expect(checkConnectionConfig(provider, values, origin).issues).toHaveLength(1);
     });
 
     it('is ignored when empty', () => {
@@ -210,9 +202,7 @@ describe('missingConnectionConfig', () => {
         token_params: { nested: { aud: '${base64(${connectionConfig.audience})}' } },
         token_response_metadata: ['api', 'shared'],
         connection_config: {
-            ...Object.fromEntries(
-                ['sub', 'own', 'region', 'tenant', 'audience', 'listed', 'header', 'path'].map((name) => [name, field()]),
-            ),
+            ...Object.fromEntries(['sub', 'own', 'region', 'tenant', 'audience', 'listed', 'header', 'path'].map((name) => [name, field()])),
             opt: field({ optional: true }),
             auto: field({ automated: true }),
             hid: field({ hidden: true }),
@@ -230,15 +220,7 @@ describe('missingConnectionConfig', () => {
     });
 
     it('names what has no value', () => {
-        expect(missingConnectionConfig(provider, {}).toSorted()).toEqual([
-            'audience',
-            'header',
-            'listed',
-            'path',
-            'region',
-            'sub',
-            'tenant',
-        ]);
+        expect(missingConnectionConfig(provider, {}).toSorted()).toEqual(['audience', 'header', 'listed', 'path', 'region', 'sub', 'tenant']);
         const most = { audience: 'a', header: 'h', listed: 'l', path: 'p', region: '', sub: 's' };
         expect(missingConnectionConfig(provider, most).toSorted()).toEqual(['region', 'tenant']);
     });
@@ -282,9 +264,7 @@ describe('checkCredentials', () => {
 
     it('caps lengths', () => {
         const basic = makeProvider({ auth_mode: 'BASIC' });
-        expect(checkCredentials(basic, { username: 'x'.repeat(4097), password: '' })).toMatchObject([
-            { code: 'too_big', path: ['username'] },
-        ]);
+        expect(checkCredentials(basic, { username: 'x'.repeat(4097), password: '' })).toMatchObject([{ code: 'too_big', path: ['username'] }]);
     });
 });
 
@@ -335,9 +315,7 @@ describe('checkDerivedConfig', () => {
     it('lets a value pick the host of a token URL from a list only (E12)', () => {
         const token_url = '${connectionConfig.server}/token || https://acme.example/token';
         const open = makeProvider({ token_url, token_response_metadata: ['server'] });
-        expect(checkDerivedConfig(open, { server: 'https://acme.example' }).issues).toMatchObject([
-            { code: 'invalid_value', path: ['server'] },
-        ]);
+        expect(checkDerivedConfig(open, { server: 'https://acme.example' }).issues).toMatchObject([{ code: 'invalid_value', path: ['server'] }]);
         const closed = makeProvider({
             token_url,
             redirect_uri_metadata: ['server'],

@@ -45,10 +45,7 @@ describe('errors', () => {
         ['E05 authorization_url', { authorization_url: 'http://acme.example/authorize' }],
         ['E05 proxy.verification.endpoints.0', { proxy: { ...proxy, verification: { endpoints: ['/a b'] } } }],
         ['N1 token_url', { token_url: 'https://acme.${connectionConfig.tld}', connection_config: { tld: field({ pattern: '^[a-z]+$' }) } }],
-        [
-            'N1 proxy.base_url',
-            { proxy: { base_url: 'https://acme.example:${connectionConfig.port}' }, connection_config: { port: field({}) } },
-        ],
+        ['N1 proxy.base_url', { proxy: { base_url: 'https://acme.example:${connectionConfig.port}' }, connection_config: { port: field({}) } }],
         ['R7 token_params.grant_type', { token_params: { grant_type: 'client_credentials' } }],
         ['R7 refresh_params.grant_type', { refresh_params: { grant_type: 'authorization_code' } }],
         ['R7 refresh_token_params', { refresh_token_params: { a: 'b' } }],
@@ -145,10 +142,7 @@ describe('warnings', () => {
         ['W07 connection_config.a.title', { proxy: used, connection_config: { a: { type: 'string' } } }],
         ['W08 credentials.apiKey.secret', { credentials: { apiKey: field({}) } }],
         ['W09 token_params.grant_type', { auth_mode: 'OAUTH2_CC' }],
-        [
-            'W10 proxy.paginate.limit_name_in_request',
-            { proxy: { ...proxy, paginate: { type: 'link', link_rel_in_response_header: 'next' } } },
-        ],
+        ['W10 proxy.paginate.limit_name_in_request', { proxy: { ...proxy, paginate: { type: 'link', link_rel_in_response_header: 'next' } } }],
         ['W11 proxy.verification', { auth_mode: 'BASIC' }],
         ['W12 credentials.a.default_value', { credentials: { a: field({ hidden: true }) } }],
         ['A8 decode_url', { decode_url: true }],

@@ -38,9 +38,7 @@ describe('kinds of placeholder', () => {
     it('reads the short forms of credentials', () => {
         const template = compile('https://api.acme.example/bot${apiKey}/x');
         expect(template.fields).toMatchObject([{ root: 'credentials', name: 'apiKey', kind: 'path-segment' }]);
-        expect(template.build({ connectionConfig: {}, credentials: { apiKey: '1:a/b' } }).href).toBe(
-            'https://api.acme.example/bot1%3Aa%2Fb/x',
-        );
+        expect(template.build({ connectionConfig: {}, credentials: { apiKey: '1:a/b' } }).href).toBe('https://api.acme.example/bot1%3Aa%2Fb/x');
     });
 });
 
@@ -106,9 +104,7 @@ describe('building', () => {
         expect(build('https://acme.example/token?grant_type=x&key=${connectionConfig.key}', { key: 'a&b=c d' })).toBe(
             'https://acme.example/token?grant_type=x&key=a%26b%3Dc%20d',
         );
-        expect(build('https://${connectionConfig.sub}.acme.example/token?refresh', { sub: 'a' })).toBe(
-            'https://a.acme.example/token?refresh',
-        );
+        expect(build('https://${connectionConfig.sub}.acme.example/token?refresh', { sub: 'a' })).toBe('https://a.acme.example/token?refresh');
     });
 
     it('inserts numbers, and finds names that hold dots', () => {
@@ -166,8 +162,7 @@ describe('building', () => {
 });
 
 describe('fallback', () => {
-    const source =
-        'https://${connectionConfig.host}/${connectionConfig.tenant}/token || https://login.acme.example/${connectionConfig.realm}';
+    const source = 'https://${connectionConfig.host}/${connectionConfig.tenant}/token || https://login.acme.example/${connectionConfig.realm}';
 
     it('uses the left half when all of it resolves', () => {
         expect(build(source, { host: 'a.example', tenant: 't', realm: 'r' })).toBe('https://a.example/t/token');

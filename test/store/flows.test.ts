@@ -226,7 +226,8 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             ]);
         });
 
-        const ids = async (before: number): Promise<string[]> => (await Array.fromAsync(journal.unsettled(store.database.db, after(before)))).map(({ id }) => id).toSorted();
+        const ids = async (before: number): Promise<string[]> =>
+            (await Array.fromAsync(journal.unsettled(store.database.db, after(before)))).map(({ id }) => id).toSorted();
 
         test('unsettled gives the open entries received before a moment', async () => {
             const { db } = store.database;
@@ -234,7 +235,12 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             for (const entry of entries) {
                 await journal.append(db, entry);
             }
-            expect(await ids(10)).toEqual(entries.slice(0, 3).map(({ id }) => id).toSorted());
+            expect(await ids(10)).toEqual(
+                entries
+                    .slice(0, 3)
+                    .map(({ id }) => id)
+                    .toSorted(),
+            );
             expect(await ids(1)).toEqual([]);
         });
 

@@ -31,7 +31,10 @@ const directAuth = <Body extends z.ZodType<Record<string, string>>>(
             const session = principal.session!;
             const target = await resolveTarget(services.connect, session, params.providerConfigKey);
             if (target.provider.authMode !== definition.mode || target.mode === undefined) {
-                throw new ConnectFailure('invalid_auth_mode', `${target.provider.displayName} is connected in another way (${target.provider.authMode}).`);
+                throw new ConnectFailure(
+                    'invalid_auth_mode',
+                    `${target.provider.displayName} is connected in another way (${target.provider.authMode}).`,
+                );
             }
             const attempt = await admit(services.connect, session, { ...target, mode: target.mode });
             const saved = await connectDirectly(services.connect, attempt, { params: query.params, submitted: body });

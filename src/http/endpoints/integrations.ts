@@ -32,7 +32,10 @@ const Body = z.strictObject({
     // for providers without an `integration_config`, which no entry here has yet
     custom: z.record(z.string(), z.string()).optional(),
     // N2, additive: hosts that may receive the client secret, `.example.com` for every host below it
-    allowed_hosts: z.array(z.string().regex(/^\.?[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*(:\d+)?$/)).max(50).optional(),
+    allowed_hosts: z
+        .array(z.string().regex(/^\.?[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*(:\d+)?$/))
+        .max(50)
+        .optional(),
 });
 
 export const createIntegration = (services: Services) =>
@@ -46,7 +49,9 @@ export const createIntegration = (services: Services) =>
         async handle({ body, principal }) {
             const provider = services.catalogue.get(body.provider);
             if (provider === undefined) {
-                throw ApiError.invalid('invalid_body', [{ code: 'invalid_string', message: `There is no provider "${body.provider}".`, path: ['provider'] }]);
+                throw ApiError.invalid('invalid_body', [
+                    { code: 'invalid_string', message: `There is no provider "${body.provider}".`, path: ['provider'] },
+                ]);
             }
             assertCredentialsFit(provider, body.credentials);
             const { sources, vault, database } = services;
@@ -60,7 +65,8 @@ export const createIntegration = (services: Services) =>
                 provider: provider.name,
                 display_name: body.display_name ?? null,
                 oauth_client_id: body.credentials?.client_id ?? null,
-                sealed_oauth_client_secret: body.credentials === undefined ? null : vault.seal(body.credentials.client_secret, clientSecretPlace(key)),
+                sealed_oauth_client_secret:
+                    body.credentials === undefined ? null : vault.seal(body.credentials.client_secret, clientSecretPlace(key)),
                 oauth_scopes: body.credentials?.scopes ?? provider.entry.default_scopes?.join(',') ?? null,
                 sealed_custom: Object.keys(custom).length === 0 ? null : vault.sealJson(custom, customPlace(key)),
                 forward_webhooks: body.forward_webhooks ?? true,

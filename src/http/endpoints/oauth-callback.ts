@@ -15,6 +15,7 @@ export const oauthCallback = (services: Services) =>
         authenticate: publicEndpoint,
         scopes: [],
         anyContentType: true,
+        isSingleUse: true,
         // Providers add parameters of their own; what is not text counts as absent.
         query: anyQuery,
         // Only what is broken in here comes this way, such as a database that is away; somebody looks at this page all the same.
@@ -28,7 +29,10 @@ export const oauthCallback = (services: Services) =>
             return sendOutcomePage(reply, outcome, { sources: services.sources, openerOrigin: undefined, status: 500 });
         },
         async handle({ query, request, reply }) {
-            const { outcome, flow, cookieName } = await completeCallback(services.connect, { query, cookies: request.server.parseCookie(request.headers.cookie ?? '') });
+            const { outcome, flow, cookieName } = await completeCallback(services.connect, {
+                query,
+                cookies: request.server.parseCookie(request.headers.cookie ?? ''),
+            });
             if (cookieName !== undefined) {
                 reply.clearCookie(cookieName, { path: '/', secure: services.config.publicUrl.startsWith('https:'), httpOnly: true, sameSite: 'lax' });
             }

@@ -25,7 +25,10 @@ const Query = z.looseObject({
 });
 
 /** What the popup's socket calls these failures (http-api §11.2). */
-const popupTypes: Readonly<Record<string, string>> = { unknown_provider_config: 'provider_config_err', unknown_provider_template: 'unknown_config_key' };
+const popupTypes: Readonly<Record<string, string>> = {
+    unknown_provider_config: 'provider_config_err',
+    unknown_provider_template: 'unknown_config_key',
+};
 
 /** JSON where a page would do: failures that the reference answers so to callers without a socket. */
 const jsonTypes = new Set(['integration_not_allowed', 'invalid_connection']);
@@ -35,6 +38,7 @@ export const oauthConnect = (services: Services) =>
         method: 'GET',
         paths: ['/oauth/connect/:providerConfigKey'],
         summary: 'Begin a redirect flow in the browser',
+        isSingleUse: true,
         authenticate: sessionOrFlow(services),
         scopes: [],
         query: Query,
@@ -50,7 +54,10 @@ export const oauthConnect = (services: Services) =>
             try {
                 const target = await resolveTarget(connect, session, params.providerConfigKey);
                 if (target.mode === undefined) {
-                    throw new ConnectFailure('auth_mode_err', `${target.provider.displayName} (${target.provider.authMode}) is not connected through a popup.`);
+                    throw new ConnectFailure(
+                        'auth_mode_err',
+                        `${target.provider.displayName} (${target.provider.authMode}) is not connected through a popup.`,
+                    );
                 }
                 const attempt = await admit(connect, session, { ...target, mode: target.mode });
                 started = await startRedirectFlow(connect, attempt, {
@@ -143,7 +150,11 @@ async function answerFailure(services: Services, error: unknown, request: Fastif
     };
     const openerOrigin = sockets.originOf(socketId);
     await sockets.deliver(socketId, outcome);
-    return sendOutcomePage(reply.headers(known?.headers ?? {}), outcome, { sources, openerOrigin, status: error instanceof ApiError ? error.status : 400 });
+    return sendOutcomePage(reply.headers(known?.headers ?? {}), outcome, {
+        sources,
+        openerOrigin,
+        status: error instanceof ApiError ? error.status : 400,
+    });
 }
 
 function popupError(error: unknown): { type: string; description: string } {

@@ -22,7 +22,12 @@ export const listProviders = (services: Services) =>
             const wanted = query.search?.toLowerCase();
             const isWanted = (provider: Provider): boolean =>
                 wanted === undefined || provider.name.includes(wanted) || provider.displayName.toLowerCase().includes(wanted);
-            return { data: services.catalogue.list().filter(isWanted).map((provider) => publicProvider(provider, logoBase(services))) };
+            return {
+                data: services.catalogue
+                    .list()
+                    .filter(isWanted)
+                    .map((provider) => publicProvider(provider, logoBase(services))),
+            };
         },
     });
 

@@ -91,7 +91,9 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
         throw unusable(after, status, result.failure.type, `The credentials could not be renewed: ${result.failure.message}`);
     }
     if (result.kind === 'busy' && (force || !isServable(lifetimeOf(after), services.sources.now()))) {
-        throw unusable(after, 424, 'connection_refresh_backoff', 'Another renewal of this connection has not finished in time.', { 'retry-after': '30' });
+        throw unusable(after, 424, 'connection_refresh_backoff', 'Another renewal of this connection has not finished in time.', {
+            'retry-after': '30',
+        });
     }
     return after;
 }

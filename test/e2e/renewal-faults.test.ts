@@ -1,0 +1,282 @@
+/** What a provider may do wrong when credentials are renewed (R4, R5, R6, R15), over HTTP, with hours that pass at once. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createIntegration, createSession } from '../http/accounts.ts';
+import { startTestApp, type Answer, type TestApp } from '../http/app.ts';
+import { startFaultyTokenServer, type Fault, type FaultyTokenServer } from '../peers/faulty-token-server.ts';
+import { listen, readBody } from '../peers/http-server.ts';
+import { startWebhookReceiver, type WebhookReceiver } from '../peers/webhook-receiver.ts';
+import { consent, finishPopup, openPopup } from './popup.ts';
+import { oauth2Entry, providersFile } from './provider-entries.ts';
+import { eventually } from './valetkey.ts';
+
+interface Connection {
+    credentials: { access_token?: string; refresh_token?: string; expires_at?: string };
+    errors: { type: string; log_id: string }[];
+}
+interface Failure {
+    error: { code: string; message: string; payload: { type: string; connection: Connection & { connection_id: string } } };
+}
+
+const minute = 60_000;
+const second = 1000;
+
+let server: FaultyTokenServer;
+let valetkey: TestApp;
+let id: string;
+
+const options = (entry: Record<string, unknown>) => ({
+    // the deadline of a token call; the pause before a refusal is confirmed; how often the database's clock is read
+    waits: { 20_000: 300, 1_000: 10, 60_000: 3_600_000 },
+    providers: providersFile(entry),
+});
+const start = async (entry: Record<string, unknown>): Promise<TestApp> => {
+    const app = await startTestApp(options(entry));
+    await app.listen();
+    await createIntegration(app, 'faulty', 'faulty', {
+        credentials: { type: 'OAUTH2', client_id: server.clientId, client_secret: server.clientSecret },
+    });
+    return app;
+};
+/** @returns the id of a connection whose token lives for an hour. */
+const connect = async (app: TestApp): Promise<string> => {
+    const popup = await openPopup(app.url, `/oauth/connect/faulty?connect_session_token=${await createSession(app)}`);
+    const { page, outcome } = await finishPopup(popup, await consent(popup.authorizationUrl));
+    popup.socket.close();
+    expect(page.status, page.html).toBe(200);
+    return outcome.connection_id!;
+};
+const read = <Body = Connection>(query = ''): Promise<Answer<Body>> =>
+    valetkey.call<Body>('GET', `/connections/${id}?provider_config_key=faulty&refresh_token=true${query}`);
+const calls = (): number => server.requests.filter((request) => request.params['grant_type'] === 'refresh_token').length;
+const state = async (): Promise<string> =>
+    (await valetkey.query<{ auth_state: string }>('select auth_state from connections where connection_id = $1', [id]))[0]!.auth_state;
+
+beforeAll(async () => {
+    server = await startFaultyTokenServer();
+});
+
+afterAll(() => server?.close());
+
+describe('renewed by reads', () => {
+    beforeAll(async () => {
+        valetkey = await start(oauth2Entry('faulty', server));
+    });
+
+    afterAll(() => valetkey?.close());
+
+    beforeEach(async () => {
+        server.fail(null);
+        id = await connect(valetkey);
+    });
+
+    const transient: Fault[] = ['timeout', 'hang-up', 'html', 'empty', 'not-json', 'status:500', 'status:429', 'status:408', 'huge', 'retry-after:1'];
+    test.each(transient)('%s: the old token is served while it lives, then 424 with the way back; it recovers at the next attempt', async (fault) => {
+        const before = (await read()).body.credentials;
+        valetkey.advance(50 * minute); // within the margin of 15 minutes
+        server.fail(fault);
+        const called = calls();
+
+        const degraded = await read();
+        expect([degraded.status, degraded.body.credentials]).toEqual([200, before]);
+        expect(degraded.body.errors).toEqual([{ type: 'auth', log_id: expect.any(String) as string }]);
+        expect(await state()).toBe('degraded');
+        // the next reads do not ask again at once
+        await read();
+        expect(calls() - called).toBe(1);
+
+        valetkey.advance(10 * minute - 20 * second);
+        const spent = await read<Failure>();
+        expect([spent.status, spent.body.error.code, spent.body.error.payload.type]).toEqual([
+            424,
+            'invalid_credentials',
+            'connection_refresh_backoff',
+        ]);
+        expect(Number(spent.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+        expect(spent.body.error.payload.connection).toMatchObject({ connection_id: id, credentials: {}, errors: [{ type: 'auth' }] });
+        expect(spent.text).not.toContain(before.access_token);
+        expect(await state()).toBe('unavailable');
+
+        server.fail(null);
+        valetkey.advance(35 * second);
+        const healthy = await read();
+        // An answer that never came may have redeemed the token it was asked with; here it did not.
+        expect([healthy.status, healthy.body.errors]).toEqual([200, []]);
+        expect(healthy.body.credentials.access_token).not.toBe(before.access_token);
+        expect(await state()).toBe('ok');
+        expect(server.presentedTwice()).toBe(false);
+    });
+
+    test('forced, the failure is told at once, with the connection but not its credentials', async () => {
+        const before = (await read()).body.credentials;
+        server.fail('status:503');
+        const forced = await read<Failure>('&force_refresh=true');
+        expect([forced.status, forced.body.error.code, forced.body.error.payload.type]).toEqual([
+            400,
+            'invalid_credentials',
+            'refresh_token_external_error',
+        ]);
+        expect(forced.body.error.message).toMatch(/answered 503/);
+        expect(forced.body.error.payload.connection.credentials).toEqual({});
+        // and an unforced read still has the token
+        expect((await read()).body.credentials).toEqual(before);
+        server.fail(null);
+        expect((await read('&force_refresh=true')).body.credentials.access_token).not.toBe(before.access_token);
+    });
+
+    test('Retry-After is honoured: nobody asks before, also when the token has died meanwhile', async () => {
+        valetkey.advance(58 * minute);
+        server.fail('retry-after:600');
+        await read();
+        const called = calls();
+        valetkey.advance(5 * minute);
+        server.fail(null);
+        const early = await read<Failure>();
+        expect([early.status, early.body.error.payload.type]).toEqual([424, 'connection_refresh_backoff']);
+        const wait = Number(early.headers['retry-after']);
+        expect(wait).toBeGreaterThan(290);
+        expect(wait).toBeLessThanOrEqual(300);
+        expect(calls()).toBe(called);
+        valetkey.advance(5 * minute + second);
+        expect((await read()).status).toBe(200);
+        expect(calls()).toBe(called + 1);
+    });
+
+    test('a form-encoded answer renews', async () => {
+        const before = (await read()).body.credentials;
+        valetkey.advance(50 * minute);
+        server.fail('form');
+        const after = await read();
+        expect([after.status, after.body.errors]).toEqual([200, []]);
+        expect(after.body.credentials).toMatchObject({
+            access_token: expect.stringMatching(/^access-/) as string,
+            refresh_token: expect.stringMatching(/^refresh-/) as string,
+        });
+        expect(after.body.credentials.refresh_token).not.toBe(before.refresh_token);
+    });
+
+    test('an answer without a refresh token keeps the old one, which goes on working', async () => {
+        const before = (await read()).body.credentials;
+        server.fail('no-refresh-token');
+        const after = (await read('&force_refresh=true')).body.credentials;
+        expect(after.access_token).not.toBe(before.access_token);
+        expect(after.refresh_token).toBe(before.refresh_token);
+        server.fail(null);
+        const next = await read('&force_refresh=true');
+        expect([next.status, next.body.credentials.refresh_token === before.refresh_token]).toEqual([200, false]);
+    });
+
+    test('an error inside a 200 is a refusal: confirmed once, then needs_reauth, and no further calls', async () => {
+        const before = (await read()).body.credentials;
+        server.fail('error-in-200');
+        const called = calls();
+        const forced = await read<Failure>('&force_refresh=true');
+        expect(forced.status).toBe(400);
+        expect(forced.body.error.message).toContain('(bad_refresh_token: incorrect or expired)');
+        expect(calls() - called).toBe(2);
+        expect(await state()).toBe('needs_reauth');
+        // while the token lives it is handed out, with the problem named
+        expect(await read()).toMatchObject({ status: 200, body: { credentials: before, errors: [{ type: 'auth' }] } });
+        valetkey.advance(3 * 24 * 60 * minute);
+        const spent = await read<Failure>();
+        expect([spent.status, spent.body.error.payload.type, spent.headers['retry-after']]).toEqual([424, 'connection_refresh_exhausted', undefined]);
+        expect(calls() - called).toBe(2);
+        // a forced refresh may still find that the provider has changed its mind
+        server.fail(null);
+        expect((await read('&force_refresh=true')).status).toBe(200);
+        expect(await state()).toBe('ok');
+    });
+
+    test('a redirect is no answer: the old token serves, and nobody follows', async () => {
+        valetkey.advance(50 * minute);
+        server.fail('redirect');
+        expect((await read()).status).toBe(200);
+        expect(await state()).toBe('degraded');
+        expect(server.requests.some((request) => request.path === '/elsewhere')).toBe(false);
+        server.fail(null);
+        valetkey.advance(31 * minute);
+        expect(await read()).toMatchObject({ status: 200, body: { errors: [] } });
+    });
+});
+
+describe('renewed in the background', () => {
+    let receiver: WebhookReceiver;
+
+    beforeAll(async () => {
+        receiver = await startWebhookReceiver();
+        valetkey = await start(oauth2Entry('faulty', server));
+        await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: receiver.url, on_auth_creation: false } });
+        valetkey.app.startWork();
+    });
+
+    afterEach(() => server.fail(null));
+
+    afterAll(async () => {
+        await valetkey?.close();
+        await receiver?.close();
+    });
+
+    const told = (): unknown[] =>
+        receiver.deliveries.map(({ body }) => {
+            const { operation, success, connectionId, error } = JSON.parse(body.toString()) as {
+                operation: string;
+                success: boolean;
+                connectionId: string;
+                error?: { type: string };
+            };
+            return [operation, success, connectionId === id, error?.type];
+        });
+
+    test('an outage: tried again and again, told once, and over by itself', async () => {
+        id = await connect(valetkey);
+        const before = (await read()).body.credentials;
+        server.fail('status:503');
+        valetkey.advance(47 * minute);
+        await eventually(async () => expect(await state()).toBe('degraded'));
+        expect(told()).toEqual([]);
+        // each step goes past the longest wait of a back-off that has had few failures
+        for (const attempt of [2, 3, 4]) {
+            valetkey.advance(5 * minute);
+            await eventually(async () => {
+                const [row] = await valetkey.query<{ refresh_attempts: number }>(
+                    'select refresh_attempts from connections where connection_id = $1',
+                    [id],
+                );
+                expect(row!.refresh_attempts).toBeGreaterThanOrEqual(attempt);
+            });
+        }
+        expect(await state()).toBe('unavailable');
+        await eventually(() => expect(told()).toEqual([['refresh', false, true, 'refresh_token_external_error']]));
+        expect((await read<Failure>()).status).toBe(424);
+
+        server.fail(null);
+        valetkey.advance(10 * minute);
+        await eventually(async () => expect(await state()).toBe('ok'));
+        const called = calls();
+        const after = await read();
+        expect([after.status, after.body.errors, calls()]).toEqual([200, [], called]);
+        expect(after.body.credentials.access_token).not.toBe(before.access_token);
+        expect(told()).toHaveLength(1);
+    });
+});
+
+test('a provider whose words the database cannot keep does not hold its connection up', async () => {
+    let isBroken = false;
+    const scripted = await listen((request, response) => {
+        void readBody(request).then(() => {
+            const answer = isBroken
+                ? { error: 'odd', error_description: `\u0000 ${'😀'.repeat(200)}` }
+                : { access_token: `t-${Math.random()}`, refresh_token: 'r', expires_in: 3600 };
+            response.writeHead(isBroken ? 400 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+        });
+    });
+    valetkey = await start(oauth2Entry('faulty', { ...server, tokenEndpoint: `http://127.0.0.1:${scripted.port}/token` }));
+    id = await connect(valetkey);
+    isBroken = true;
+    const forced = await read<Failure>('&force_refresh=true');
+    expect([forced.status, forced.body.error.payload.type]).toEqual([400, 'refresh_token_external_error']);
+    expect(await state()).toBe('degraded');
+    isBroken = false;
+    expect((await read('&force_refresh=true')).status).toBe(200);
+    await valetkey.close();
+    await scripted.close();
+});
