@@ -107,7 +107,9 @@ async function untilRows(...expected: Partial<WebhookDeliveryRow>[]): Promise<We
 
 /** Lets time pass until `moment`, and the worker look. */
 async function passTo(moment: Date | number): Promise<void> {
-    const isResting = () => expect.poll(() => sources.sleeping().length).toBeGreaterThan(0);
+    const isResting = async (): Promise<void> => {
+        await expect.poll(() => sources.sleeping().length).toBeGreaterThan(0);
+    };
     await isResting();
     await sources.advance(Math.max(0, Number(moment) - sources.now()));
     await isResting();
