@@ -31,7 +31,7 @@ beforeAll(async () => {
     const at = (tokenEndpoint: string) => ({ authorizationEndpoint: server.authorizationEndpoint, tokenEndpoint });
     valetkey = await startTestApp({
         // the deadline of a token call
-        waits: { 20_000: 400 },
+        waits: { 20_000: 2_500 },
         providers: providersFile(
             oauth2Entry('faulty', server),
             oauth2Entry('scripted', at(`http://127.0.0.1:${scripted.port}/token`)),

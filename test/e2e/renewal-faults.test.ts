@@ -26,7 +26,7 @@ let id: string;
 
 const options = (entry: Record<string, unknown>) => ({
     // the deadline of a token call; the pause before a refusal is confirmed; how often the database's clock is read
-    waits: { 20_000: 300, 1_000: 10, 60_000: 3_600_000 },
+    waits: { 20_000: 2_500, 1_000: 10, 60_000: 3_600_000 },
     providers: providersFile(entry),
 });
 const start = async (entry: Record<string, unknown>): Promise<TestApp> => {
