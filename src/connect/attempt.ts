@@ -70,8 +70,8 @@ export function connectionConfig(attempt: Attempt, params: Readonly<Record<strin
     const fromSession = checkConnectionConfig(provider, preset, 'backend');
     const issues = [...fromBrowser.issues, ...fromSession.issues];
     if (issues.length > 0) {
-        const named = [...new Set(issues.map((issue) => `"${issue.path.join('.')}": ${issue.message}`))];
-        throw new ConnectFailure('url_param_err', `These connection parameters are not accepted: ${named.join('; ')}`);
+        const named = [...new Set(issues.map((issue) => issue.message))];
+        throw new ConnectFailure('url_param_err', `These connection parameters are not accepted: ${named.join(' ')}`);
     }
     const merged = { ...fromBrowser.values, ...fromSession.values };
     const missing = missingConnectionConfig(provider, merged);

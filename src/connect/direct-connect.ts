@@ -24,8 +24,11 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
         const submitted = trimCredentials({ ...request.submitted });
         const faults = checkCredentials(provider, submitted);
         if (faults.length > 0) {
-            const named = faults.map((fault) => `"${fault.path.join('.')}": ${fault.message}`).join('; ');
-            throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${named}`);
+            // The messages name their fields.
+            throw new ConnectFailure(
+                'connection_test_failed',
+                `These credentials cannot be right: ${faults.map((fault) => fault.message).join(' ')}`,
+            );
         }
         const effective = await openIntegration(context.vault, integration, session.is_production);
         const obtained = await mode.direct.create({ ...context, provider, integration: effective, connectionConfig: config, submitted });
