@@ -91,6 +91,7 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
     const effective = { ...context, integration };
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
+        assumedLifetimeSeconds: provider.entry.assumed_expires_in,
         canRenew: (credentials) => credentials.type === 'OAUTH2' && credentials.refresh_token !== undefined,
         present: (credentials, refreshToken, deadlineMs) => {
             const request = asTokenFailure(() => refreshRequest(effective, refreshToken ?? ''));
@@ -140,12 +141,13 @@ function asTokenFailure<T>(build: () => T): T {
 
 function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest, 'params' | 'deadlineMs' | 'secrets'> {
     const { entry } = context.provider;
-    const isBasic = entry.authorization_method === 'header' || entry.token_request_auth_method === 'basic';
+    const method = entry.token_request_auth_method;
+    const isBasic = entry.authorization_method === 'header' || method === 'basic';
     return {
         url,
         clientId: context.integration.clientId ?? '',
         clientSecret: context.integration.clientSecret ?? '',
-        clientAuthentication: isBasic ? 'basic' : 'body',
+        clientAuthentication: method === 'basic_secret' ? 'basic_secret' : isBasic ? 'basic' : 'body',
         bodyFormat: entry.body_format === 'json' ? 'json' : 'form',
     };
 }

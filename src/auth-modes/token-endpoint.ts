@@ -20,7 +20,7 @@ export interface TokenRequest {
     /** `''`: a public client. */
     clientSecret: string;
     /** Exactly one method per request (N7, RFC 6749 §2.3). */
-    clientAuthentication: 'body' | 'basic';
+    clientAuthentication: 'body' | 'basic' | 'basic_secret';
     bodyFormat: 'form' | 'json';
     deadlineMs: number;
     /** Further values that must not appear in an error. */
@@ -71,6 +71,8 @@ async function send(egress: Egress, request: TokenRequest): Promise<EgressRespon
     const params: Record<string, string> = { ...request.params };
     if (request.clientAuthentication === 'basic') {
         headers['authorization'] = `Basic ${basicPair(request.clientId, request.clientSecret)}`;
+    } else if (request.clientAuthentication === 'basic_secret') {
+        headers['authorization'] = `Basic ${basicPair(request.clientSecret, '')}`;
     } else {
         params['client_id'] = request.clientId;
         if (request.clientSecret !== '') {

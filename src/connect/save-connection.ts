@@ -44,6 +44,7 @@ export async function saveConnection(
             canRenew: strategy?.canRenew(obtained.credentials) ?? false,
             hasRefreshToken: refreshTokenOf(obtained.credentials) !== undefined,
             marginSeconds: strategy?.marginSeconds,
+            assumedLifetimeSeconds: strategy?.assumedLifetimeSeconds,
         },
         sources,
     );

@@ -81,6 +81,8 @@ export interface Renewability {
     canRenew: boolean;
     hasRefreshToken: boolean;
     marginSeconds?: number | undefined;
+    /** For tokens of unknown lifetime. */
+    assumedLifetimeSeconds?: number | undefined;
 }
 
 /**
@@ -94,11 +96,13 @@ export function nextRefreshAt(life: Lifetime, renewability: Renewability, source
     }
     const jitter = (randomFraction(sources) * 2 - 1) / 10;
     const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + keepAliveInterval * (1 + jitter) : null;
-    if (life.expiresAt === null) {
+    const { assumedLifetimeSeconds } = renewability;
+    const expiresAt = life.expiresAt ?? (assumedLifetimeSeconds === undefined ? null : life.obtainedAt + assumedLifetimeSeconds * second);
+    if (expiresAt === null) {
         return keepAlive;
     }
-    const margin = effectiveMargin({ ...life, expiresAt: life.expiresAt }, renewability.marginSeconds);
-    const beforeExpiry = life.expiresAt - margin * (1 + jitter);
+    const margin = effectiveMargin({ ...life, expiresAt }, renewability.marginSeconds);
+    const beforeExpiry = expiresAt - margin * (1 + jitter);
     return keepAlive === null ? beforeExpiry : Math.min(beforeExpiry, keepAlive);
 }
 

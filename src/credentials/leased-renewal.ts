@@ -184,7 +184,12 @@ export class LeasedRenewal {
         const oldToken = refreshTokenOf(current);
         const nextAt = nextRefreshAt(
             obtained,
-            { canRenew: strategy.canRenew(obtained.credentials), hasRefreshToken: newToken !== undefined, marginSeconds: strategy.marginSeconds },
+            {
+                canRenew: strategy.canRenew(obtained.credentials),
+                hasRefreshToken: newToken !== undefined,
+                marginSeconds: strategy.marginSeconds,
+                assumedLifetimeSeconds: strategy.assumedLifetimeSeconds,
+            },
             sources,
         );
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;

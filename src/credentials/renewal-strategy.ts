@@ -19,6 +19,8 @@ export interface TokenReceipt {
 export interface RenewalStrategy {
     /** The provider's `token_expiration_buffer`, in seconds. */
     readonly marginSeconds?: number | undefined;
+    /** The provider's `assumed_expires_in`, in seconds: when to renew a token of unknown lifetime. */
+    readonly assumedLifetimeSeconds?: number | undefined;
     canRenew(credentials: Credentials): boolean;
     /**
      * Presents the grant to the provider.

@@ -92,7 +92,9 @@ function codeFlowErrors(entry: ProviderEntry): Finding[] {
     const method = entry.token_request_auth_method;
     const format = entry.body_format;
     return [
-        ...(method === undefined || method === 'basic' ? [] : [finding('token_request_auth_method', 'use "basic", or leave the key out')]),
+        ...(method === undefined || method === 'basic' || method === 'basic_secret'
+            ? []
+            : [finding('token_request_auth_method', 'use "basic" or "basic_secret", or leave the key out')]),
         ...(format === undefined || format === 'form' || format === 'json' ? [] : [finding('body_format', 'use "form" or "json"')]),
         ...(['expires_in_unit', 'require_client_certificate', 'token_headers'] as const)
             .filter((key) => entry[key] !== undefined)

@@ -83,12 +83,14 @@ export interface ProviderEntry {
 
     readonly token_url?: string | Readonly<Record<string, string>>;
     readonly token_params?: Readonly<Record<string, ValueTree>>;
-    readonly token_request_auth_method?: 'basic' | 'custom' | 'private_key_jwt';
+    readonly token_request_auth_method?: 'basic' | 'custom' | 'private_key_jwt' | 'basic_secret';
     readonly authorization_method?: 'header' | 'body';
     readonly body_format?: 'form' | 'json' | 'query' | 'xml';
     readonly expires_in_unit?: 'milliseconds';
     /** Seconds before expiry at which a refresh starts. */
     readonly token_expiration_buffer?: number;
+    /** Seconds after which to renew a token whose answer names no lifetime. */
+    readonly assumed_expires_in?: number;
     readonly alternate_access_token_response_path?: string;
     readonly refresh_url?: string;
     readonly refresh_params?: Params;

@@ -76,6 +76,13 @@ describe('client authentication', () => {
         expect(basicPair('id', 'se:c/ret+1')).toBe('aWQ6c2UlM0FjJTJGcmV0JTJCMQ==');
     });
 
+    test('with the secret as user name and nothing else, as Stripe apps do', async () => {
+        seen = [];
+        await call({ clientAuthentication: 'basic_secret', clientSecret: 'sk_test_1' });
+        expect(seen[0]!.headers.authorization).toBe(`Basic ${Buffer.from('sk_test_1:').toString('base64')}`);
+        expect(seen[0]!.body).not.toContain('client');
+    });
+
     test('a public client names itself and sends no secret parameter', async () => {
         seen = [];
         await call({ clientSecret: '', bodyFormat: 'json' });

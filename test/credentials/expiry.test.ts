@@ -178,6 +178,11 @@ describe('when to look again', () => {
         expect(at(0.5, life, { marginSeconds: 60 })).toBe(now + hour - minute);
     });
 
+    test('a token of unknown lifetime is renewed as if it lived as long as its provider’s entry assumes', () => {
+        expect(at(0.5, { expiresAt: null }, { assumedLifetimeSeconds: 3600, hasRefreshToken: true })).toBe(now + 45 * minute);
+        expect(at(0.5, { expiresAt: now + 2 * hour }, { assumedLifetimeSeconds: 3600 })).toBe(now + 2 * hour - 15 * minute);
+    });
+
     test('after a week at the latest where a refresh token must be kept alive (R12)', () => {
         expect(keepAliveInterval).toBe(7 * day);
         expect(at(0.5, { expiresAt: null }, { hasRefreshToken: true })).toBe(now + 7 * day);
