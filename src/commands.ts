@@ -91,14 +91,21 @@ const newLogger = (config: Config): Logger =>
         redact: { paths: ['req.headers', 'headers', '*.authorization', '*.cookie', 'err.config', 'err.parameters'], remove: true },
     });
 
-/** The first signal lets work finish, a second one does not wait. */
+/** Ctrl+C under npm arrives twice at once, from the terminal and from npm, and is one wish; so is what a supervisor tells launcher and child. */
+const oneWishMs = 1000;
+
+/** The first signal lets work finish, a later one does not wait. */
 function stopOnSignal(app: App, logger: Logger): void {
-    let isStopping = false;
+    let state: 'serving' | 'stopping' | 'impatient' = 'serving';
     const stop = (signal: NodeJS.Signals): void => {
-        if (isStopping) {
+        if (state === 'impatient') {
             process.exit(1);
         }
-        isStopping = true;
+        if (state === 'stopping') {
+            return;
+        }
+        state = 'stopping';
+        setTimeout(() => (state = 'impatient'), oneWishMs).unref();
         logger.info({ signal }, 'stopping: no new requests, finishing what is under way');
         app.close().then(
             () => process.exit(0),
