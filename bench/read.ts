@@ -1,5 +1,6 @@
 /** GET /connections/{id} with a fresh token, beside a bare server: the endpoint that backends live on. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { watchInterference } from './interference.ts';
 import { drive, type LoadResult } from './load.ts';
 import type { Postgres } from './postgres.ts';
 import { integrationKey, seed } from './seed.ts';
@@ -41,11 +42,12 @@ export async function measureReads(postgres: Postgres, seconds: number): Promise
             drive({ url: server.url, paths, headers, connections: clients, seconds: duration });
         await run(valetkey, warmUpSeconds);
         await run(bare, warmUpSeconds);
+        const interference = watchInterference();
         const results: { ours: LoadResult; theirs: LoadResult }[] = [];
         for (let pair = 0; pair < pairs; pair++) {
             results.push({ ours: await run(valetkey, seconds), theirs: await run(bare, seconds) });
         }
-        report(results, { seconds, ours: valetkey.residentMb(), theirs: bare.residentMb() });
+        report(results, { seconds, interference: interference(), ours: valetkey.residentMb(), theirs: bare.residentMb() });
     } finally {
         await Promise.all([valetkey.stop(), bare.stop()]);
         await database.drop();
@@ -67,7 +69,7 @@ async function assertSameCredentials(valetkey: ServerProcess, bare: ServerProces
 
 function report(
     results: readonly { ours: LoadResult; theirs: LoadResult }[],
-    run: { seconds: number; ours: number | undefined; theirs: number | undefined },
+    run: { seconds: number; interference: number | undefined; ours: number | undefined; theirs: number | undefined },
 ): void {
     const row = (name: string, { requestsPerSecond, p50, p99, failures }: LoadResult, ratio: string): string[] => [
         name,
@@ -95,6 +97,7 @@ function report(
         { name: 'ratio, median', value: percent(median(ratios)), target: `>= ${percent(targetRatio)}`, isMet: median(ratios) >= targetRatio },
         { name: 'ratio, lowest to highest', value: `${percent(Math.min(...ratios))} to ${percent(Math.max(...ratios))}` },
         { name: 'failed requests', value: String(failures), target: '0', isMet: failures === 0 },
+        { name: 'processor time the host kept for others', value: run.interference === undefined ? '?' : percent(run.interference) },
         { name: 'memory after the load', value: `${run.ours?.toFixed(0) ?? '?'} MB` },
         { name: 'memory of the bare server', value: `${run.theirs?.toFixed(0) ?? '?'} MB` },
     ]);
