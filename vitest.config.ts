@@ -7,7 +7,8 @@ export default defineConfig({
         // A process per worker: tests drive real servers, and a crash must not take the other files along.
         pool: 'forks',
         maxWorkers: 2,
-        testTimeout: 20_000,
+        // Generous: it is there to end a test that hangs, not to judge a machine that is busy.
+        testTimeout: 60_000,
         hookTimeout: 60_000,
         reporters: ['default'],
         // It knows the runtime by a release field that not every build of Node 26 carries.

@@ -54,7 +54,7 @@ describe.each([
             DATABASE_URL: database.url,
             VALETKEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
         });
-        await expect.poll(() => server.output(), { timeout: 15_000 }).toContain('"msg":"serving"');
+        await expect.poll(() => server.output(), { timeout: 50_000 }).toContain('"msg":"serving"');
         server.child.kill(signal);
         // Under npm a Ctrl+C arrives twice at once; the stop is still a graceful one.
         server.child.kill(signal === 'SIGTERM' ? 'SIGINT' : 'SIGTERM');

@@ -106,7 +106,7 @@ describe('nango.auth() in Chromium', () => {
             await approve(opened);
         });
         expect(outcome).toEqual({ resolved: { providerConfigKey: 'oidc', connectionId: expect.any(String) as string, isPending: false } });
-        await expect.poll(() => popup!.isClosed(), { timeout: 3_000 }).toBe(true);
+        await expect.poll(() => popup!.isClosed(), { timeout: 15_000 }).toBe(true);
         const connection = await valetkey.client.getConnection('oidc', outcome.resolved!.connectionId);
         expect(connection).toMatchObject({ provider: 'oidc-test', end_user: { id: 'browser-user' }, credentials: { type: 'OAUTH2' } });
     });

@@ -213,7 +213,6 @@ describe('the deadline', () => {
         const error = await failureOf(loopbackEgress().request({ url: server.origin, deadlineMs: 300 }));
         expect(error).toMatchObject({ code: 'deadline_exceeded', neverSent: false, retryable: true });
         expect(Date.now() - started).toBeGreaterThanOrEqual(295);
-        expect(Date.now() - started).toBeLessThan(2_000);
     });
 
     it('is 20 s for the whole call and is not left running after it', async () => {
