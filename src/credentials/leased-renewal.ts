@@ -307,8 +307,12 @@ export class LeasedRenewal {
             if (epoch === undefined || leased === undefined) {
                 return false;
             }
-            appliedAt = await this.#applyJournalled(leased, epoch);
-            await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: leased.next_refresh_at });
+            try {
+                appliedAt = await this.#applyJournalled(leased, epoch);
+            } finally {
+                // Also of an entry that cannot be opened: it is looked at again and again, and must not keep others away. After a success the epoch is over.
+                await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: leased.next_refresh_at });
+            }
         }
         if (appliedAt !== undefined) {
             logger.warn({ connection: target.connection_id, integration: target.integration.unique_key }, 'applied a journalled token answer');

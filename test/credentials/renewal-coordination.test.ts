@@ -12,6 +12,7 @@ import type { RenewalDependencies, RenewalStep } from '../../src/credentials/lea
 import { Renewals } from '../../src/credentials/renewal.ts';
 import { TokenFailure } from '../../src/credentials/token-failure.ts';
 import type { Vault } from '../../src/credentials/vault.ts';
+import * as journal from '../../src/store/credential-journal.ts';
 import { json } from '../../src/store/database.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
@@ -185,6 +186,19 @@ describe('recovery', () => {
         expect(await replica(provider).recover(sources.now() + 1)).toBe(1);
         expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null, refresh_lease_owner: null });
         expect(await tokenOf(id)).toBe('a2');
+    });
+
+    test('an answer that cannot be opened stays, and leaves the connection to others', async () => {
+        const { id, environment_id, credentials_version, refresh_epoch } = await insertDue();
+        const now = new Date(sources.now());
+        const entry = { id: newRowId(sources), environment_id, connection_row_id: id, base_version: credentials_version };
+        // of an earlier lease than the row's, so that recovery takes a lease of its own
+        const unopenable = { refresh_epoch: refresh_epoch - 1, sealed_response: 'damaged', requested_at: now, received_at: now };
+        await journal.append(store.database.db, { ...entry, ...unopenable, outcome: null, settled_at: null });
+        expect(await replica(new Provider()).recover(sources.now() + 1)).toBe(0);
+        const row = await stored(id);
+        expect(row).toMatchObject({ auth_state: 'ok', refresh_lease_owner: null, refresh_lease_until: null });
+        expect(row.refresh_epoch).toBeGreaterThan(refresh_epoch);
     });
 });
 
