@@ -67,11 +67,10 @@ export function withoutRefreshTokens<T>(value: T): T {
     if (typeof value !== 'object' || value === null) {
         return value;
     }
-    const copy: Record<string, unknown> = {};
-    for (const [name, member] of Object.entries(value)) {
-        if (!isRefreshToken(name)) {
-            copy[name] = withoutRefreshTokens(member);
-        }
-    }
-    return copy as T;
+    // `fromEntries` defines members; an assignment would lose one that a provider named `__proto__`.
+    return Object.fromEntries(
+        Object.entries(value)
+            .filter(([name]) => !isRefreshToken(name))
+            .map(([name, member]) => [name, withoutRefreshTokens(member)]),
+    ) as T;
 }

@@ -21,6 +21,12 @@ describe('withoutRefreshTokens (http-api §8.2)', () => {
         expect(value.refresh_token).toBe('r');
     });
 
+    test('keeps a member named __proto__ as data', () => {
+        const copy = withoutRefreshTokens(JSON.parse('{"__proto__":{"polluted":true},"refresh_token":"r"}') as object);
+        expect(JSON.stringify(copy)).toBe('{"__proto__":{"polluted":true}}');
+        expect(copy).not.toHaveProperty('polluted');
+    });
+
     test('changes nothing else', () => {
         fc.assert(
             fc.property(fc.jsonValue(), (value) => {
