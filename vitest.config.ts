@@ -4,6 +4,7 @@ export default defineConfig({
     test: {
         include: ['test/**/*.test.ts'],
         globalSetup: ['test/peers/global-postgres.ts'],
+        setupFiles: ['test/property-seed.ts'],
         // A process per worker: tests drive real servers, and a crash must not take the other files along.
         pool: 'forks',
         maxWorkers: 2,

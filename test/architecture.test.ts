@@ -89,7 +89,7 @@ describe('how the imports are found', () => {
     });
 
     test('every file of src/ is looked at, and most import something', () => {
-        expect(sources.map(({ path }) => path)).toContain('src/http/endpoints/read-connection.ts');
+        expect(sources.map(({ path }) => path)).toContain('src/http/endpoints/connections/read-connection.ts');
         expect(new Set(imports.map(({ from }) => from)).size).toBeGreaterThan(sources.length * 0.8);
     });
 });

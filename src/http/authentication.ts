@@ -13,22 +13,28 @@ export interface CallerEnvironment {
 }
 
 export interface Principal {
-    kind: 'key' | 'session' | 'nobody';
+    kind: 'key' | 'account key' | 'session' | 'nobody';
     /** Absent for account keys, and for keys whose environment was deleted. */
     environment: CallerEnvironment | undefined;
+    /** Row id of the key. */
+    keyId: string | undefined;
     scopes: readonly string[];
     /** What its requests are counted under. */
     bucket: string;
     session: SessionRead | undefined;
 }
 
-export type Authentication<Found = unknown> = (request: FastifyRequest) => Promise<{ principal: Principal; found: Found }>;
+export interface Authentication<Found = unknown> {
+    /** What the caller presents, for the description of the API. */
+    by: 'nothing' | 'API key' | 'connect session' | 'connect session or API key' | 'connect session in query' | 'connect session in body';
+    identify(request: FastifyRequest): Promise<{ principal: Principal; found: Found }>;
+}
 
-const nobody: Principal = { kind: 'nobody', environment: undefined, scopes: [], bucket: '', session: undefined };
+const nobody: Principal = { kind: 'nobody', environment: undefined, keyId: undefined, scopes: [], bucket: '', session: undefined };
 /** What a connect session may do besides connecting (http-api §1.4). */
 const sessionScopes = ['environment:integrations:list'];
 
-export const publicEndpoint: Authentication = () => Promise.resolve({ principal: nobody, found: undefined });
+export const publicEndpoint: Authentication = { by: 'nothing', identify: () => Promise.resolve({ principal: nobody, found: undefined }) };
 
 /**
  * A key, found by its hash. A hot endpoint passes a `lookUp` that finds its own row in the same statement.
@@ -45,7 +51,7 @@ export function apiKey(
         apiKeys.readByHash(services.database, hash),
 ): Authentication<{ key: KeyRead }> {
     const usage = new KeyUsage(services);
-    return async (request) => {
+    const identify = async (request: FastifyRequest) => {
         const presented = bearer(request);
         if (presented === undefined) {
             throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
@@ -61,31 +67,35 @@ export function apiKey(
         usage.record(found.key, now);
         return { principal: keyPrincipal(found.key), found };
     };
+    return { by: 'API key', identify };
 }
 
 /** The session token as bearer. @throws ApiError 401 */
-export function connectSession(services: Services): Authentication {
-    return async (request) => {
+export const connectSession = (services: Services): Authentication => ({
+    by: 'connect session',
+    async identify(request) {
         const presented = bearer(request);
         if (presented === undefined) {
             throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
         }
         return { principal: await sessionPrincipal(services, presented), found: undefined };
-    };
-}
+    },
+});
 
 /** Either, the session first. @throws ApiError 401 */
 export function sessionOrApiKey(services: Services): Authentication {
     const asKey = apiKey(services);
-    return (request) => {
-        const presented = bearer(request);
-        return presented?.startsWith('nango_connect_session_') ? connectSession(services)(request) : asKey(request);
+    const asSession = connectSession(services);
+    return {
+        by: 'connect session or API key',
+        identify: (request) => (bearer(request)?.startsWith('nango_connect_session_') ? asSession : asKey).identify(request),
     };
 }
 
 /** The session token in the query, as browsers send it. @throws ApiError 401 */
-export function sessionInQuery(services: Services): Authentication {
-    return async (request) => {
+export const sessionInQuery = (services: Services): Authentication => ({
+    by: 'connect session in query',
+    async identify(request) {
         const query = request.query as Record<string, unknown>;
         const token = query['connect_session_token'];
         if (typeof token === 'string' && token !== '') {
@@ -99,8 +109,8 @@ export function sessionInQuery(services: Services): Authentication {
             throw ApiError.legacy(401, 'invalid_public_key', 'This is not a public key.');
         }
         throw ApiError.simple(401, 'deprecated_authentication', 'Public keys are not supported; create a connect session in your backend.');
-    };
-}
+    },
+});
 
 async function sessionPrincipal(services: Services, token: string): Promise<Principal> {
     if (!sessionTokenPattern.test(token)) {
@@ -110,17 +120,21 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
     if (session === undefined) {
         throw ApiError.legacy(401, 'unknown_connect_session_token', 'This connect session is unknown or has expired.');
     }
-    return {
-        kind: 'session',
-        environment: { id: session.environment_id },
-        scopes: sessionScopes,
-        bucket: `sessions of ${session.environment_id}`,
-        session,
-    };
+    return principalOf(session);
 }
 
+export const principalOf = (session: SessionRead): Principal => ({
+    kind: 'session',
+    environment: { id: session.environment_id },
+    keyId: undefined,
+    scopes: sessionScopes,
+    bucket: `sessions of ${session.environment_id}`,
+    session,
+});
+
 const keyPrincipal = (key: KeyRead): Principal => ({
-    kind: 'key',
+    kind: key.environment_id === null ? 'account key' : 'key',
+    keyId: key.key_id,
     environment: key.environment_id === null || key.environment_gone ? undefined : { id: key.environment_id },
     scopes: key.scopes,
     bucket: key.key_id,

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { Authentication, Principal } from './authentication.ts';
 import { ApiError, toIssues } from './errors.ts';
 import type { RateLimits } from './rate-limit.ts';
-import { assertScope } from './scopes.ts';
+import { assertAccess, type Access } from './scopes.ts';
 import { unstorableText } from './storable-text.ts';
 
 type Part = 'query' | 'params' | 'body';
@@ -25,14 +25,36 @@ export interface EndpointInput<Query, Params, Body, Found> {
     reply: FastifyReply;
 }
 
+/** Sections of the API's description. */
+export type Tag =
+    | 'Connect sessions'
+    | 'Connecting'
+    | 'Connections'
+    | 'Integrations'
+    | 'Providers'
+    | 'Environment'
+    | 'API keys'
+    | 'Environments'
+    | 'Webhooks'
+    | 'Server';
+
+/** A success: what its body is; `null` for an answer without one, text for one that is not JSON (its media type). */
+export type Answers = Readonly<Record<number, Schema | null | string>>;
+
 export interface Endpoint<Query extends Schema = Schema, Params extends Schema = Schema, Body extends Schema = Schema, Found = unknown> {
     method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
     /** The path, then any aliases. */
     paths: readonly [string, ...string[]];
+    tag: Tag;
+    /** One line, in the imperative. */
     summary: string;
+    /** What a caller has to know beyond the schemas, in Markdown. */
+    description?: string;
+    isDeprecated?: boolean;
     authenticate: Authentication<Found>;
-    /** Any of these scopes; empty only where the contract names none. */
-    scopes: readonly string[];
+    access: Access;
+    /** Its successes, for the description of the API; nothing is checked against them while serving. */
+    answers?: Answers;
     /** Absent: no query parameter is accepted. */
     query?: Query;
     params?: Params;
@@ -81,11 +103,11 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
                 if (!definition.anyContentType) {
                     assertJson(request);
                 }
-                const { principal, found } = await definition.authenticate(request);
+                const { principal, found } = await definition.authenticate.identify(request);
                 request.principal = principal;
                 request.found = found;
                 limits.count(principal, request, reply);
-                assertScope(principal, definition.scopes);
+                assertAccess(principal, definition.access);
             },
             handler: async (request, reply) => {
                 const input: Record<Part, unknown> = { query: undefined, params: undefined, body: undefined };

@@ -10,51 +10,11 @@ import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { parse as parseNestedQuery } from 'qs';
 import { WebSocketServer } from 'ws';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
-import { registerEndpoint, type Endpoint } from './endpoint.ts';
-import { connectWithApiKey, connectWithBasic } from './endpoints/direct-auth.ts';
-import { createConnectSession, createReconnectSession, readConnectSession } from './endpoints/connect-sessions.ts';
-import { createIntegration } from './endpoints/integrations.ts';
-import { createOauthFlow } from './endpoints/oauth-flows.ts';
-import { deleteConnection } from './endpoints/delete-connection.ts';
-import { health, ready, root } from './endpoints/health.ts';
-import { listConnections } from './endpoints/list-connections.ts';
-import { listProviders, readProvider } from './endpoints/providers.ts';
-import { logo } from './endpoints/logos.ts';
-import { oauthCallback } from './endpoints/oauth-callback.ts';
-import { oauthConnect } from './endpoints/oauth-connect.ts';
-import { readConnection } from './endpoints/read-connection.ts';
-import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './endpoints/environment-webhooks.ts';
-import { readEnvironment, updateEnvironment } from './endpoints/environment.ts';
+import { registerEndpoint } from './endpoint.ts';
+import { endpointsOf, probesOf } from './endpoints/index.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
 import type { Services } from './services.ts';
-
-const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
-
-/** Every endpoint there is. */
-export const endpointsOf = (services: Services): Endpoint[] => [
-    ...probesOf(services),
-    listProviders(services),
-    readProvider(services),
-    logo(services),
-    createIntegration(services),
-    createConnectSession(services),
-    createReconnectSession(services),
-    readConnectSession(services),
-    createOauthFlow(services),
-    oauthConnect(services),
-    oauthCallback(services),
-    connectWithApiKey(services),
-    connectWithBasic(services),
-    listConnections(services),
-    readConnection(services),
-    deleteConnection(services),
-    readEnvironment(services),
-    updateEnvironment(services),
-    readWebhookSettings(services),
-    updateWebhookSettings(services),
-    readSigningKey(services),
-];
 
 const notUsed = (): never => {
     throw new Error('routes of this server declare no Fastify schemas');

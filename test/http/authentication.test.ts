@@ -67,7 +67,10 @@ describe('keys that were good once', () => {
         expect(await status(await valetkey.insertKey({ scopes, deletedAt: new Date() }))).toEqual([401, legacy('unknown_account')]);
         expect(await status(await valetkey.insertKey({ scopes, expiresAt: new Date(Date.now() - 1000) }))).toEqual([401, legacy('unknown_account')]);
         expect((await status(await valetkey.insertKey({ scopes, expiresAt: new Date(Date.now() + 60_000) })))[0]).toBe(200);
-        expect(await status(await valetkey.insertKey({ scopes: ['account:*'], environment: null }))).toEqual([403, forbidden('no environment')]);
+        expect(await status(await valetkey.insertKey({ scopes: ['account:*'], environment: null }))).toEqual([
+            403,
+            forbidden('Insufficient scope. Required one of: environment:connections:list'),
+        ]);
 
         await valetkey.query(
             `insert into environments (id, name, is_production, created_at, updated_at) values (gen_random_uuid(), 'gone', false, now(), now())`,
@@ -75,7 +78,7 @@ describe('keys that were good once', () => {
         const orphan = await valetkey.insertKey({ scopes, environment: 'gone' });
         expect((await status(orphan))[0]).toBe(200);
         await valetkey.query(`update environments set deleted_at = now() where name = 'gone'`);
-        expect(await status(orphan)).toEqual([403, forbidden('no environment')]);
+        expect(await status(orphan)).toEqual([403, forbidden('was deleted')]);
         for (const path of ['/providers', '/connections/c?provider_config_key=keys', '/environment']) {
             expect(await valetkey.call('GET', path, { key: orphan })).toMatchObject({ status: 403, body: { error: { code: 'forbidden' } } });
         }

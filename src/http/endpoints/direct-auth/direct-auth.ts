@@ -1,13 +1,13 @@
 /** POST /api-auth/api-key/:key and /api-auth/basic/:key: credentials that the user types in (http-api §12). */
 import { z } from 'zod';
-import { ConnectFailure } from '../../auth-modes/auth-mode.ts';
-import { admit, resolveTarget } from '../../connect/attempt.ts';
-import { connectDirectly } from '../../connect/direct-connect.ts';
-import { sessionInQuery } from '../authentication.ts';
-import { endpoint, type Endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import { IntegrationKey, LooseObject } from '../field-types.ts';
-import type { Services } from '../services.ts';
+import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
+import { admit, resolveTarget } from '../../../connect/attempt.ts';
+import { connectDirectly } from '../../../connect/direct-connect.ts';
+import { sessionInQuery } from '../../authentication.ts';
+import { endpoint, type Endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { IntegrationKey, LooseObject } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
 
 /** Not strict: `user_scope`, `hmac` and whatever else a client sends along is ignored (§12.1). */
 export const ConnectQuery = z.looseObject({ connection_id: z.unknown().optional(), params: LooseObject.default({}) });
@@ -19,9 +19,10 @@ const directAuth = <Body extends z.ZodType<Record<string, string>>>(
     endpoint({
         method: 'POST',
         paths: [definition.path as '/'],
+        tag: 'Connecting',
         summary: definition.summary,
         authenticate: sessionInQuery(services),
-        scopes: [],
+        access: 'connect session',
         order: ['body', 'query', 'params'],
         body: definition.body,
         query: ConnectQuery,

@@ -1,10 +1,10 @@
 /** POST /oauth/flows: a redirect flow whose parameters travel in a body (S9). Additive; the official client does not use it. */
 import { z } from 'zod';
-import { requestFlow } from '../../connect/flow-request.ts';
-import { connectSession } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { IntegrationKey } from '../field-types.ts';
-import type { Services } from '../services.ts';
+import { requestFlow } from '../../../connect/flow-request.ts';
+import { connectSession } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { IntegrationKey } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
 
 const Strings = z.record(z.string(), z.string()).default({});
 
@@ -12,9 +12,10 @@ export const createOauthFlow = (services: Services) =>
     endpoint({
         method: 'POST',
         paths: ['/oauth/flows'],
+        tag: 'Connecting',
         summary: 'Prepare a redirect flow and get a single-use URL for it',
         authenticate: connectSession(services),
-        scopes: [],
+        access: 'connect session',
         body: z.strictObject({
             provider_config_key: IntegrationKey,
             params: Strings,

@@ -1,20 +1,21 @@
 /** DELETE /connections/:connectionId: the credentials are shredded at once, the id can be used again. */
 import { z } from 'zod';
-import * as connections from '../../store/connections.ts';
-import * as integrations from '../../store/integrations.ts';
-import { apiKey } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import { ConnectionId, IntegrationKey } from '../field-types.ts';
-import type { Services } from '../services.ts';
+import * as connections from '../../../store/connections.ts';
+import * as integrations from '../../../store/integrations.ts';
+import { apiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { ConnectionId, IntegrationKey } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
 
 export const deleteConnection = (services: Services) =>
     endpoint({
         method: 'DELETE',
         paths: ['/connections/:connectionId', '/connection/:connectionId'],
+        tag: 'Connections',
         summary: 'Delete a connection and its credentials',
         authenticate: apiKey(services),
-        scopes: ['environment:connections:delete'],
+        access: ['environment:connections:delete'],
         order: ['params', 'query'],
         params: z.object({ connectionId: ConnectionId }),
         query: z.strictObject({ provider_config_key: IntegrationKey }),

@@ -1,17 +1,18 @@
 /** GET /images/template-logos/:file: a letter tile per provider. Vendor logos are the vendors'; an operator may add their own in front. */
 import { z } from 'zod';
-import { publicEndpoint } from '../authentication.ts';
-import { anyQuery, endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import type { Services } from '../services.ts';
+import { publicEndpoint } from '../../authentication.ts';
+import { anyQuery, endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import type { Services } from '../../services.ts';
 
 export const logo = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/images/template-logos/:file'],
+        tag: 'Providers',
         summary: 'Provider logo',
         authenticate: publicEndpoint,
-        scopes: [],
+        access: 'anyone',
         anyContentType: true,
         // `?v=2` and the like
         query: anyQuery,

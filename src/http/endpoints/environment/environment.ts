@@ -1,18 +1,19 @@
 /** GET and PATCH /environment: how an environment's redirect flows come back (settings S2). */
 import { z } from 'zod';
-import * as environments from '../../store/environments.ts';
-import type { EnvironmentRow } from '../../store/schema.ts';
-import { apiKey } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import type { Services } from '../services.ts';
+import * as environments from '../../../store/environments.ts';
+import type { EnvironmentRow } from '../../../store/schema.ts';
+import { apiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import type { Services } from '../../services.ts';
 
 export const readEnvironment = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/environment'],
+        tag: 'Environment',
         summary: 'Settings of the environment',
         authenticate: apiKey(services),
-        scopes: ['environment:settings:read'],
+        access: ['environment:settings:read'],
         async handle({ principal }) {
             return { data: view(services, await environments.findById(services.database.db, principal.environment!.id)) };
         },
@@ -22,9 +23,10 @@ export const updateEnvironment = (services: Services) =>
     endpoint({
         method: 'PATCH',
         paths: ['/environment'],
+        tag: 'Environment',
         summary: 'Change settings of the environment',
         authenticate: apiKey(services),
-        scopes: ['environment:settings:update'],
+        access: ['environment:settings:update'],
         body: z
             .strictObject({
                 // null or '' returns to the default; the customer's own address answers 308 to the default one, query kept

@@ -1,11 +1,11 @@
 /** GET /connections: without credentials, newest first. */
 import { z } from 'zod';
-import * as connections from '../../store/connections.ts';
-import { apiKey } from '../authentication.ts';
-import { activeErrors, offsetDate } from '../connection-view.ts';
-import { endpoint } from '../endpoint.ts';
-import { Tags } from '../field-types.ts';
-import type { Services } from '../services.ts';
+import * as connections from '../../../store/connections.ts';
+import { apiKey } from '../../authentication.ts';
+import { activeErrors, offsetDate } from '../../connection-view.ts';
+import { endpoint } from '../../endpoint.ts';
+import { Tags } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
 
 const mostWithoutLimit = 10_000;
 
@@ -27,9 +27,10 @@ export const listConnections = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/connections', '/connection'],
+        tag: 'Connections',
         summary: 'Connections of the environment',
         authenticate: apiKey(services),
-        scopes: ['environment:connections:list', 'environment:connections:list_credentials'],
+        access: ['environment:connections:list', 'environment:connections:list_credentials'],
         query: Query,
         async handle({ query, principal }) {
             const limit = query.limit ?? mostWithoutLimit;

@@ -1,12 +1,12 @@
 /** GET /providers: the catalogue (http-api §6). */
 import { z } from 'zod';
-import type { Provider } from '../../providers/provider.ts';
-import { publicProvider } from '../../providers/public-form.ts';
-import { sessionOrApiKey } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import { IntegrationKey, ProviderName } from '../field-types.ts';
-import type { Services } from '../services.ts';
+import type { Provider } from '../../../providers/provider.ts';
+import { publicProvider } from '../../../providers/public-form.ts';
+import { sessionOrApiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { IntegrationKey, ProviderName } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
 
 const logoBase = (services: Services): string => `${services.config.publicUrl}/images/template-logos`;
 
@@ -14,9 +14,10 @@ export const listProviders = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/providers'],
+        tag: 'Providers',
         summary: 'The provider catalogue',
         authenticate: sessionOrApiKey(services),
-        scopes: [],
+        access: 'environment',
         query: z.strictObject({ search: IntegrationKey.optional() }),
         handle({ query }) {
             const wanted = query.search?.toLowerCase();
@@ -35,9 +36,10 @@ export const readProvider = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/providers/:provider'],
+        tag: 'Providers',
         summary: 'One provider',
         authenticate: sessionOrApiKey(services),
-        scopes: [],
+        access: 'environment',
         params: z.object({ provider: ProviderName }),
         handle({ params }) {
             const provider = services.catalogue.get(params.provider);

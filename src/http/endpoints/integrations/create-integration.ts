@@ -1,16 +1,16 @@
 /** POST /integrations: an environment's own instance of a provider, with its OAuth app. */
 import { z } from 'zod';
-import { clientSecretPlace } from '../../auth-modes/open-integration.ts';
-import type { Provider } from '../../providers/provider.ts';
-import { newRowId } from '../../sources.ts';
-import * as integrations from '../../store/integrations.ts';
-import type { IntegrationRow } from '../../store/schema.ts';
-import { apiKey } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import { DisplayName, IntegrationKey, ProviderName } from '../field-types.ts';
-import { logoUrl } from '../logo-url.ts';
-import type { Services } from '../services.ts';
+import { clientSecretPlace } from '../../../auth-modes/open-integration.ts';
+import type { Provider } from '../../../providers/provider.ts';
+import { newRowId } from '../../../sources.ts';
+import * as integrations from '../../../store/integrations.ts';
+import type { IntegrationRow } from '../../../store/schema.ts';
+import { apiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { DisplayName, IntegrationKey, ProviderName } from '../../field-types.ts';
+import { logoUrl } from '../../logo-url.ts';
+import type { Services } from '../../services.ts';
 
 const Scopes = z.union([z.literal(''), z.string().regex(/^[0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*$/, { abort: true })]);
 
@@ -42,9 +42,10 @@ export const createIntegration = (services: Services) =>
     endpoint({
         method: 'POST',
         paths: ['/integrations'],
+        tag: 'Integrations',
         summary: 'Create an integration',
         authenticate: apiKey(services),
-        scopes: ['environment:integrations:create'],
+        access: ['environment:integrations:create'],
         body: Body,
         async handle({ body, principal }) {
             const provider = services.catalogue.get(body.provider);

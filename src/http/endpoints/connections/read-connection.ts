@@ -1,21 +1,21 @@
 /** GET /connections/:connectionId: the endpoint that backends live on. One round trip to Postgres while the token is fresh. */
 import { z } from 'zod';
-import { credentialsPlace } from '../../credentials/credential-places.ts';
-import { isRetriedByRead, type RenewalResult } from '../../credentials/leased-renewal.ts';
-import { openConfig } from '../../credentials/connection-secrets.ts';
-import type { Credentials } from '../../credentials/credential.ts';
-import { isServable, lifetimeOf } from '../../credentials/expiry.ts';
-import { VaultError } from '../../credentials/vault.ts';
-import * as connections from '../../store/connections.ts';
-import type { ConnectionRead, KeyAndConnection } from '../../store/connections.ts';
-import { apiKey } from '../authentication.ts';
-import { assertServable, connectionView, unusable, withoutCredentials } from '../connection-view.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import { ConnectionId, IntegrationKey, QueryBool } from '../field-types.ts';
-import { hasScope } from '../scopes.ts';
-import type { Services } from '../services.ts';
-import { isStorable } from '../storable-text.ts';
+import { credentialsPlace } from '../../../credentials/credential-places.ts';
+import { isRetriedByRead, type RenewalResult } from '../../../credentials/leased-renewal.ts';
+import { openConfig } from '../../../credentials/connection-secrets.ts';
+import type { Credentials } from '../../../credentials/credential.ts';
+import { isServable, lifetimeOf } from '../../../credentials/expiry.ts';
+import { VaultError } from '../../../credentials/vault.ts';
+import * as connections from '../../../store/connections.ts';
+import type { ConnectionRead, KeyAndConnection } from '../../../store/connections.ts';
+import { apiKey } from '../../authentication.ts';
+import { assertServable, connectionView, unusable, withoutCredentials } from '../../connection-view.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { ConnectionId, IntegrationKey, QueryBool } from '../../field-types.ts';
+import { hasScope } from '../../scopes.ts';
+import type { Services } from '../../services.ts';
+import { isStorable } from '../../storable-text.ts';
 
 const readCredentials = 'environment:connections:read_credentials';
 
@@ -30,6 +30,7 @@ export const readConnection = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/connections/:connectionId', '/connection/:connectionId'],
+        tag: 'Connections',
         summary: 'A connection with fresh credentials',
         // Raw input: it is validated after authentication, and anything that cannot be a key finds nothing.
         authenticate: apiKey<KeyAndConnection>(services, (keyHash, request) => {
@@ -37,7 +38,7 @@ export const readConnection = (services: Services) =>
             const params = request.params as Record<string, string>;
             return connections.readByKey(services.database, keyHash, text(query['provider_config_key']), text(params['connectionId']));
         }),
-        scopes: ['environment:connections:read', readCredentials],
+        access: ['environment:connections:read', readCredentials],
         query: Query,
         params: z.object({ connectionId: ConnectionId }),
         noStore: true,

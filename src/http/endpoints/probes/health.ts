@@ -1,17 +1,18 @@
 /** GET /: who is here. GET /health: the process serves. GET /ready: so does its database. */
-import { version } from '../../version.ts';
-import { publicEndpoint } from '../authentication.ts';
-import { anyQuery, endpoint } from '../endpoint.ts';
-import type { Services } from '../services.ts';
+import { version } from '../../../version.ts';
+import { publicEndpoint } from '../../authentication.ts';
+import { anyQuery, endpoint } from '../../endpoint.ts';
+import type { Services } from '../../services.ts';
 
 /** For the person who opens the address in a browser; the outcome socket shares this path. */
 export const root = () =>
     endpoint({
         method: 'GET',
         paths: ['/'],
+        tag: 'Server',
         summary: 'What answers here',
         authenticate: publicEndpoint,
-        scopes: [],
+        access: 'anyone',
         anyContentType: true,
         query: anyQuery,
         handle: () => ({ name: 'Valetkey', version }),
@@ -22,9 +23,10 @@ export const health = () =>
     endpoint({
         method: 'GET',
         paths: ['/health'],
+        tag: 'Server',
         summary: 'Liveness',
         authenticate: publicEndpoint,
-        scopes: [],
+        access: 'anyone',
         anyContentType: true,
         query: anyQuery,
         handle: () => ({ result: 'ok' }),
@@ -35,9 +37,10 @@ export const ready = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/ready'],
+        tag: 'Server',
         summary: 'Readiness',
         authenticate: publicEndpoint,
-        scopes: [],
+        access: 'anyone',
         anyContentType: true,
         query: anyQuery,
         async handle({ reply }) {

@@ -1,19 +1,20 @@
 /** GET /oauth/callback: where providers send the browser back (http-api §11.4). */
-import { completeCallback } from '../../connect/callback.ts';
-import { describeFailure } from '../../connect/failed-attempt.ts';
-import type { ConnectOutcome } from '../../store/schema.ts';
-import { publicEndpoint } from '../authentication.ts';
-import { anyQuery, endpoint } from '../endpoint.ts';
-import { sendOutcomePage } from '../outcome-page.ts';
-import type { Services } from '../services.ts';
+import { completeCallback } from '../../../connect/callback.ts';
+import { describeFailure } from '../../../connect/failed-attempt.ts';
+import type { ConnectOutcome } from '../../../store/schema.ts';
+import { publicEndpoint } from '../../authentication.ts';
+import { anyQuery, endpoint } from '../../endpoint.ts';
+import { sendOutcomePage } from '../../outcome-page.ts';
+import type { Services } from '../../services.ts';
 
 export const oauthCallback = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/oauth/callback'],
+        tag: 'Connecting',
         summary: 'End of a redirect flow',
         authenticate: publicEndpoint,
-        scopes: [],
+        access: 'anyone',
         anyContentType: true,
         isSingleUse: true,
         // Providers add parameters of their own; what is not text counts as absent.

@@ -1,20 +1,20 @@
 /** GET /oauth/connect/:providerConfigKey: the popup's first page; it only ever redirects, or says why it cannot (http-api §11.2). */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ConnectFailure } from '../../auth-modes/auth-mode.ts';
-import { admit, resolveTarget } from '../../connect/attempt.ts';
-import { describeFailure, recordFailedAttempt } from '../../connect/failed-attempt.ts';
-import { takeFlowRequest, type RequestedFlow } from '../../connect/flow-request.ts';
-import { flowLifetimeMs, startRedirectFlow, type StartedFlow } from '../../connect/redirect-flow.ts';
-import type { SessionRead } from '../../store/connect-sessions.ts';
-import type { ConnectOutcome } from '../../store/schema.ts';
-import { sessionInQuery, type Authentication } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError, toApiError } from '../errors.ts';
-import { IntegrationKey, LooseObject } from '../field-types.ts';
-import { sendOutcomePage } from '../outcome-page.ts';
-import type { Services } from '../services.ts';
-import { assertNoConnectionId } from './direct-auth.ts';
+import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
+import { admit, resolveTarget } from '../../../connect/attempt.ts';
+import { describeFailure, recordFailedAttempt } from '../../../connect/failed-attempt.ts';
+import { takeFlowRequest, type RequestedFlow } from '../../../connect/flow-request.ts';
+import { flowLifetimeMs, startRedirectFlow, type StartedFlow } from '../../../connect/redirect-flow.ts';
+import type { SessionRead } from '../../../store/connect-sessions.ts';
+import type { ConnectOutcome } from '../../../store/schema.ts';
+import { principalOf, sessionInQuery, type Authentication } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError, toApiError } from '../../errors.ts';
+import { IntegrationKey, LooseObject } from '../../field-types.ts';
+import { sendOutcomePage } from '../../outcome-page.ts';
+import type { Services } from '../../services.ts';
+import { assertNoConnectionId } from '../direct-auth/direct-auth.ts';
 
 const Query = z.looseObject({
     params: LooseObject.default({}),
@@ -37,10 +37,11 @@ export const oauthConnect = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/oauth/connect/:providerConfigKey'],
+        tag: 'Connecting',
         summary: 'Begin a redirect flow in the browser',
         isSingleUse: true,
         authenticate: sessionOrFlow(services),
-        scopes: [],
+        access: 'connect session',
         query: Query,
         params: z.object({ providerConfigKey: IntegrationKey }),
         onError: (error, request, reply) => answerFailure(services, error, request, reply),
@@ -85,27 +86,20 @@ export const oauthConnect = (services: Services) =>
 /** The session token in the query, or a flow that was prepared in a body (S9). */
 function sessionOrFlow(services: Services): Authentication<RequestedFlow | undefined> {
     const bySession = sessionInQuery(services);
-    return async (request) => {
-        const { flow } = request.query as Record<string, unknown>;
-        if (typeof flow !== 'string' || flow === '') {
-            return { principal: (await bySession(request)).principal, found: undefined };
-        }
-        const { providerConfigKey = '' } = request.params as { providerConfigKey?: string };
-        const taken = await takeFlowRequest(services.connect, flow, providerConfigKey);
-        if (taken === undefined) {
-            throw ApiError.legacy(401, 'unknown_connect_session_token', 'This link was used before or has expired.');
-        }
-        const { session } = taken;
-        return {
-            principal: {
-                kind: 'session',
-                environment: { id: session.environment_id },
-                scopes: [],
-                bucket: `sessions of ${session.environment_id}`,
-                session,
-            },
-            found: taken.requested,
-        };
+    return {
+        by: bySession.by,
+        async identify(request) {
+            const { flow } = request.query as Record<string, unknown>;
+            if (typeof flow !== 'string' || flow === '') {
+                return { principal: (await bySession.identify(request)).principal, found: undefined };
+            }
+            const { providerConfigKey = '' } = request.params as { providerConfigKey?: string };
+            const taken = await takeFlowRequest(services.connect, flow, providerConfigKey);
+            if (taken === undefined) {
+                throw ApiError.legacy(401, 'unknown_connect_session_token', 'This link was used before or has expired.');
+            }
+            return { principal: principalOf(taken.session), found: taken.requested };
+        },
     };
 }
 

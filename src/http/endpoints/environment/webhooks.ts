@@ -1,15 +1,15 @@
 /** GET and PATCH /environment/webhooks, and the key that signs them (settings S2, S3). */
 import { z } from 'zod';
-import { openSigningKeys } from '../../credentials/webhook-signing-keys.ts';
-import { publicVerificationKey } from '../../webhooks/signature.ts';
-import type { WebhookSettingsRow } from '../../store/schema.ts';
-import * as outbox from '../../store/webhook-outbox.ts';
-import { apiKey } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError } from '../errors.ts';
-import type { Services } from '../services.ts';
-import { assertWebhookUrl } from '../webhook-url-policy.ts';
-import { webhookUrl } from '../field-types.ts';
+import { openSigningKeys } from '../../../credentials/webhook-signing-keys.ts';
+import { publicVerificationKey } from '../../../webhooks/signature.ts';
+import type { WebhookSettingsRow } from '../../../store/schema.ts';
+import * as outbox from '../../../store/webhook-outbox.ts';
+import { apiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import type { Services } from '../../services.ts';
+import { assertWebhookUrl } from '../../webhook-url-policy.ts';
+import { webhookUrl } from '../../field-types.ts';
 
 const switches = ['on_auth_creation', 'on_auth_refresh_error', 'on_sync_completion_always', 'on_sync_error', 'on_async_action_completion'] as const;
 
@@ -33,9 +33,10 @@ export const readWebhookSettings = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/environment/webhooks'],
+        tag: 'Webhooks',
         summary: 'Webhook URLs and switches',
         authenticate: apiKey(services),
-        scopes: ['environment:webhooks:read'],
+        access: ['environment:webhooks:read'],
         async handle({ principal }) {
             return { data: view(await outbox.settings(services.database.db, principal.environment!.id)) };
         },
@@ -45,9 +46,10 @@ export const updateWebhookSettings = (services: Services) =>
     endpoint({
         method: 'PATCH',
         paths: ['/environment/webhooks'],
+        tag: 'Webhooks',
         summary: 'Set webhook URLs and switches',
         authenticate: apiKey(services),
-        scopes: ['environment:webhooks:write'],
+        access: ['environment:webhooks:write'],
         body: body(services),
         async handle({ body: change, principal }) {
             const row = await outbox.updateSettings(services.database.db, principal.environment!.id, {
@@ -65,9 +67,10 @@ export const readSigningKey = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/environment/webhook-signing-key'],
+        tag: 'Webhooks',
         summary: 'The key that signs webhooks, and its public half',
         authenticate: apiKey(services),
-        scopes: ['environment:webhooks:read'],
+        access: ['environment:webhooks:read'],
         noStore: true,
         async handle({ principal }) {
             const environmentId = principal.environment!.id;

@@ -1,18 +1,18 @@
 /** Connect sessions (http-api §4): issued to a backend, used by a browser. */
 import { z } from 'zod';
-import { createSession, sessionDefaults, type IntegrationDefaults } from '../../connect/connect-session.ts';
-import { mergeTags } from '../../connect/tags.ts';
-import * as connections from '../../store/connections.ts';
-import * as integrations from '../../store/integrations.ts';
-import type { ConnectionRow, EndUser as StoredEndUser } from '../../store/schema.ts';
-import { apiKey, connectSession } from '../authentication.ts';
-import { endpoint } from '../endpoint.ts';
-import { ApiError, type Issue } from '../errors.ts';
-import { ConnectionId, EndUser, IntegrationKey, Organization, Tags, webhookUrl } from '../field-types.ts';
-import type { Services } from '../services.ts';
-import { assertWebhookUrl } from '../webhook-url-policy.ts';
+import { createSession, sessionDefaults, type IntegrationDefaults } from '../../../connect/connect-session.ts';
+import { mergeTags } from '../../../connect/tags.ts';
+import * as connections from '../../../store/connections.ts';
+import * as integrations from '../../../store/integrations.ts';
+import type { ConnectionRow, EndUser as StoredEndUser } from '../../../store/schema.ts';
+import { apiKey, connectSession } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError, type Issue } from '../../errors.ts';
+import { ConnectionId, EndUser, IntegrationKey, Organization, Tags, webhookUrl } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
+import { assertWebhookUrl } from '../../webhook-url-policy.ts';
 
-const scopes = ['environment:connect_sessions:write'];
+const access = ['environment:connect_sessions:write'] as const;
 
 const schemas = (services: Services) => {
     const WebhookUrl = webhookUrl((text) => assertWebhookUrl(services, text));
@@ -54,9 +54,10 @@ export const createConnectSession = (services: Services) => {
     return endpoint({
         method: 'POST',
         paths: ['/connect/sessions'],
+        tag: 'Connect sessions',
         summary: 'Issue a connect session for an end user',
         authenticate: apiKey(services),
-        scopes,
+        access,
         body: forEndUser,
         // Tags may stand in for an end user (http-api §4.1 no. 2).
         bodyFor: (raw) => (isObject(raw) && 'tags' in raw && !('end_user' in raw) ? forTags : forEndUser),
@@ -80,9 +81,10 @@ export const createReconnectSession = (services: Services) =>
     endpoint({
         method: 'POST',
         paths: ['/connect/sessions/reconnect'],
+        tag: 'Connect sessions',
         summary: 'Issue a connect session that renews an existing connection',
         authenticate: apiKey(services),
-        scopes,
+        access,
         body: schemas(services).forReconnect,
         noStore: true,
         async handle({ body, principal, reply }) {
@@ -104,9 +106,10 @@ export const readConnectSession = (services: Services) =>
     endpoint({
         method: 'GET',
         paths: ['/connect/session'],
+        tag: 'Connect sessions',
         summary: 'What a connect session allows, and what became of its last attempt',
         authenticate: connectSession(services),
-        scopes: [],
+        access: 'connect session',
         noStore: true,
         async handle({ principal }) {
             const session = principal.session!;

@@ -1,0 +1,45 @@
+/** Every endpoint there is: a folder per resource, a file per endpoint or a few that belong together. */
+import type { Endpoint } from '../endpoint.ts';
+import type { Services } from '../services.ts';
+import { logo } from './catalogue/logo.ts';
+import { listProviders, readProvider } from './catalogue/providers.ts';
+import { createConnectSession, createReconnectSession, readConnectSession } from './connect-sessions/connect-sessions.ts';
+import { deleteConnection } from './connections/delete-connection.ts';
+import { listConnections } from './connections/list-connections.ts';
+import { readConnection } from './connections/read-connection.ts';
+import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
+import { readEnvironment, updateEnvironment } from './environment/environment.ts';
+import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
+import { createIntegration } from './integrations/create-integration.ts';
+import { health, ready, root } from './probes/health.ts';
+import { oauthCallback } from './redirect-flow/oauth-callback.ts';
+import { oauthConnect } from './redirect-flow/oauth-connect.ts';
+import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
+
+/** What a process without the API answers. */
+export const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
+
+/** Every endpoint there is. */
+export const endpointsOf = (services: Services): Endpoint[] => [
+    ...probesOf(services),
+    listProviders(services),
+    readProvider(services),
+    logo(services),
+    createIntegration(services),
+    createConnectSession(services),
+    createReconnectSession(services),
+    readConnectSession(services),
+    createOauthFlow(services),
+    oauthConnect(services),
+    oauthCallback(services),
+    connectWithApiKey(services),
+    connectWithBasic(services),
+    listConnections(services),
+    readConnection(services),
+    deleteConnection(services),
+    readEnvironment(services),
+    updateEnvironment(services),
+    readWebhookSettings(services),
+    updateWebhookSettings(services),
+    readSigningKey(services),
+];

@@ -1,0 +1,95 @@
+/** Who may call what (http-api §1.4): every route of the server declares it, and no route is more open than it declares. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Endpoint } from '../../src/http/endpoint.ts';
+import { endpointsOf } from '../../src/http/endpoints/index.ts';
+import { accountScopes, environmentScopes, type Scope } from '../../src/http/scopes.ts';
+import type { Services } from '../../src/http/services.ts';
+import { startTestApp, type TestApp } from './app.ts';
+
+/** The declarations only: what handlers would use is looked at when they run. */
+const endpoints = endpointsOf(anything() as Services);
+const knownScopes = new Set<string>([...environmentScopes, ...accountScopes]);
+const scoped = endpoints.flatMap((endpoint) => (typeof endpoint.access === 'string' ? [] : [{ endpoint, scopes: endpoint.access }]));
+
+let valetkey: TestApp;
+
+beforeAll(async () => {
+    valetkey = await startTestApp({ env: { VALETKEY_RATE_LIMIT_PER_MIN: '1000000' } });
+});
+afterAll(() => valetkey.close());
+
+/** Answers every property with itself, so that declarations can be built without a server. */
+function anything(): unknown {
+    const self: unknown = new Proxy(() => self, { get: (_target, name) => (name === Symbol.toPrimitive ? () => 'anything' : self) });
+    return self;
+}
+
+test('every route of the server is an endpoint that declares who may call it', () => {
+    const declared = endpoints.flatMap(({ method, paths }) => paths.map((path) => `${method} ${path}`));
+    expect(routesOf(valetkey)).toEqual(declared.toSorted());
+    for (const { access, authenticate, paths } of endpoints) {
+        // A caller who presents nothing can be held to nothing.
+        expect([paths, access === 'anyone']).toEqual([paths, authenticate.by === 'nothing']);
+        expect([paths, access === 'connect session']).toEqual([paths, /^connect session( in query| in body)?$/.test(authenticate.by)]);
+    }
+});
+
+test('the scopes that routes name can be held', () => {
+    expect(scoped.length).toBeGreaterThan(5);
+    expect(scoped.flatMap(({ scopes }) => scopes).filter((scope) => !knownScopes.has(scope))).toEqual([]);
+});
+
+/** Of an account key and an environment key each, every scope but those the route names. */
+const others = (scopes: readonly Scope[], of: readonly string[]): string[] => of.filter((scope) => !scopes.includes(scope as Scope));
+
+describe.each(scoped.map(({ endpoint, scopes }) => [`${endpoint.method} ${endpoint.paths[0]}`, endpoint, scopes] as const))(
+    '%s',
+    (_name, endpoint, scopes) => {
+        test('refuses keys with every other scope, and whatever they send', async () => {
+            const environmentKey = await valetkey.insertKey({ scopes: others(scopes, environmentScopes) });
+            const accountKey = await valetkey.insertKey({ scopes: others(scopes, accountScopes), environment: null });
+            for (const key of [environmentKey, accountKey]) {
+                const answer = await call(endpoint, key);
+                expect([answer.status, answer.body]).toEqual([
+                    403,
+                    { error: { code: 'forbidden', message: expect.stringContaining(scopes[0]) as string } },
+                ]);
+            }
+        });
+
+        test.each(scopes)('accepts %s', async (scope) => {
+            const key = await valetkey.insertKey({ scopes: [scope], environment: scope.startsWith('account:') ? null : 'dev' });
+            const answer = await call(endpoint, key);
+            expect([answer.status, answer.text]).not.toEqual([403, expect.anything()]);
+            expect(answer.status).not.toBe(401);
+        });
+    },
+);
+
+const call = (endpoint: Endpoint, key: string) =>
+    valetkey.call(endpoint.method, endpoint.paths[0].replaceAll(/:\w+/g, 'nothing'), { key, ...(endpoint.method === 'GET' ? {} : { body: {} }) });
+
+/** `GET /connections` and so on, as the router itself has them; HEAD and preflight come with them. */
+function routesOf({ app }: TestApp): string[] {
+    const lines = app.server.printRoutes({ commonPrefix: false }).split('\n');
+    const routes: string[] = [];
+    const parents: string[] = [];
+    for (const line of lines) {
+        const match = /^([│ ]*)[├└]── (\S*) \(([A-Z, ]+)\)$/.exec(line);
+        if (match === null) {
+            continue;
+        }
+        const [, indent = '', part = '', methods = ''] = match;
+        const depth = indent.length / 4;
+        parents.length = depth;
+        parents.push(part);
+        const path = parents.join('');
+        routes.push(
+            ...methods
+                .split(', ')
+                .filter((method) => method !== 'HEAD' && method !== 'OPTIONS')
+                .map((method) => `${method} ${path}`),
+        );
+    }
+    return routes.toSorted();
+}
