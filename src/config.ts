@@ -3,6 +3,7 @@
  * Names and aliases are listed in README.md ("Configuration"); an alias is used when its first name is absent.
  */
 import { resolve } from 'node:path';
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 /** A reason not to start: one sentence for a person, naming the fix. `main.ts` prints it and exits with 1. */
@@ -46,6 +47,11 @@ export interface Config {
     roles: ReadonlySet<'api' | 'worker'>;
     logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
     bodyLimitBytes: number;
+    /**
+     * Who may say for whom a request comes (`X-Forwarded-For`): so many proxies in front, or their addresses and CIDRs.
+     * Default nobody, because limits and restrictions by address would be the caller's to choose.
+     */
+    trustedProxies: number | readonly string[];
 }
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -84,6 +90,7 @@ export function loadConfig(variables: Variables = process.env): Config {
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
         logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
+        trustedProxies: readProxies(readOr('0', 'VALETKEY_TRUST_PROXY')),
     };
 }
 
@@ -172,6 +179,20 @@ function readCount({ name, text }: Setting): number {
         throw new StartupError(`${name} must be a whole number above zero.`);
     }
     return count.data;
+}
+
+/** A count of proxies, or who they are. */
+function readProxies({ name, text }: Setting): number | readonly string[] {
+    if (/^\d{1,2}$/.test(text)) {
+        return Number(text);
+    }
+    const entries = splitList(text);
+    for (const entry of entries) {
+        if (!ipaddr.isValid(entry) && !ipaddr.isValidCIDR(entry)) {
+            throw new StartupError(`${name}: "${entry}" is neither a number of proxies nor an IP address or CIDR.`);
+        }
+    }
+    return entries;
 }
 
 function readUrl({ name, text }: Setting): string {

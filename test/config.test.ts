@@ -30,6 +30,7 @@ test('without any variable: an embedded database, offered to this machine only',
         roles: new Set(['api', 'worker']),
         logLevel: 'info',
         bodyLimitBytes: 75 * 1024 * 1024,
+        trustedProxies: 0,
     } satisfies Config);
 });
 
@@ -77,6 +78,8 @@ describe('each variable, and each alias', () => {
         ['LOG_LEVEL', 'DEBUG', { logLevel: 'debug' }],
         ['VALETKEY_BODY_LIMIT', '5mb', { bodyLimitBytes: 5 * 1024 * 1024 }],
         ['VALETKEY_BODY_LIMIT', '512 KB', { bodyLimitBytes: 512 * 1024 }],
+        ['VALETKEY_TRUST_PROXY', '1', { trustedProxies: 1 }],
+        ['VALETKEY_TRUST_PROXY', '10.0.0.0/8, ::1', { trustedProxies: ['10.0.0.0/8', '::1'] }],
         ['NANGO_SERVER_PUBLIC_BODY_LIMIT', '1000', { bodyLimitBytes: 1000 }],
     ])('%s=%s', (name, value, expected) => {
         expect(loadConfig({ [name]: value })).toMatchObject(expected);

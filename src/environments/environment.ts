@@ -7,6 +7,7 @@ import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import * as apiKeys from '../store/api-keys.ts';
 import type { Db } from '../store/database.ts';
+import * as settings from '../store/environment-settings.ts';
 import * as environments from '../store/environments.ts';
 import { newSigningKeys } from '../webhooks/signature.ts';
 import { newApiKey } from './api-key-format.ts';
@@ -37,6 +38,7 @@ export async function createEnvironment(
     if (inserted === undefined) {
         return undefined;
     }
+    await settings.insert(db, { id: newRowId(sources), environment_id: inserted.id, updated_at: at });
     await environments.insertWebhookSettings(db, { environment_id: inserted.id, updated_at: at });
     const signingKeyId = newRowId(sources);
     await environments.insertSigningKey(db, {

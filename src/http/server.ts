@@ -9,12 +9,18 @@ import cors from '@fastify/cors';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { parse as parseNestedQuery } from 'qs';
 import { WebSocketServer } from 'ws';
+import type { Config } from '../config.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
 import { registerEndpoint } from './endpoint.ts';
 import { endpointsOf, probesOf } from './endpoints/index.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
 import type { Services } from './services.ts';
+
+/** proxy-addr's form: hop 0 is who the socket belongs to. */
+function trustedBy({ trustedProxies }: Config): string[] | ((address: string, hop: number) => boolean) {
+    return typeof trustedProxies === 'number' ? (_address, hop) => hop < trustedProxies : [...trustedProxies];
+}
 
 const notUsed = (): never => {
     throw new Error('routes of this server declare no Fastify schemas');
@@ -34,6 +40,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         // One logger for all: a child per request is what most requests never write to.
         childLoggerFactory: (parent) => parent,
         bodyLimit: config.bodyLimitBytes,
+        trustProxy: trustedBy(config),
         routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, maxParamLength: longestParam, querystringParser: parseQuery },
         forceCloseConnections: 'idle',
         // Fastify's default is forever; half a request would hold up shutdown as long.

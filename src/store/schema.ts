@@ -64,6 +64,26 @@ interface EnvironmentsTable {
     deleted_at: Time | null;
 }
 
+/** How the Connect UI looks (webhooks-proxy-settings §4.8). */
+export interface ConnectUiSettings {
+    defaultTheme: 'light' | 'dark' | 'system';
+    theme: { light: { primary: string }; dark: { primary: string } };
+    showWatermark: boolean;
+}
+
+interface EnvironmentSettingsTable {
+    id: string;
+    environment_id: string;
+    hmac_enabled: Generated<boolean>;
+    sealed_hmac_key: string | null;
+    slack_notifications: Generated<boolean>;
+    otlp_endpoint: string | null;
+    sealed_otlp_headers: string | null;
+    allowed_return_urls: Generated<string[]>;
+    connect_ui: Json<ConnectUiSettings> | null;
+    updated_at: Time;
+}
+
 interface ApiKeysTable {
     id: string;
     public_id: PublicId;
@@ -264,6 +284,7 @@ interface OperationsTable {
 export interface Schema {
     data_keys: DataKeysTable;
     environments: EnvironmentsTable;
+    environment_settings: EnvironmentSettingsTable;
     api_keys: ApiKeysTable;
     webhook_settings: WebhookSettingsTable;
     webhook_signing_keys: WebhookSigningKeysTable;
@@ -279,6 +300,7 @@ export interface Schema {
 }
 
 export type DataKeyRow = Selectable<DataKeysTable>;
+export type EnvironmentSettingsRow = Selectable<EnvironmentSettingsTable>;
 export type EnvironmentRow = Selectable<EnvironmentsTable>;
 export type ApiKeyRow = Selectable<ApiKeysTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;

@@ -38,6 +38,7 @@ export const tables = Object.keys({
     integrations: true,
     webhook_signing_keys: true,
     webhook_settings: true,
+    environment_settings: true,
     api_keys: true,
     environments: true,
     data_keys: true,
