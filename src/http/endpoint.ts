@@ -38,7 +38,7 @@ export type Tag =
     | 'Webhooks'
     | 'Server';
 
-/** A success: what its body is; `null` for an answer without one, text for one that is not JSON (its media type). */
+/** By status, what the body is; `null` for an answer without one, text for one that is not JSON (its media type). */
 export type Answers = Readonly<Record<number, Schema | null | string>>;
 
 export interface Endpoint<Query extends Schema = Schema, Params extends Schema = Schema, Body extends Schema = Schema, Found = unknown> {
@@ -51,10 +51,16 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     /** What a caller has to know beyond the schemas, in Markdown. */
     description?: string;
     isDeprecated?: boolean;
+    /** What clients that are made from the description call it; default: made from method and path. */
+    operationId?: string;
     authenticate: Authentication<Found>;
     access: Access;
-    /** Its successes, for the description of the API; nothing is checked against them while serving. */
+    /** Its successes, and failures that are not errors' envelopes, for the description; nothing is checked against them while serving. */
     answers?: Answers;
+    /** Codes of its own failures by status, for the description: those beside what every endpoint of its kind can answer. */
+    errors?: Readonly<Record<number, readonly string[]>>;
+    /** A POST that makes something, and takes an Idempotency-Key. */
+    creates?: true;
     /** Absent: no query parameter is accepted. */
     query?: Query;
     params?: Params;
@@ -62,6 +68,8 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     body?: Body;
     /** Where the body's own keys decide between two schemas; `body` documents the usual one. */
     bodyFor?: (raw: unknown) => Schema;
+    /** For the description: what `bodyFor` answers beside `body`. */
+    otherBodies?: readonly Schema[];
     /** Which part's mistakes are reported first. */
     order?: readonly Part[];
     /** Answers that carry credentials or tokens must not be kept by anybody in between (E6). */

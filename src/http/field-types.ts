@@ -4,29 +4,36 @@ import { z } from 'zod';
 export const IntegrationKey = z
     .string()
     .regex(/^[a-zA-Z0-9~:.@ _-]+$/)
-    .max(255);
+    .max(255)
+    .meta({ id: 'IntegrationKey', description: 'The key of an integration, as you chose it.', examples: ['github-prod'] });
 export const ConnectionId = z
     .string()
     .regex(/^[a-zA-Z0-9,.;:=+~[\]|@${}"'\\/_ -]+$/)
-    .max(255);
+    .max(255)
+    .meta({ id: 'ConnectionId', description: 'The id of a connection.', examples: ['5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55'] });
 export const ProviderName = z
     .string()
     .regex(/^[a-zA-Z0-9_-]+$/)
-    .max(255);
+    .max(255)
+    .meta({ id: 'ProviderName', description: 'The name of a provider in the catalogue.', examples: ['github'] });
 export const DisplayName = z.string().min(1).max(255);
 
 const yes = new Set(['true', '1', 'yes', 'on', 'y', 'enabled']);
 const no = new Set(['false', '0', 'no', 'off', 'n', 'disabled']);
 
 /** A boolean in a query string. */
-export const QueryBool = z.string().transform((text, context) => {
-    const folded = text.toLowerCase();
-    if (!yes.has(folded) && !no.has(folded)) {
-        context.addIssue({ code: 'invalid_value', values: [...yes, ...no], input: text, message: 'Expected true or false' });
-        return z.NEVER;
-    }
-    return yes.has(folded);
-});
+export const QueryBool = z
+    .string()
+    .transform((text, context) => {
+        const folded = text.toLowerCase();
+        if (!yes.has(folded) && !no.has(folded)) {
+            context.addIssue({ code: 'invalid_value', values: [...yes, ...no], input: text, message: 'Expected true or false' });
+            return z.NEVER;
+        }
+        return yes.has(folded);
+    })
+    // of all the words for it, those that clients have
+    .meta({ type: 'boolean' });
 
 /** `params[…]`: an object whose string leaves count; anything else in it is ignored. */
 export const LooseObject = z.record(z.string(), z.unknown());
@@ -58,22 +65,34 @@ const lowerCaseKeys = (tags: Record<string, string>): Record<string, string> =>
     Object.fromEntries(Object.entries(tags).map(([name, value]) => [name.toLowerCase(), value]));
 
 /** Tags of connections and sessions; keys are lower-cased. */
-export const Tags = z.record(tagKey, z.string().min(1).max(255)).superRefine(tagRules).transform(lowerCaseKeys);
+export const Tags = z
+    .record(tagKey, z.string().min(1).max(255))
+    .superRefine(tagRules)
+    .transform(lowerCaseKeys)
+    .meta({
+        id: 'Tags',
+        description: `Names and values of your own, at most ${mostTags}. Names are kept in lower case; \`end_user_email\` has to be an email address.`,
+        examples: [{ plan: 'pro' }],
+    });
 
 /** Tags of an end user: values may be empty, keys keep their case. */
 const EndUserTags = z.record(tagKey, z.string().max(255)).superRefine(tagRules);
 
-export const EndUser = z.strictObject({
-    id: z.string().min(1).max(255),
-    email: Email.optional(),
-    display_name: z.string().max(255).optional(),
-    tags: EndUserTags.optional(),
-});
+export const EndUser = z
+    .strictObject({
+        id: z.string().min(1).max(255).describe('What your product calls the user.'),
+        email: Email.optional(),
+        display_name: z.string().max(255).optional(),
+        tags: EndUserTags.optional(),
+    })
+    .meta({ id: 'EndUser', description: 'The user of your product whose account it is.' });
 
-export const Organization = z.strictObject({
-    id: z.string().max(255),
-    display_name: z.string().max(255).optional(),
-});
+export const Organization = z
+    .strictObject({
+        id: z.string().max(255).describe('What your product calls the organization.'),
+        display_name: z.string().max(255).optional(),
+    })
+    .meta({ id: 'Organization', description: 'The organization that the user acts for.' });
 
 /**
  * An absolute URL or `""`. The outbound policy is applied without DNS, so that a mistake shows when it is written.

@@ -10,6 +10,7 @@ import { readConnection } from './connections/read-connection.ts';
 import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
+import { documentation } from './documentation/documentation.ts';
 import { createIntegration } from './integrations/create-integration.ts';
 import { health, ready, root } from './probes/health.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
@@ -42,4 +43,5 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     readWebhookSettings(services),
     updateWebhookSettings(services),
     readSigningKey(services),
+    ...documentation(services, () => endpointsOf(services)),
 ];

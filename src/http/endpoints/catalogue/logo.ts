@@ -10,13 +10,22 @@ export const logo = (services: Services) =>
         method: 'GET',
         paths: ['/images/template-logos/:file'],
         tag: 'Providers',
-        summary: 'Provider logo',
+        operationId: 'getProviderLogo',
+        summary: 'The logo of a provider',
+        description: 'The address is in every provider’s `logo_url` and every integration’s `logo`.',
         authenticate: publicEndpoint,
         access: 'anyone',
         anyContentType: true,
         // `?v=2` and the like
         query: anyQuery,
-        params: z.object({ file: z.string().max(80) }),
+        params: z.object({
+            file: z
+                .string()
+                .max(80)
+                .meta({ description: 'The name of the provider and `.svg`.', examples: ['github.svg'] }),
+        }),
+        answers: { 200: 'image/svg+xml' },
+        errors: { 404: ['not_found'] },
         handle({ params, reply }) {
             const provider = params.file.endsWith('.svg') ? services.catalogue.get(params.file.slice(0, -'.svg'.length)) : undefined;
             if (provider === undefined) {

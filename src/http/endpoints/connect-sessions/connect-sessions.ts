@@ -60,6 +60,7 @@ export const createConnectSession = (services: Services) => {
         access,
         body: forEndUser,
         // Tags may stand in for an end user (http-api §4.1 no. 2).
+        otherBodies: [forTags],
         bodyFor: (raw) => (isObject(raw) && 'tags' in raw && !('end_user' in raw) ? forTags : forEndUser),
         noStore: true,
         async handle({ body, principal, reply }) {

@@ -10,17 +10,37 @@ import { IntegrationKey, LooseObject } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 
 /** Not strict: `user_scope`, `hmac` and whatever else a client sends along is ignored (§12.1). */
-export const ConnectQuery = z.looseObject({ connection_id: z.unknown().optional(), params: LooseObject.default({}) });
+export const ConnectQuery = z.looseObject({
+    connection_id: z.unknown().optional().meta({ description: 'Refused: the connect session decides which connection it is.', deprecated: true }),
+    params: LooseObject.default({}).describe('The connection configuration that the provider’s entry asks for, e.g. `params[subdomain]=acme`.'),
+});
+
+/** The one answer of every endpoint here (§12.1). */
+export const Connected = z
+    .strictObject({ connectionId: z.string().describe('What your backend reads the connection by.'), providerConfigKey: z.string() })
+    .meta({ id: 'Connected' });
+
+/** What stands in the way of connecting, whatever is submitted (§12.1). */
+export const connectErrors = {
+    400: ['invalid_auth_mode', 'integration_not_allowed', 'invalid_connection', 'connection_test_failed'],
+    404: ['unknown_provider_config', 'unknown_provider_template'],
+} as const;
 
 const directAuth = <Body extends z.ZodType<Record<string, string>>>(
     services: Services,
-    definition: { path: string; mode: string; summary: string; body: Body },
+    definition: { path: string; mode: string; operationId: string; summary: string; body: Body },
 ): Endpoint =>
     endpoint({
         method: 'POST',
         paths: [definition.path as '/'],
         tag: 'Connecting',
+        operationId: definition.operationId,
         summary: definition.summary,
+        description:
+            'The credentials are tried at the provider, where its entry says how, and stored sealed. With a session for a reconnect they replace those of its ' +
+            'connection. Other query parameters are ignored.',
+        answers: { 200: Connected },
+        errors: connectErrors,
         authenticate: sessionInQuery(services),
         access: 'connect session',
         order: ['body', 'query', 'params'],
@@ -56,8 +76,9 @@ export const connectWithApiKey = (services: Services) =>
     directAuth(services, {
         path: '/api-auth/api-key/:providerConfigKey',
         mode: 'API_KEY',
+        operationId: 'connectWithApiKey',
         summary: 'Connect with an API key',
-        body: z.strictObject({ apiKey: z.string().min(1).max(1024) }),
+        body: z.strictObject({ apiKey: z.string().min(1).max(1024).describe('As the person typed it.') }),
     });
 
 /** The client sends only the fields its caller gave; some providers use one of the two. */
@@ -65,6 +86,7 @@ export const connectWithBasic = (services: Services) =>
     directAuth(services, {
         path: '/api-auth/basic/:providerConfigKey',
         mode: 'BASIC',
+        operationId: 'connectWithBasic',
         summary: 'Connect with user name and password',
         body: z.strictObject({ username: z.string().max(1024).default(''), password: z.string().max(1024).default('') }),
     });

@@ -1,4 +1,5 @@
 /** GET /: who is here. GET /health: the process serves. GET /ready: so does its database. */
+import { z } from 'zod';
 import { version } from '../../../version.ts';
 import { publicEndpoint } from '../../authentication.ts';
 import { anyQuery, endpoint } from '../../endpoint.ts';
@@ -10,13 +11,18 @@ export const root = () =>
         method: 'GET',
         paths: ['/'],
         tag: 'Server',
-        summary: 'What answers here',
+        operationId: 'getServer',
+        summary: 'Name and version',
+        description: 'A WebSocket can be opened on this path too: the official browser client learns through it how a popup ended.',
         authenticate: publicEndpoint,
         access: 'anyone',
         anyContentType: true,
         query: anyQuery,
+        answers: { 200: z.strictObject({ name: z.literal('Valetkey'), version: z.string() }) },
         handle: () => ({ name: 'Valetkey', version }),
     });
+
+const Healthy = z.strictObject({ result: z.literal('ok') });
 
 /** Probes may add what defeats caches: a healthy process is never told that it asked wrongly. */
 export const health = () =>
@@ -25,10 +31,12 @@ export const health = () =>
         paths: ['/health'],
         tag: 'Server',
         summary: 'Liveness',
+        description: 'Answers as soon as requests can be served, whatever the database does.',
         authenticate: publicEndpoint,
         access: 'anyone',
         anyContentType: true,
         query: anyQuery,
+        answers: { 200: Healthy },
         handle: () => ({ result: 'ok' }),
     });
 
@@ -39,10 +47,12 @@ export const ready = (services: Services) =>
         paths: ['/ready'],
         tag: 'Server',
         summary: 'Readiness',
+        description: 'Tells whether the database answers at present. Turns to 503 when shutdown begins.',
         authenticate: publicEndpoint,
         access: 'anyone',
         anyContentType: true,
         query: anyQuery,
+        answers: { 200: Healthy, 503: z.strictObject({ result: z.literal('not ready') }) },
         async handle({ reply }) {
             const isReady = !services.isStopping() && (await answers(services));
             return reply.code(isReady ? 200 : 503).send({ result: isReady ? 'ok' : 'not ready' });

@@ -12,7 +12,12 @@ export const oauthCallback = (services: Services) =>
         method: 'GET',
         paths: ['/oauth/callback'],
         tag: 'Connecting',
+        operationId: 'finishRedirectFlow',
         summary: 'End of a redirect flow',
+        description:
+            'Where the provider sends the browser back, with `state` and `code` or an error; the address to register at the provider. The page tells its opener and ' +
+            'the socket how it ended, and closes itself after a success. It has to be the browser that began the flow.',
+        answers: { 200: 'text/html', 400: 'text/html', 500: 'text/html' },
         authenticate: publicEndpoint,
         access: 'anyone',
         anyContentType: true,

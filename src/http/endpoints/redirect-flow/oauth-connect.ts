@@ -17,11 +17,19 @@ import type { Services } from '../../services.ts';
 import { assertNoConnectionId } from '../direct-auth/direct-auth.ts';
 
 const Query = z.looseObject({
-    params: LooseObject.default({}),
-    authorization_params: LooseObject.default({}),
-    credentials: LooseObject.default({}),
-    ws_client_id: z.string().max(64).optional(),
-    connection_id: z.unknown().optional(),
+    params: LooseObject.default({}).describe('The connection configuration that the provider’s entry asks for, e.g. `params[subdomain]=acme`.'),
+    authorization_params: LooseObject.default({}).describe('Added to the authorization URL. Reserved names are refused.'),
+    credentials: LooseObject.default({}).describe(
+        'An OAuth app of the person’s own: `oauth_client_id_override`, `oauth_client_secret_override`, `oauth_refresh_token_override`. ' +
+            'In `POST /oauth/flows` they stay out of the URL.',
+    ),
+    ws_client_id: z.string().max(64).optional().describe('The socket that is told how it ended.'),
+    // read before it is validated
+    flow: z
+        .unknown()
+        .optional()
+        .meta({ type: 'string', description: 'A prepared flow, in place of a session token; it is in the URL that `POST /oauth/flows` gives.' }),
+    connection_id: z.unknown().optional().meta({ description: 'Refused: the connect session decides which connection it is.', deprecated: true }),
 });
 
 /** What the popup's socket calls these failures (http-api §11.2). */
@@ -38,7 +46,13 @@ export const oauthConnect = (services: Services) =>
         method: 'GET',
         paths: ['/oauth/connect/:providerConfigKey'],
         tag: 'Connecting',
+        operationId: 'startRedirectFlow',
         summary: 'Begin a redirect flow in the browser',
+        description:
+            'Opened in a popup; sends the browser on to the provider. A failure is a page, and a message on the socket where one is named; without a socket, ' +
+            'failures with a code below are JSON. Other query parameters are ignored.',
+        answers: { 302: null, 400: 'text/html' },
+        errors: { 400: ['integration_not_allowed', 'invalid_connection'] },
         isSingleUse: true,
         authenticate: sessionOrFlow(services),
         access: 'connect session',

@@ -13,20 +13,24 @@ export const createOauthFlow = (services: Services) =>
         method: 'POST',
         paths: ['/oauth/flows'],
         tag: 'Connecting',
+        operationId: 'prepareRedirectFlow',
         summary: 'Prepare a redirect flow and get a single-use URL for it',
+        description: 'For secrets that must not be in a URL. The browser opens the URL it answers, once, within five minutes.',
+        answers: { 201: z.strictObject({ data: z.strictObject({ url: z.url(), expires_at: z.iso.datetime() }) }) },
         authenticate: connectSession(services),
         access: 'connect session',
         body: z.strictObject({
             provider_config_key: IntegrationKey,
-            params: Strings,
-            authorization_params: Strings,
+            params: Strings.describe('The connection configuration that the provider’s entry asks for.'),
+            authorization_params: Strings.describe('Added to the authorization URL. Reserved names are refused.'),
             credentials: z
                 .strictObject({
                     oauth_client_id_override: z.string().min(1).max(255).optional(),
                     oauth_client_secret_override: z.string().min(1).max(2048).optional(),
                     oauth_refresh_token_override: z.string().min(1).max(16384).optional(),
                 })
-                .default({}),
+                .default({})
+                .describe('An OAuth app of the person’s own.'),
         }),
         noStore: true,
         async handle({ body, principal, reply }) {
