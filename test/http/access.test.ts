@@ -1,13 +1,11 @@
 /** Who may call what (http-api §1.4): every route of the server declares it, and no route is more open than it declares. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../src/http/endpoint.ts';
-import { endpointsOf } from '../../src/http/endpoints/index.ts';
 import { accountScopes, environmentScopes, type Scope } from '../../src/http/scopes.ts';
-import type { Services } from '../../src/http/services.ts';
 import { startTestApp, type TestApp } from './app.ts';
+import { endpoints } from './declarations.ts';
+import { routesOf } from './routes.ts';
 
-/** The declarations only: what handlers would use is looked at when they run. */
-const endpoints = endpointsOf(anything() as Services);
 const knownScopes = new Set<string>([...environmentScopes, ...accountScopes]);
 const scoped = endpoints.flatMap((endpoint) => (typeof endpoint.access === 'string' ? [] : [{ endpoint, scopes: endpoint.access }]));
 
@@ -17,12 +15,6 @@ beforeAll(async () => {
     valetkey = await startTestApp({ env: { VALETKEY_RATE_LIMIT_PER_MIN: '1000000' } });
 });
 afterAll(() => valetkey.close());
-
-/** Answers every property with itself, so that declarations can be built without a server. */
-function anything(): unknown {
-    const self: unknown = new Proxy(() => self, { get: (_target, name) => (name === Symbol.toPrimitive ? () => 'anything' : self) });
-    return self;
-}
 
 test('every route of the server is an endpoint that declares who may call it', () => {
     const declared = endpoints.flatMap(({ method, paths }) => paths.map((path) => `${method} ${path}`));
@@ -68,28 +60,3 @@ describe.each(scoped.map(({ endpoint, scopes }) => [`${endpoint.method} ${endpoi
 
 const call = (endpoint: Endpoint, key: string) =>
     valetkey.call(endpoint.method, endpoint.paths[0].replaceAll(/:\w+/g, 'nothing'), { key, ...(endpoint.method === 'GET' ? {} : { body: {} }) });
-
-/** `GET /connections` and so on, as the router itself has them; HEAD and preflight come with them. */
-function routesOf({ app }: TestApp): string[] {
-    const lines = app.server.printRoutes({ commonPrefix: false }).split('\n');
-    const routes: string[] = [];
-    const parents: string[] = [];
-    for (const line of lines) {
-        const match = /^([│ ]*)[├└]── (\S*) \(([A-Z, ]+)\)$/.exec(line);
-        if (match === null) {
-            continue;
-        }
-        const [, indent = '', part = '', methods = ''] = match;
-        const depth = indent.length / 4;
-        parents.length = depth;
-        parents.push(part);
-        const path = parents.join('');
-        routes.push(
-            ...methods
-                .split(', ')
-                .filter((method) => method !== 'HEAD' && method !== 'OPTIONS')
-                .map((method) => `${method} ${path}`),
-        );
-    }
-    return routes.toSorted();
-}

@@ -12,6 +12,7 @@ import type { Vault } from '../../src/credentials/vault.ts';
 import { newRowId, systemSources, type Sources } from '../../src/sources.ts';
 import { freePort } from '../peers/free-port.ts';
 import { createDatabase } from '../peers/postgres.ts';
+import { DeclaredAnswers } from './declared-answers.ts';
 
 export interface TestAppOptions {
     /** Environment variables beside, or in place of, the usual ones. */
@@ -99,6 +100,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     let logged = '';
     const logger = pino({ level: config.logLevel }, { write: (line: string) => void (logged += line) });
     const app = await buildApp({ config, logger, sources });
+    const declared = new DeclaredAnswers();
+    declared.watch(app.server);
     const vault = await openVault(app.database.db, config.encryptionKeys!, sources);
     const query = <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> => app.database.read<Row>('', text, values);
 
@@ -123,6 +126,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
                 },
                 ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
             });
+            declared.assertKept();
             const isJson = String(response.headers['content-type']).startsWith('application/json');
             return {
                 status: response.statusCode,
@@ -146,6 +150,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
             await app.close();
             await database.drop();
             await rm(directory, { recursive: true, force: true });
+            // What came back to others than `call`.
+            declared.assertKept();
         },
     };
 }

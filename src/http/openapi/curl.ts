@@ -8,7 +8,7 @@ export function curlOf(operation: Operation, request: { method: string; path: st
         (parameter): parameter is Parameter => 'name' in parameter && parameter.example !== undefined,
     );
     const path = request.path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
-        encodeURIComponent(String(parameters.find((parameter) => parameter.name === name && parameter.in === 'path')?.example ?? name)),
+        encoded(parameters.find((parameter) => parameter.name === name && parameter.in === 'path')?.example ?? name),
     );
     const scheme = Object.keys(operation.security[0] ?? {})[0];
     const query = [
@@ -27,9 +27,12 @@ export function curlOf(operation: Operation, request: { method: string; path: st
 }
 
 function queryOf({ name, example }: Parameter): string[] {
-    const entries =
-        typeof example === 'object' && example !== null
-            ? Object.entries(example).map(([key, value]) => [`${name}[${key}]`, value])
-            : [[name, example]];
-    return entries.map(([key, value]) => `${encodeURIComponent(String(key))}=${encodeURIComponent(String(value))}`);
+    const entries: [string, unknown][] = Array.isArray(example)
+        ? example.map((value) => [name, value])
+        : typeof example === 'object' && example !== null
+          ? Object.entries(example).map(([key, value]) => [`${name}[${key}]`, value])
+          : [[name, example]];
+    return entries.map(([key, value]) => `${encodeURIComponent(key)}=${encoded(value)}`);
 }
+
+const encoded = (value: unknown): string => encodeURIComponent(typeof value === 'string' ? value : JSON.stringify(value));

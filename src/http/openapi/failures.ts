@@ -61,14 +61,18 @@ export const rateLimitHeaders: Readonly<Record<string, Reference>> = Object.from
 /** By status. */
 export function failuresOf(endpoint: Endpoint, schemas: Schemas): Record<string, ResponseObject | Reference> {
     const generic = genericFailures(endpoint);
+    const shared = sharedFailures(schemas);
     const responses: Record<string, ResponseObject | Reference> = {};
     for (const status of new Set([...Object.keys(generic), ...Object.keys(endpoint.errors ?? {})])) {
         const known = generic[status] ?? { name: undefined, codes: [] };
         const own = (endpoint.errors?.[Number(status)] ?? []).filter((code) => !known.codes.includes(code));
-        responses[status] =
-            known.name !== undefined && own.length === 0
-                ? { $ref: `#/components/responses/${known.name}` }
-                : failure(schemas, reasonOf(status), [...known.codes, ...own], envelopesOf(status, known.codes, own));
+        if (known.name === undefined || own.length > 0) {
+            responses[status] = failure(schemas, reasonOf(status), [...known.codes, ...own], envelopesOf(status, known.codes, own));
+        } else {
+            // Written out where something else can be answered with the same status.
+            const isAlone = endpoint.answers?.[Number(status)] === undefined;
+            responses[status] = isAlone ? { $ref: `#/components/responses/${known.name}` } : shared[known.name]!;
+        }
     }
     return responses;
 }

@@ -100,7 +100,7 @@ function responsesOf(endpoint: Endpoint, schemas: Schemas): Operation['responses
     for (const [status, answer] of Object.entries(endpoint.answers ?? { 200: undefined })) {
         const failure = responses[status] as ResponseObject | undefined;
         const response = successOf(endpoint, status, answer, schemas);
-        // Failures of pages: JSON for some codes, and the page for the others.
+        // Failures of pages: JSON for some callers, and the page for the others.
         responses[status] = failure === undefined ? response : { ...failure, content: { ...failure.content, ...response.content } };
     }
     return responses;

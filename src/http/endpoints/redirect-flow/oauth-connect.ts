@@ -51,7 +51,7 @@ export const oauthConnect = (services: Services) =>
         description:
             'Opened in a popup; sends the browser on to the provider. A failure is a page, and a message on the socket where one is named; without a socket, ' +
             'failures with a code below are JSON. Other query parameters are ignored.',
-        answers: { 302: null, 400: 'text/html' },
+        answers: { 302: null, 400: 'text/html', 401: 'text/html', 415: 'text/html', 429: 'text/html' },
         errors: { 400: ['integration_not_allowed', 'invalid_connection'] },
         isSingleUse: true,
         authenticate: sessionOrFlow(services),
