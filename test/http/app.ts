@@ -127,7 +127,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
                 ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
             });
             declared.assertKept();
-            const isJson = String(response.headers['content-type']).startsWith('application/json');
+            const isJson = response.payload !== '' && String(response.headers['content-type']).startsWith('application/json');
             return {
                 status: response.statusCode,
                 headers: response.headers as Record<string, string>,

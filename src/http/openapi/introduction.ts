@@ -43,6 +43,42 @@ When the form of the input is wrong, \`error.errors\` lists everything that is, 
 exist answers 404 \`not_found\`. A failure without a cause of yours is 500 \`generic_error_support\`, and its \`payload\` is the number under which the
 operator’s log has the details.
 
+\`\`\`json
+{
+  "error": {
+    "code": "not_found",
+    "message": "There is no connection with this id."
+  }
+}
+\`\`\`
+
+\`\`\`json
+{
+  "error": {
+    "code": "invalid_body",
+    "errors": [
+      {
+        "code": "invalid_type",
+        "message": "Invalid input: expected string, received undefined",
+        "path": ["end_user", "id"]
+      }
+    ]
+  }
+}
+\`\`\`
+
+Refused callers, and some older operations, get a third form, with a \`payload\` that is mostly empty:
+
+\`\`\`json
+{
+  "error": {
+    "message": "The Authorization header is missing.",
+    "code": "missing_auth_header",
+    "payload": {}
+  }
+}
+\`\`\`
+
 ## Rate limits
 
 Each API key, and the connect sessions of each environment together, have a budget per minute. \`X-RateLimit-Limit\`, \`X-RateLimit-Remaining\` and

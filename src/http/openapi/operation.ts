@@ -56,12 +56,15 @@ function descriptionOf({ description, access, paths, authenticate }: Endpoint, i
     const sentences = [
         isAlias ? `Another path of \`${templateOf(paths[0])}\`, for old callers.` : undefined,
         description,
-        typeof access === 'string' ? undefined : `Needs an API key with the scope ${access.map((scope) => `\`${scope}\``).join(' or ')}.`,
+        typeof access === 'string' ? undefined : scopeSentence(access),
         access === 'environment' ? 'Needs an API key of an environment, or a connect session.' : undefined,
         authenticate.by === 'connect session in body' ? 'The token of the connect session is in the body.' : undefined,
     ];
     return sentences.filter((sentence) => sentence !== undefined).join('\n\n');
 }
+
+export const scopeSentence = (scopes: readonly string[]): string =>
+    `Needs an API key with the scope ${scopes.map((scope) => `\`${scope}\``).join(' or ')}.`;
 
 function securityOf({ authenticate }: Endpoint): Operation['security'] {
     switch (authenticate.by) {

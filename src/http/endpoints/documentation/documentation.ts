@@ -12,7 +12,13 @@ import { sendCacheable, cacheable, type Cacheable } from '../../cacheable.ts';
 /** @param endpoints asked for when the first caller comes: this endpoint is one of them. */
 export function documentation(services: Services, endpoints: () => readonly Endpoint[]): Endpoint[] {
     const description = once((): ApiDescription => describeApi(endpoints(), { publicUrl: services.config.publicUrl, version }));
-    return [openapiJson(description), docs(services, description), asset('docs.css', 'text/css'), asset('docs.js', 'text/javascript')];
+    return [
+        openapiJson(description),
+        docs(services, description),
+        asset('docs.css', 'text/css'),
+        asset('docs.js', 'text/javascript'),
+        asset('docs.svg', 'image/svg+xml'),
+    ];
 }
 
 /** Made for the first who asks, and kept. */
@@ -52,6 +58,7 @@ function docs(services: Services, description: () => ApiDescription): Endpoint {
     });
 }
 
+const kinds: Readonly<Record<AssetName, string>> = { 'docs.css': 'Style', 'docs.js': 'Script', 'docs.svg': 'Icon' };
 const year = 31_536_000;
 
 /** The page names it with a hash of its content. */
@@ -60,8 +67,8 @@ function asset(name: AssetName, mediaType: string): Endpoint {
     return endpoint({
         ...shared,
         paths: [`/docs/${name}`],
-        operationId: `getDocumentation${name.endsWith('.css') ? 'Style' : 'Script'}`,
-        summary: `The ${name.endsWith('.css') ? 'style' : 'script'} of that page`,
+        operationId: `getDocumentation${kinds[name]}`,
+        summary: `${kinds[name]} of that page`,
         answers: { 200: mediaType, 304: null },
         handle: ({ request, reply }) => sendCacheable(request, reply, file(), `public, max-age=${year}, immutable`),
     });
