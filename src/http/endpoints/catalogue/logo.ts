@@ -11,7 +11,7 @@ export const logo = (services: Services) =>
         paths: ['/images/template-logos/:file'],
         tag: 'Providers',
         operationId: 'getProviderLogo',
-        summary: 'The logo of a provider',
+        summary: 'Get the logo of a provider',
         description: 'The address is in every provider’s `logo_url` and every integration’s `logo`.',
         authenticate: publicEndpoint,
         access: 'anyone',

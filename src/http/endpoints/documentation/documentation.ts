@@ -35,7 +35,7 @@ function openapiJson(description: () => ApiDescription): Endpoint {
         ...shared,
         paths: ['/openapi.json'],
         operationId: 'getApiDescription',
-        summary: 'This description, as OpenAPI 3.1',
+        summary: 'Get this description as OpenAPI 3.1',
         description:
             'Made from the schemas by which requests are validated. Has an `ETag`, so that it need not be loaded again while it is the same.',
         answers: { 200: z.looseObject({ openapi: z.string().meta({ examples: ['3.1.1'] }) }), 304: null },
@@ -52,7 +52,7 @@ function docs(services: Services, description: () => ApiDescription): Endpoint {
         ...shared,
         paths: ['/docs'],
         operationId: 'getDocumentation',
-        summary: 'This description, as a page',
+        summary: 'Read this description as a page',
         answers: { 200: 'text/html', 304: null },
         handle: ({ request, reply }) => sendCacheable(request, reply.header('content-security-policy', policy), page(), 'public, no-cache'),
     });
@@ -68,7 +68,7 @@ function asset(name: AssetName, mediaType: string): Endpoint {
         ...shared,
         paths: [`/docs/${name}`],
         operationId: `getDocumentation${kinds[name]}`,
-        summary: `${kinds[name]} of that page`,
+        summary: `Get the ${kinds[name].toLowerCase()} of that page`,
         answers: { 200: mediaType, 304: null },
         handle: ({ request, reply }) => sendCacheable(request, reply, file(), `public, max-age=${year}, immutable`),
     });

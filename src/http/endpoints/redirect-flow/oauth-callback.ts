@@ -13,7 +13,7 @@ export const oauthCallback = (services: Services) =>
         paths: ['/oauth/callback'],
         tag: 'Connecting',
         operationId: 'finishRedirectFlow',
-        summary: 'End of a redirect flow',
+        summary: 'Finish a redirect flow',
         description:
             'Where the provider sends the browser back, with `state` and `code` or an error; the address to register at the provider. The page tells its opener and ' +
             'the socket how it ended, and closes itself after a success. It has to be the browser that began the flow.',

@@ -16,7 +16,14 @@ export const createOauthFlow = (services: Services) =>
         operationId: 'prepareRedirectFlow',
         summary: 'Prepare a redirect flow and get a single-use URL for it',
         description: 'For secrets that must not be in a URL. The browser opens the URL it answers, once, within five minutes.',
-        answers: { 201: z.strictObject({ data: z.strictObject({ url: z.url(), expires_at: z.iso.datetime() }) }) },
+        answers: {
+            201: z.strictObject({
+                data: z.strictObject({
+                    url: z.url().meta({ examples: ['https://auth.example.com/oauth/connect/github-prod?flow=…'] }),
+                    expires_at: z.iso.datetime(),
+                }),
+            }),
+        },
         authenticate: connectSession(services),
         access: 'connect session',
         body: z.strictObject({
