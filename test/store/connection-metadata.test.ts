@@ -1,12 +1,13 @@
 /** Metadata of many connections: all or none, merged on what is there, in one statement (http-api §9). */
 import fc from 'fast-check';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as metadata from '../../src/store/connection-metadata.ts';
 import { acquireLease, writeCredentials } from '../../src/store/credential-writes.ts';
 import { json } from '../../src/store/database.ts';
 import type { IntegrationRow } from '../../src/store/schema.ts';
 import { dialects, openPostgresStore, type TestStore } from './dialects.ts';
-import { after, insertConnection, insertIntegration, insertSetting, madeAt } from './rows.ts';
+import { after, insertConnection, insertIntegration, insertSetting, madeAt, newId } from './rows.ts';
 
 type Metadata = Record<string, unknown>;
 
@@ -152,6 +153,37 @@ describe('at the same time (postgres)', () => {
             how: 'merge',
         });
 
+    /** Until somebody waits for a row. */
+    const waiting = async (): Promise<void> => {
+        for (;;) {
+            const [row] = await store.database.read<{ n: number }>(
+                '',
+                `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+                [],
+            );
+            if (row!.n > 0) return;
+        }
+    };
+
+    test('rows are locked in the order of their row ids, whatever else they are ordered by', async () => {
+        const { db } = store.database;
+        await db.deleteFrom('connections').execute();
+        const rowIds = ids.map(() => newId()).toSorted();
+        for (const [index, connection_id] of ids.entries()) {
+            await insertConnection(db, integration, { connection_id, id: rowIds.at(-1 - index)! });
+        }
+        let merging: Promise<string | undefined> | undefined;
+        await db.transaction().execute(async (transaction) => {
+            // the last by name, the first by row id
+            await sql`select from connections where connection_id = 'd' for update`.execute(transaction);
+            merging = merge(['c', 'a', 'd', 'b'], { x: 1 });
+            await waiting();
+            const { rows } = await sql`select from connections for update skip locked`.execute(db);
+            expect(rows).toHaveLength(3);
+        });
+        expect(await merging).toBeUndefined();
+    });
+
     test('merges lose no key and do not deadlock, in whatever order they name the connections', async () => {
         await fc.assert(
             fc.asyncProperty(fc.array(fc.shuffledSubarray(ids, { minLength: 1 }), { minLength: 2, maxLength: 24 }), async (targets) => {
@@ -170,16 +202,6 @@ describe('at the same time (postgres)', () => {
 
     test('a merge that waited for another sees what that one wrote; one that waited for a deletion writes nothing', async () => {
         const { db } = store.database;
-        const waiting = async (): Promise<void> => {
-            for (;;) {
-                const [row] = await store.database.read<{ n: number }>(
-                    '',
-                    `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-                    [],
-                );
-                if (row!.n > 0) return;
-            }
-        };
         let second: Promise<string | undefined> | undefined;
         await db.transaction().execute(async (transaction) => {
             await transaction
