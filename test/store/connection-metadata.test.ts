@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as metadata from '../../src/store/connection-metadata.ts';
 import { acquireLease, writeCredentials } from '../../src/store/credential-writes.ts';
+import { touchFetched } from '../../src/store/connections.ts';
 import { json } from '../../src/store/database.ts';
 import type { IntegrationRow } from '../../src/store/schema.ts';
 import { dialects, openPostgresStore, type TestStore } from './dialects.ts';
@@ -165,23 +166,36 @@ describe('at the same time (postgres)', () => {
         }
     };
 
-    test('rows are locked in the order of their row ids, whatever else they are ordered by', async () => {
+    test.each([
+        ['metadata', () => merge(['c', 'a', 'd', 'b'], { x: 1 })],
+        [
+            'last_fetched_at',
+            async () => {
+                const rows = await store.database.db.selectFrom('connections').select('id').orderBy('connection_id').execute();
+                return touchFetched(
+                    store.database.db,
+                    rows.map((row) => row.id),
+                    madeAt,
+                );
+            },
+        ],
+    ])('rows are locked in the order of their row ids, whatever else they are ordered by: %s', async (_name, write) => {
         const { db } = store.database;
         await db.deleteFrom('connections').execute();
         const rowIds = ids.map(() => newId()).toSorted();
         for (const [index, connection_id] of ids.entries()) {
             await insertConnection(db, integration, { connection_id, id: rowIds.at(-1 - index)! });
         }
-        let merging: Promise<string | undefined> | undefined;
+        let writing: Promise<string | void> | undefined;
         await db.transaction().execute(async (transaction) => {
             // the last by name, the first by row id
             await sql`select from connections where connection_id = 'd' for update`.execute(transaction);
-            merging = merge(['c', 'a', 'd', 'b'], { x: 1 });
+            writing = write();
             await waiting();
             const { rows } = await sql`select from connections for update skip locked`.execute(db);
             expect(rows).toHaveLength(3);
         });
-        expect(await merging).toBeUndefined();
+        expect(await writing).toBeUndefined();
     });
 
     test('merges lose no key and do not deadlock, in whatever order they name the connections', async () => {
