@@ -1,4 +1,4 @@
-/** Tags that a connect session gives its connections: generated from the end user, then the explicit ones (http-api §5.3). */
+/** Tags of connections: generated from the end user, then the explicit ones (http-api §5.3). */
 import type { EndUser } from '../store/schema.ts';
 
 const maximum = 10;
@@ -17,6 +17,32 @@ export function mergeTags(source: TagSource): Record<string, string> | undefined
     const merged = { ...generatedTags(source), ...lowerCaseKeys(source.explicit ?? {}) };
     return Object.keys(merged).length > maximum ? undefined : merged;
 }
+
+/**
+ * Tags after a PATCH (http-api §8.5). Explicit ones replace all tags. An end user alone replaces what was generated from the one
+ * before, and leaves all other tags as they are. @returns `undefined` when there are more than ten.
+ */
+export function changedTags(
+    stored: { tags: Record<string, string>; endUser: EndUser | null },
+    change: { tags?: Record<string, string> | undefined; endUser?: EndUser | undefined },
+): Record<string, string> | undefined {
+    const { endUser, tags } = change;
+    if (tags !== undefined) {
+        return mergeTags({ endUser: endUser ?? null, organization: null, explicit: tags });
+    }
+    if (endUser === undefined) {
+        return stored.tags;
+    }
+    const before = generatedTags({ endUser: stored.endUser, organization: stored.endUser?.organization ?? null });
+    // Whoever set them, they say who the end user is; a new one must not inherit the name of the old.
+    const isOfEndUser = (name: string): boolean => endUserTags.has(name);
+    const isAsGenerated = ([name, value]: [string, string]): boolean => Object.hasOwn(before, name) && before[name] === value;
+    const kept = Object.entries(stored.tags).filter((tag) => !isOfEndUser(tag[0]) && !isAsGenerated(tag));
+    const merged = { ...Object.fromEntries(kept), ...generatedTags({ endUser, organization: endUser.organization }) };
+    return Object.keys(merged).length > maximum ? undefined : merged;
+}
+
+const endUserTags: ReadonlySet<string> = new Set(['end_user_id', 'end_user_email', 'end_user_display_name']);
 
 function generatedTags({ endUser, organization }: Pick<TagSource, 'endUser' | 'organization'>): Record<string, string> {
     const identity = withoutEmpty({

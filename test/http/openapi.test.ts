@@ -219,6 +219,9 @@ describe('from declarations', () => {
         expect(paths['/other']!.post!.parameters).toBeUndefined();
         expect(components.parameters['IdempotencyKey']).toMatchObject({ name: 'Idempotency-Key', in: 'header', required: false });
         expect(info.description).toContain('## Idempotency');
+        expect(paths['/things/{thingId}']!.post!.responses['200']).toMatchObject({
+            headers: { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } },
+        });
         expect(describeOne(declare()).info.description).not.toContain('Idempotency');
     });
 
@@ -291,7 +294,9 @@ describe('from declarations', () => {
 
     test('failures: those of its kind, and its own beside them', () => {
         const { responses } = operationOf({ errors: { 400: ['too_blue'], 404: ['not_found'], 500: ['server_error'] }, body: z.strictObject({}) });
-        expect(Object.keys(responses)).toEqual(['200', '400', '404', '413', '415', '500']);
+        expect(Object.keys(responses)).toEqual(['200', '400', '404', '413', '415', '429', '500']);
+        expect(Object.keys(operationOf({ points: 0, anyContentType: true, method: 'POST' }).responses)).toEqual(['200', '400', '413', '500']);
+        expect(Object.keys(operationOf({ creates: true }).responses)).toEqual(['200', '400', '409', '413', '415', '422', '429', '500']);
         expect(responses['400']).toMatchObject({ 'x-codes': ['invalid_json', 'invalid_query_params', 'invalid_body', 'too_blue'] });
         expect(responses['404']).toMatchObject({ 'x-codes': ['not_found'] });
         expect(responses['413']).toEqual({ $ref: '#/components/responses/TooLarge' });

@@ -6,7 +6,9 @@ import { listProviders, readProvider } from './catalogue/providers.ts';
 import { createConnectSession, createReconnectSession, readConnectSession } from './connect-sessions/connect-sessions.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
 import { listConnections } from './connections/list-connections.ts';
+import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOne } from './connections/metadata.ts';
 import { readConnection } from './connections/read-connection.ts';
+import { updateConnection } from './connections/update-connection.ts';
 import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
@@ -37,7 +39,12 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     connectWithBasic(services),
     listConnections(services),
     readConnection(services),
+    updateConnection(services),
     deleteConnection(services),
+    replaceMetadata(services),
+    mergeMetadata(services),
+    replaceMetadataOfOne(services),
+    mergeMetadataOfOne(services),
     readEnvironment(services),
     updateEnvironment(services),
     readWebhookSettings(services),

@@ -44,6 +44,8 @@ export function sharedFailures(schemas: Schemas): Record<string, ResponseObject>
     return {
         ...(Object.fromEntries(refused) as Record<string, ResponseObject>),
         Forbidden: failure(schemas, reasons[403], ['forbidden'], ['simple']),
+        StillUnderWay: failure(schemas, 'The first request with this key has not been answered yet.', ['idempotency_key_in_progress'], ['simple']),
+        KeyReused: failure(schemas, 'The key was used for another request.', ['idempotency_key_reused'], ['simple']),
         TooLarge: failure(schemas, 'The request body is larger than this server takes.', ['request_too_large'], ['simple']),
         NotJson: failure(schemas, 'The `Content-Type` is not JSON.', ['invalid_content_type'], ['simple']),
         TooManyRequests: {
@@ -93,6 +95,7 @@ function genericFailures(endpoint: Endpoint): Record<string, Generic> {
         ...(query === anyQuery ? [] : ['invalid_query_params']),
         ...(params === undefined ? [] : ['invalid_uri_params']),
         ...(body === undefined ? [] : ['invalid_body']),
+        ...(endpoint.creates ? ['invalid_idempotency_key'] : []),
     ];
     const shared = (status: number, isPossible: boolean, name: string, codes: readonly string[]): Record<string, Generic> =>
         isPossible ? { [status]: { name, codes } } : {};
@@ -101,9 +104,12 @@ function genericFailures(endpoint: Endpoint): Record<string, Generic> {
         ...(invalid.length === 0 ? {} : { 400: { name: undefined, codes: invalid } }),
         ...(refusal === undefined ? {} : { 401: refusal }),
         ...shared(403, access !== 'anyone' && access !== 'connect session', 'Forbidden', ['forbidden']),
+        ...shared(409, endpoint.creates === true, 'StillUnderWay', ['idempotency_key_in_progress']),
+        ...shared(422, endpoint.creates === true, 'KeyReused', ['idempotency_key_reused']),
         ...shared(413, takesBody, 'TooLarge', ['request_too_large']),
         ...shared(415, !endpoint.anyContentType, 'NotJson', ['invalid_content_type']),
-        ...shared(429, refusal !== undefined, 'TooManyRequests', ['too_many_request']),
+        // Failed authentications count for the caller's address, whatever the endpoint costs.
+        ...shared(429, endpoint.points !== 0 || refusal !== undefined, 'TooManyRequests', ['too_many_request']),
         // One that answers its failures itself says how among its answers.
         ...shared(500, onError === undefined, 'Unexpected', ['generic_error_support']),
     };

@@ -81,14 +81,16 @@ Refused callers, and some older operations, get a third form, with a \`payload\`
 
 ## Rate limits
 
-Each API key, and the connect sessions of each environment together, have a budget per minute. \`X-RateLimit-Limit\`, \`X-RateLimit-Remaining\` and
+Each API key, and the connect sessions of each environment together, have a budget per minute; callers who present nothing, or the wrong thing, have one per
+address. \`X-RateLimit-Limit\`, \`X-RateLimit-Remaining\` and
 \`X-RateLimit-Reset\` (seconds since 1970) tell where you are; beyond it the answer is 429 with \`Retry-After\`.`;
 
 /** Said once some operation takes the header. */
 export const idempotency = `## Idempotency
 
-Where a creating \`POST\` documents the header \`Idempotency-Key\`, repeating the request with the same key gives the first answer again instead of making a second
-thing. Use a new UUID for each thing you want made, and keep it over retries.`;
+Where a creating \`POST\` documents the header \`Idempotency-Key\`, repeating the request with the same key, within a day, gives the first success again, marked with
+\`Idempotent-Replayed: true\`, in place of making a second thing. Use a new UUID for each thing you want made, and keep it over retries. A request that failed made
+nothing, and can be repeated with its key.`;
 
 export const securitySchemes: ApiDescription['components']['securitySchemes'] = {
     apiKey: {
@@ -112,6 +114,10 @@ export const securitySchemes: ApiDescription['components']['securitySchemes'] = 
 };
 
 export const headers: ApiDescription['components']['headers'] = {
+    'Idempotent-Replayed': {
+        description: '`true` on an answer that was given before, to the first request with this `Idempotency-Key`.',
+        schema: { type: 'string', enum: ['true'] },
+    },
     'X-RateLimit-Limit': { description: 'Requests per minute.', schema: { type: 'integer', minimum: 1 } },
     'X-RateLimit-Remaining': { description: 'How many are left in this minute.', schema: { type: 'integer', minimum: 0 } },
     'X-RateLimit-Reset': { description: 'When the minute ends, in seconds since 1970.', schema: { type: 'integer' } },
@@ -123,6 +129,6 @@ export const parameters: ApiDescription['components']['parameters'] = {
         in: 'header',
         required: false,
         description: 'A value of your choice, new for each thing you want made: repeated with it, a request gives the first answer again.',
-        schema: { type: 'string', minLength: 1, maxLength: 255, examples: ['5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55'] },
+        schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$', examples: ['5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55'] },
     },
 };

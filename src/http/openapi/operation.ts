@@ -121,10 +121,11 @@ const outcomes: Readonly<Record<string, string>> = {
     503: 'Not now.',
 };
 
-function successOf({ authenticate }: Endpoint, status: string, answer: z.ZodType | null | string | undefined, schemas: Schemas): ResponseObject {
-    const isLimited = authenticate.by !== 'nothing';
+function successOf({ points, creates }: Endpoint, status: string, answer: z.ZodType | null | string | undefined, schemas: Schemas): ResponseObject {
+    const isLimited = points !== 0;
     const location = status.startsWith('30') && status !== '304' ? { Location: { description: 'Where to go on.', schema: { type: 'string' } } } : {};
-    const headers = { ...location, ...(isLimited ? rateLimitHeaders : {}) };
+    const replayed = creates ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {};
+    const headers = { ...location, ...replayed, ...(isLimited ? rateLimitHeaders : {}) };
     return {
         description: outcomes[status] ?? 'Answered.',
         ...(Object.keys(headers).length === 0 ? {} : { headers }),

@@ -15,6 +15,7 @@ export const logo = (services: Services) =>
         description: 'The address is in every provider’s `logo_url` and every integration’s `logo`.',
         authenticate: publicEndpoint,
         access: 'anyone',
+        points: 1,
         anyContentType: true,
         // `?v=2` and the like
         query: anyQuery,

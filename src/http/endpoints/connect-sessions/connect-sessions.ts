@@ -53,6 +53,7 @@ export const createConnectSession = (services: Services) => {
     const { forEndUser, forTags } = schemas(services);
     return endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connect/sessions'],
         tag: 'Connect sessions',
         summary: 'Issue a connect session for an end user',
@@ -81,6 +82,7 @@ export const createConnectSession = (services: Services) => {
 export const createReconnectSession = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connect/sessions/reconnect'],
         tag: 'Connect sessions',
         summary: 'Issue a connect session that renews an existing connection',

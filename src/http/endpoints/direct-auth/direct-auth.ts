@@ -32,6 +32,7 @@ const directAuth = <Body extends z.ZodType<Record<string, string>>>(
 ): Endpoint =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: [definition.path as '/'],
         tag: 'Connecting',
         operationId: definition.operationId,

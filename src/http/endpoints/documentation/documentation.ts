@@ -27,7 +27,15 @@ function once<T>(make: () => T): () => T {
     return () => (made ??= { value: make() }).value;
 }
 
-const shared = { method: 'GET', tag: 'Server', authenticate: publicEndpoint, access: 'anyone', anyContentType: true, query: anyQuery } as const;
+const shared = {
+    method: 'GET',
+    tag: 'Server',
+    authenticate: publicEndpoint,
+    access: 'anyone',
+    anyContentType: true,
+    query: anyQuery,
+    points: 1,
+} as const;
 
 function openapiJson(description: () => ApiDescription): Endpoint {
     const answer = once((): Cacheable => cacheable(JSON.stringify(description()), 'application/json; charset=utf-8'));

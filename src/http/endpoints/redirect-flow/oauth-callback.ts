@@ -20,6 +20,7 @@ export const oauthCallback = (services: Services) =>
         answers: { 200: 'text/html', 400: 'text/html', 500: 'text/html' },
         authenticate: publicEndpoint,
         access: 'anyone',
+        points: 0,
         anyContentType: true,
         isSingleUse: true,
         // Providers add parameters of their own; what is not text counts as absent.
