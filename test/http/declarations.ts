@@ -1,4 +1,5 @@
 /** The endpoints' declarations and the description made from them, without a server: what handlers would use is looked at when they run. */
+import { loadConfig } from '../../src/config.ts';
 import type { Endpoint } from '../../src/http/endpoint.ts';
 import { endpointsOf } from '../../src/http/endpoints/index.ts';
 import { describeApi } from '../../src/http/openapi/document.ts';
@@ -14,6 +15,6 @@ function having(known: Readonly<Record<string, unknown>>): unknown {
 
 export const publicUrl = 'https://auth.example.com';
 
-export const endpoints: readonly Endpoint[] = endpointsOf(having({ config: having({ publicUrl }) }) as Services);
+export const endpoints: readonly Endpoint[] = endpointsOf(having({ config: loadConfig({ VALETKEY_PUBLIC_URL: publicUrl }) }) as Services);
 
 export const description = describeApi(endpoints, { publicUrl, version: '1.2.3' });

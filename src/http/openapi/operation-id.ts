@@ -7,7 +7,7 @@ const verbs = { GET: 'get', POST: 'create', PATCH: 'update', PUT: 'replace', DEL
 /** `GET /connections` is `listConnections`, `PATCH /connections/{connectionId}` is `updateConnection`. */
 export function operationIdOf(endpoint: Endpoint, path: string): string {
     const [usual] = endpoint.paths;
-    const id = endpoint.operationId ?? derived(endpoint.method, templateOf(usual));
+    const id = endpoint.operationId ?? `${derived(endpoint.method, templateOf(usual))}${endpoint.isDeprecated ? 'Deprecated' : ''}`;
     return path === usual ? id : `${id}At${words(templateOf(path)).join('')}`;
 }
 

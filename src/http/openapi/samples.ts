@@ -89,7 +89,10 @@ function sampleObject(schema: JsonSchema, options: SampleOptions): unknown {
     return sample;
 }
 
-function sampleArray({ items, minItems = 0 }: JsonSchema, options: SampleOptions): unknown {
+function sampleArray({ items, minItems = 0, maxItems = Infinity }: JsonSchema, options: SampleOptions): unknown {
+    if (maxItems === 0) {
+        return [];
+    }
     const item = items === undefined ? undefined : sampleOf(items, { ...options, depth: (options.depth ?? 0) + 1 });
     if (item === undefined) {
         return minItems === 0 ? [] : undefined;
