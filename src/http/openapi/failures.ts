@@ -16,13 +16,13 @@ const reasons = {
 } as const;
 
 const keyCodes = ['missing_auth_header', 'invalid_secret_key_format', 'unknown_account'];
-const sessionCodes = ['invalid_connect_session_token_format', 'unknown_connect_session_token'];
+const sessionCodes = ['invalid_connect_session_token_format', 'unknown_connect_session_token', 'unknown_account'];
 
 /** http-api §1.3. */
 const refusals: Readonly<Record<Exclude<Authentication['by'], 'nothing'>, { name: string; codes: readonly string[] }>> = {
     'API key': { name: 'ApiKeyRefused', codes: keyCodes },
     'connect session': { name: 'ConnectSessionRefused', codes: ['missing_auth_header', ...sessionCodes] },
-    'connect session or API key': { name: 'CallerRefused', codes: [...keyCodes, ...sessionCodes] },
+    'connect session or API key': { name: 'CallerRefused', codes: [...new Set([...keyCodes, ...sessionCodes])] },
     'connect session in query': {
         name: 'ConnectSessionInQueryRefused',
         codes: ['missing_public_key', 'invalid_public_key', 'deprecated_authentication', ...sessionCodes],
