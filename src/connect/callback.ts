@@ -11,7 +11,7 @@ import type { SessionRead } from '../store/connect-sessions.ts';
 import * as integrations from '../store/integrations.ts';
 import * as flows from '../store/oauth-flows.ts';
 import type { ConnectOutcome, IntegrationRow, OauthFlowRow } from '../store/schema.ts';
-import type { ConnectContext } from './connect-session.ts';
+import { isUsedUp, sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
 import { bindingCookieName, digest, flowSecretsPlace, type FlowSecrets } from './redirect-flow.ts';
 import { saveConnection } from './save-connection.ts';
@@ -61,6 +61,9 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
             throw new ConnectFailure('unknown_err', 'The connect session or the integration of this attempt no longer exists.');
         }
         assertLive(context, flow);
+        if (isUsedUp(session)) {
+            throw new ConnectFailure('unknown_connect_session_token', sessionUsedMessage);
+        }
         await assertStillThere(context, session);
         assertSameBrowser(request, flow, session, cookieName);
         const secrets = await openSecrets(context, flow);
@@ -91,7 +94,7 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
             connectionId: flow.connection_id,
             error: { type, description },
             // A foreign browser or a replay is not the end user's failure to connect.
-            ...(provider && !['state_cookie_err', 'state_err'].includes(type)
+            ...(provider && !['state_cookie_err', 'state_err', 'unknown_connect_session_token'].includes(type)
                 ? { webhook: { provider: provider.name, authMode: provider.authMode, errorType: webhookErrorType(error, type) } }
                 : {}),
         });

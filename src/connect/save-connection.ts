@@ -2,7 +2,7 @@
  * Stores what a connect attempt obtained: the connection, the attempt's outcome, its operation and its webhook, in one
  * transaction. An existing connection keeps its metadata, and its tags and webhook URL unless the session names new ones (A2).
  */
-import type { ModeIntegration } from '../auth-modes/auth-mode.ts';
+import { ConnectFailure, type ModeIntegration } from '../auth-modes/auth-mode.ts';
 import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
 import { refreshTokenOf, type Obtained } from '../credentials/credential.ts';
 import { nextRefreshAt } from '../credentials/expiry.ts';
@@ -16,10 +16,11 @@ import { writeCredentials } from '../store/credential-writes.ts';
 import { json, type Db } from '../store/database.ts';
 import * as flows from '../store/oauth-flows.ts';
 import * as operations from '../store/operations.ts';
-import type { ConnectionRow, ConnectOutcome } from '../store/schema.ts';
+import type { ConnectionRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
-import type { ConnectContext } from './connect-session.ts';
+import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
+import { renewedTags } from './tags.ts';
 
 export interface SavedConnection {
     row: ConnectionRow;
@@ -28,6 +29,12 @@ export interface SavedConnection {
 
 type SavedAttempt = Pick<Attempt, 'integration' | 'provider' | 'mode' | 'connectionId' | 'session'>;
 
+/** The session was deleted, or another attempt used it up. Rolls back; has a code so that nobody takes it for the database's. */
+class SessionIsOver extends Error {
+    readonly code = 'session_is_over';
+}
+
+/** @throws ConnectFailure `unknown_connect_session_token` when the session ended while the attempt was under way */
 export async function saveConnection(
     context: ConnectContext,
     attempt: SavedAttempt,
@@ -48,10 +55,22 @@ export async function saveConnection(
         },
         sources,
     );
+    const outcome = {
+        status: 'success' as const,
+        provider_config_key: attempt.integration.unique_key,
+        connection_id: attempt.connectionId,
+        is_pending: false,
+    };
+    // One for all repetitions of the write: the first may have come through although its answer did not.
+    const id = newRowId(sources);
     // R2b: what the provider has just given exists nowhere else yet.
     const saved = await untilDatabaseAnswers(
         () =>
             db.transaction().execute(async (transaction) => {
+                const at = new Date(sources.now());
+                if (!(await sessions.recordSuccess(transaction, attempt.session.id, id, { ...outcome, at: at.toISOString() }))) {
+                    throw new SessionIsOver();
+                }
                 const existing = await connections.lockByKey(transaction, attempt.integration.id, attempt.connectionId);
                 const connection =
                     existing === undefined
@@ -60,11 +79,16 @@ export async function saveConnection(
                               row: await override(transaction, context, attempt, existing, obtained, connectionConfig, nextAt),
                               operation: 'override' as const,
                           };
-                await finish(transaction, context, attempt, connection, flowId);
+                if (flowId !== undefined) {
+                    await flows.recordOutcome(transaction, flowId, { ...outcome, at: at.toISOString() });
+                }
+                await finish(transaction, context, attempt, connection, at);
                 return connection;
             }),
         context,
-    );
+    ).catch((error: unknown) => {
+        throw error instanceof SessionIsOver ? new ConnectFailure('unknown_connect_session_token', sessionUsedMessage) : error;
+    });
     context.wakeDeliveries();
     return saved;
 }
@@ -140,7 +164,7 @@ async function override(
             connection_config: json(config.clear),
             sealed_secrets: config.sealed,
             updated_at: now,
-            ...(session.tags === null ? {} : { tags: json(session.tags) }),
+            ...(session.tags === null ? {} : { tags: json(renewedTags(existing.tags, { ...session, tags: session.tags })) }),
             ...(session.end_user === null ? {} : { end_user: json(session.end_user) }),
             ...(session.webhook_url_override === null ? {} : { webhook_url_override: session.webhook_url_override || null }),
         },
@@ -148,20 +172,8 @@ async function override(
     return (await connections.findById(db, existing.id)) ?? existing;
 }
 
-async function finish(db: Db, context: ConnectContext, attempt: SavedAttempt, saved: SavedConnection, flowId: string | undefined): Promise<void> {
+async function finish(db: Db, context: ConnectContext, attempt: SavedAttempt, saved: SavedConnection, at: Date): Promise<void> {
     const { session, integration, provider } = attempt;
-    const at = new Date(context.sources.now());
-    const outcome: ConnectOutcome = {
-        status: 'success',
-        provider_config_key: integration.unique_key,
-        connection_id: saved.row.connection_id,
-        is_pending: false,
-        at: at.toISOString(),
-    };
-    await sessions.recordOutcome(db, session.id, outcome);
-    if (flowId !== undefined) {
-        await flows.recordOutcome(db, flowId, outcome);
-    }
     if (session.operation_id !== null) {
         await operations.end(db, session.operation_id, {
             state: 'success',

@@ -4,6 +4,9 @@ import type { EndUser } from '../store/schema.ts';
 const maximum = 10;
 const longestValue = 255;
 
+const endUserNames = ['end_user_id', 'end_user_email', 'end_user_display_name'];
+const organizationNames = ['organization_id', 'organization_display_name'];
+
 export interface TagSource {
     endUser: EndUser | null;
     /** Also without an end user. */
@@ -13,9 +16,26 @@ export interface TagSource {
 }
 
 /** @returns the merged tags, or `undefined` when there are more than ten. */
-export function mergeTags(source: TagSource): Record<string, string> | undefined {
-    const merged = { ...generatedTags(source), ...lowerCaseKeys(source.explicit ?? {}) };
-    return Object.keys(merged).length > maximum ? undefined : merged;
+export const mergeTags = (source: TagSource): Record<string, string> | undefined =>
+    unlessTooMany({ ...generatedTags(source), ...lowerCaseKeys(source.explicit ?? {}) });
+
+export const unlessTooMany = (tags: Record<string, string>): Record<string, string> | undefined =>
+    Object.keys(tags).length > maximum ? undefined : tags;
+
+/**
+ * What a reconnect makes of a connection's tags. One that names an end user or organization but no tags (`keeps_tags`)
+ * brings the generated ones up to date and leaves the others alone; else the session's take the place of all.
+ */
+export function renewedTags(
+    stored: Readonly<Record<string, string>>,
+    session: { tags: Record<string, string>; keeps_tags: boolean; end_user: EndUser | null },
+): Record<string, string> {
+    if (!session.keeps_tags) {
+        return session.tags;
+    }
+    // An end user without organization has none any more (http-api §4.2).
+    const generated = new Set(session.end_user === null ? organizationNames : [...endUserNames, ...organizationNames]);
+    return { ...Object.fromEntries(Object.entries(stored).filter(([name]) => !generated.has(name))), ...session.tags };
 }
 
 function generatedTags({ endUser, organization }: Pick<TagSource, 'endUser' | 'organization'>): Record<string, string> {
@@ -40,4 +60,5 @@ const withoutEmpty = (values: Record<string, string | null | undefined>): Record
     Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])));
 
 const cut = (tags: Record<string, string>): Record<string, string> =>
-    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, value.slice(0, longestValue)]));
+    // half a surrogate pair, which no jsonb column takes, is not kept
+    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, value.slice(0, longestValue).replace(/[\uD800-\uDBFF]$/, '')]));

@@ -23,7 +23,12 @@ export interface BasicCredentials {
     password: string;
 }
 
-export type Credentials = OAuth2Credentials | ApiKeyCredentials | BasicCredentials;
+/** Kept so that every connection has a type; the API shows `{}` (http-api §13). */
+export interface NoCredentials {
+    type: 'NONE';
+}
+
+export type Credentials = OAuth2Credentials | ApiKeyCredentials | BasicCredentials | NoCredentials;
 
 /** Credentials as a provider has just given them. Times are milliseconds since the epoch. */
 export interface Obtained {

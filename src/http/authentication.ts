@@ -1,6 +1,6 @@
 /** Who is calling: an API key, a connect session, or nobody (http-api §1.3). */
 import type { FastifyRequest } from 'fastify';
-import { findSession, sessionTokenPattern } from '../connect/connect-session.ts';
+import { findSession, isUsedUp, sessionTokenPattern, sessionUsedMessage } from '../connect/connect-session.ts';
 import * as apiKeys from '../store/api-keys.ts';
 import type { KeyRead } from '../store/connections.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
@@ -70,15 +70,32 @@ export function apiKey(
     return { by: 'API key', identify };
 }
 
-/** The session token as bearer. @throws ApiError 401 */
-export const connectSession = (services: Services): Authentication => ({
+/**
+ * The session token as bearer.
+ * @param purpose `connecting` is refused to a single-use session that has succeeded
+ * @throws ApiError 401
+ */
+export const connectSession = (services: Services, purpose: 'reading' | 'connecting' = 'reading'): Authentication => ({
     by: 'connect session',
     async identify(request) {
         const presented = bearer(request);
         if (presented === undefined) {
             throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
         }
-        return { principal: await sessionPrincipal(services, presented), found: undefined };
+        const principal = await sessionPrincipal(services, presented);
+        return { principal: purpose === 'connecting' ? unused(principal) : principal, found: undefined };
+    },
+});
+
+/** The session token as member `token` of the body: beacons carry no headers (http-api §4.5). @throws ApiError 401 */
+export const sessionInBody = (services: Services): Authentication => ({
+    by: 'connect session in body',
+    async identify(request) {
+        const { token } = (request.body ?? {}) as { token?: unknown };
+        if (typeof token !== 'string' || token === '') {
+            throw ApiError.legacy(401, 'missing_auth_header', 'The body carries no token.');
+        }
+        return { principal: await sessionPrincipal(services, token), found: undefined };
     },
 });
 
@@ -92,14 +109,14 @@ export function sessionOrApiKey(services: Services): Authentication {
     };
 }
 
-/** The session token in the query, as browsers send it. @throws ApiError 401 */
+/** The session token in the query, as browsers send it to connect. @throws ApiError 401 */
 export const sessionInQuery = (services: Services): Authentication => ({
     by: 'connect session in query',
     async identify(request) {
         const query = request.query as Record<string, unknown>;
         const token = query['connect_session_token'];
         if (typeof token === 'string' && token !== '') {
-            return { principal: await sessionPrincipal(services, token), found: undefined };
+            return { principal: unused(await sessionPrincipal(services, token)), found: undefined };
         }
         const publicKey = query['public_key'];
         if (publicKey === undefined || publicKey === '') {
@@ -121,6 +138,13 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
         throw ApiError.legacy(401, 'unknown_connect_session_token', 'This connect session is unknown or has expired.');
     }
     return principalOf(session);
+}
+
+function unused(principal: Principal): Principal {
+    if (principal.session !== undefined && isUsedUp(principal.session)) {
+        throw ApiError.legacy(401, 'unknown_connect_session_token', sessionUsedMessage);
+    }
+    return principal;
 }
 
 export const principalOf = (session: SessionRead): Principal => ({

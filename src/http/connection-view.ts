@@ -28,7 +28,7 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
         created_at: offsetDate(row.created_at),
         updated_at: offsetDate(row.updated_at),
         last_fetched_at: options.lastFetchedAt === null ? null : offsetDate(options.lastFetchedAt),
-        credentials: strip(options.credentials),
+        credentials: options.credentials['type'] === 'NONE' ? {} : strip(options.credentials),
     };
 }
 

@@ -3,6 +3,7 @@
  * declaration validates requests and documents the API. This file carries it out, in the contract's order (http-api §1.1):
  * body parsing, content type, authentication, rate limit, scope, validation, handler.
  */
+import type { FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Authentication, Principal } from './authentication.ts';
@@ -68,6 +69,8 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     noStore?: boolean;
     /** A GET that uses something up: HEAD, which link scanners send, must not run it. */
     isSingleUse?: boolean;
+    /** For its answers and its preflight, in place of what every other endpoint has (http-api §1.9). */
+    cors?: FastifyCorsOptions;
     /** Paths outside the content-type gate (http-api §1.2). */
     anyContentType?: boolean;
     /** Answers this endpoint's failures, from authentication on, where JSON is not what the caller reads. */
@@ -93,10 +96,16 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
         params: definition.params,
         body: definition.body,
     };
+    // Read by the CORS plugin, which answers a preflight before any handler.
+    const config = definition.cors === undefined ? {} : { cors: definition.cors };
     for (const url of definition.paths) {
+        if (definition.cors !== undefined) {
+            app.options(url, { config }, (_request, reply) => reply.code(204).send());
+        }
         app.route({
             method: definition.method,
             url,
+            config,
             exposeHeadRoute: !definition.isSingleUse,
             ...(definition.onError ? { errorHandler: (error, request, reply) => definition.onError!(error, request, reply) } : {}),
             preValidation: async (request, reply) => {

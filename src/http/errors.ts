@@ -70,6 +70,9 @@ export function toApiError(error: unknown): ApiError | undefined {
         return error;
     }
     if (error instanceof ConnectFailure) {
+        if (error.type === 'unknown_connect_session_token') {
+            return ApiError.legacy(401, error.type, error.message);
+        }
         return ApiError.simple(connectStatus[error.type] ?? 400, error.type === 'url_param_err' ? 'invalid_query_params' : error.type, error.message);
     }
     return frameworkError(error as FastifyError);

@@ -1,4 +1,5 @@
 /** Connect sessions: short-lived grants to an end user's browser. */
+import { sql } from 'kysely';
 import { json, type Db } from './database.ts';
 import type { ConnectOutcome, ConnectSessionRow, NewConnectSession } from './schema.ts';
 
@@ -33,12 +34,30 @@ const withEnvironment = (db: Db) =>
         .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks'])
         .where('e.deleted_at', 'is', null);
 
-export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome): Promise<void> {
-    await db
+/**
+ * Records a success, and uses a single-use session up. Of attempts at the same time one gets through: the others wait for
+ * its row and then find it used. `attempt` may come again, when the answer to its first write was lost.
+ * @returns whether the session is there and this attempt may succeed with it.
+ */
+export async function recordSuccess(db: Db, id: string, attempt: string, outcome: ConnectOutcome): Promise<boolean> {
+    const result = await db
+        .updateTable('connect_sessions')
+        .set({ outcome: json(outcome), used_by: sql<string | null>`case when single_use then ${attempt}::uuid end` })
+        .where('id', '=', id)
+        .where((where) => where.or([where('used_by', 'is', null), where('used_by', '=', attempt)]))
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
+/** @returns `false` when the session is gone, or used up: what it succeeded with stays its outcome. */
+export async function recordFailure(db: Db, id: string, outcome: ConnectOutcome): Promise<boolean> {
+    const result = await db
         .updateTable('connect_sessions')
         .set({ outcome: json(outcome) })
         .where('id', '=', id)
-        .execute();
+        .where('used_by', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
 }
 
 export async function remove(db: Db, id: string): Promise<void> {

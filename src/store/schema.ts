@@ -187,6 +187,10 @@ interface ConnectSessionsTable {
     webhook_url_override: string | null;
     operation_id: string | null;
     outcome: Json<ConnectOutcome | null> | null;
+    return_url: string | null;
+    single_use: Generated<boolean>;
+    used_by: string | null;
+    keeps_tags: Generated<boolean>;
     created_at: Time;
     expires_at: Time;
 }

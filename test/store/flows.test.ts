@@ -172,7 +172,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             await sessions.insert(db, session);
             const flow = newFlow({ connect_session_id: session.id });
             await flows.insert(db, flow);
-            await sessions.recordOutcome(db, session.id, success);
+            await sessions.recordFailure(db, session.id, success);
             expect((await sessions.findById(db, session.id))?.outcome).toEqual(success);
             await sessions.remove(db, session.id);
             expect(await sessions.findById(db, session.id)).toBeUndefined();

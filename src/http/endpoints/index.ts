@@ -3,11 +3,15 @@ import type { Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { logo } from './catalogue/logo.ts';
 import { listProviders, readProvider } from './catalogue/providers.ts';
-import { createConnectSession, createReconnectSession, readConnectSession } from './connect-sessions/connect-sessions.ts';
+import { createReconnectSession } from './connect-sessions/create-reconnect-session.ts';
+import { createConnectSession } from './connect-sessions/create-session.ts';
+import { deleteConnectSession } from './connect-sessions/delete-session.ts';
+import { readConnectSession } from './connect-sessions/read-session.ts';
+import { connectTelemetry } from './connect-sessions/telemetry.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
 import { listConnections } from './connections/list-connections.ts';
 import { readConnection } from './connections/read-connection.ts';
-import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
+import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
 import { createIntegration } from './integrations/create-integration.ts';
@@ -29,11 +33,14 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     createConnectSession(services),
     createReconnectSession(services),
     readConnectSession(services),
+    deleteConnectSession(services),
+    connectTelemetry(services),
     createOauthFlow(services),
     oauthConnect(services),
     oauthCallback(services),
     connectWithApiKey(services),
     connectWithBasic(services),
+    connectWithoutCredentials(services),
     listConnections(services),
     readConnection(services),
     deleteConnection(services),

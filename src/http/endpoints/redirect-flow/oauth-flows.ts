@@ -14,7 +14,7 @@ export const createOauthFlow = (services: Services) =>
         paths: ['/oauth/flows'],
         tag: 'Connecting',
         summary: 'Prepare a redirect flow and get a single-use URL for it',
-        authenticate: connectSession(services),
+        authenticate: connectSession(services, 'connecting'),
         access: 'connect session',
         body: z.strictObject({
             provider_config_key: IntegrationKey,
