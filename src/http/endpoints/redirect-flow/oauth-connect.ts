@@ -11,16 +11,17 @@ import type { ConnectOutcome } from '../../../store/schema.ts';
 import { principalOf, sessionInQuery, type Authentication } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError, toApiError } from '../../errors.ts';
-import { IntegrationKey, LooseObject } from '../../field-types.ts';
+import { LooseObject } from '../../field-types.ts';
 import { sendOutcomePage } from '../../outcome-page.ts';
 import type { Services } from '../../services.ts';
 import { assertNoConnectionId } from '../direct-auth/direct-auth.ts';
 
+/** Nothing is refused for its shape (§11.2): what is not what it should be counts as absent. */
 const Query = z.looseObject({
-    params: LooseObject.default({}),
-    authorization_params: LooseObject.default({}),
-    credentials: LooseObject.default({}),
-    ws_client_id: z.string().max(64).optional(),
+    params: LooseObject.catch({}),
+    authorization_params: LooseObject.catch({}),
+    credentials: LooseObject.catch({}),
+    ws_client_id: z.string().max(64).optional().catch(undefined),
     connection_id: z.unknown().optional(),
 });
 
@@ -43,7 +44,8 @@ export const oauthConnect = (services: Services) =>
         authenticate: sessionOrFlow(services),
         access: 'connect session',
         query: Query,
-        params: z.object({ providerConfigKey: IntegrationKey }),
+        // A key that none can have is one that there is not, with a page that says so.
+        params: z.object({ providerConfigKey: z.string() }),
         onError: (error, request, reply) => answerFailure(services, error, request, reply),
         async handle({ query, params, principal, found, request, reply }) {
             if (found === undefined) {
@@ -53,14 +55,7 @@ export const oauthConnect = (services: Services) =>
             const { connect, sockets, config } = services;
             let started: StartedFlow;
             try {
-                const target = await resolveTarget(connect, session, params.providerConfigKey);
-                if (target.mode === undefined) {
-                    throw new ConnectFailure(
-                        'auth_mode_err',
-                        `${target.provider.displayName} (${target.provider.authMode}) is not connected through a popup.`,
-                    );
-                }
-                const attempt = await admit(connect, session, { ...target, mode: target.mode });
+                const attempt = await admit(connect, session, await resolveTarget(connect, session, params.providerConfigKey));
                 started = await startRedirectFlow(connect, attempt, {
                     ...(found ?? requestedIn(query)),
                     wsClientId: query.ws_client_id,
