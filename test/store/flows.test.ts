@@ -181,6 +181,31 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             ]);
         });
 
+        test('a single-use one is used up by one attempt, which may write again; failures leave it as it was', async () => {
+            const { db } = store.database;
+            const session = newSession({ single_use: true });
+            await sessions.insert(db, session);
+            const attempts = Array.from({ length: 10 }, newId);
+            const taken = await Promise.all(attempts.map((attempt) => sessions.recordSuccess(db, session.id, attempt, success)));
+            expect(taken.filter(Boolean)).toHaveLength(1);
+            const winner = attempts[taken.indexOf(true)]!;
+            expect(await sessions.recordSuccess(db, session.id, winner, success)).toBe(true);
+            expect(await sessions.recordFailure(db, session.id, { ...success, status: 'error' })).toBe(false);
+            expect(await sessions.findById(db, session.id)).toMatchObject({ used_by: winner, outcome: success });
+        });
+
+        test('any other succeeds as often as it likes, as long as it is there', async () => {
+            const { db } = store.database;
+            const session = newSession();
+            await sessions.insert(db, session);
+            expect(await sessions.recordSuccess(db, session.id, newId(), success)).toBe(true);
+            expect(await sessions.recordSuccess(db, session.id, newId(), success)).toBe(true);
+            expect(await sessions.findById(db, session.id)).toMatchObject({ used_by: null, outcome: success });
+            await sessions.remove(db, session.id);
+            expect(await sessions.recordSuccess(db, session.id, newId(), success)).toBe(false);
+            expect(await sessions.recordFailure(db, session.id, success)).toBe(false);
+        });
+
         test('purge removes what expired before, and nothing else', async () => {
             const { db } = store.database;
             const kept = newSession({ expires_at: after(10) });
