@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiKeyEntry, providersFile } from '../e2e/provider-entries.ts';
 import { connectKey, createIntegration, createSession, untestedKeyEntry } from './accounts.ts';
+import { SessionAnswer } from '../../src/http/endpoints/connect-sessions/session-view.ts';
 import { startTestApp, type TestApp } from './app.ts';
 import { create, issues, readConnection, readSession, type Connection } from './sessions.ts';
 
@@ -37,6 +38,17 @@ describe('POST /connect/sessions', () => {
         expect(issues(await create(valetkey, { tags: {}, end_user: null }))).toEqual([['invalid_type', ['end_user']]]);
         expect(issues(await create(valetkey, { organization: { id: 'o' } }))).toEqual([['invalid_type', ['end_user']]]);
         expect(issues(await create(valetkey, { tags: null }))).toEqual([['invalid_type', ['tags']]]);
+    });
+
+    test('which body a mistake is reported against: `tags` without `end_user` asks for tags, anything else for an end user', async () => {
+        expect(issues(await create(valetkey, {}))).toEqual([['invalid_type', ['end_user']]]);
+        expect((await create(valetkey, { tags: {} })).status).toBe(201);
+        expect(issues(await create(valetkey, { tags: { a: 1 } }))).toEqual([['invalid_type', ['tags', 'a']]]);
+        expect(issues(await create(valetkey, { tags: { a: 1 }, end_user: {} }))).toEqual([
+            ['invalid_type', ['end_user', 'id']],
+            ['invalid_type', ['tags', 'a']],
+        ]);
+        expect(issues(await create(valetkey, []))).toEqual([['invalid_type', []]]);
     });
 
     const user = { id: 'u' };
@@ -124,6 +136,33 @@ describe('POST /connect/sessions', () => {
         ]);
     });
 
+    test('nested webhook URLs are looked at when the rest has its shape, and before integrations are looked up', async () => {
+        const nested = (url: unknown, key = 'keys') => ({ [key]: { connection_config: { webhook_url: url } } });
+        const at = (key: string) => ['integrations_config_defaults', key, 'connection_config', 'webhook_url'];
+        const shape = await create(valetkey, { end_user: user, integrations_config_defaults: nested('nope'), surprise: 1 });
+        expect(issues(shape)).toEqual([['unrecognized_keys', []]]);
+        const urls = { ...nested('nope', 'none'), ...nested(7), ...nested('https://10.0.0.1', 'more-keys') };
+        const all = await create(valetkey, { end_user: user, integrations_config_defaults: urls, allowed_integrations: ['ghost'] });
+        expect(issues(all)).toEqual([
+            ['invalid_union', at('none')],
+            ['invalid_union', at('keys')],
+            ['custom', at('more-keys')],
+        ]);
+        expect(issues(await create(valetkey, { end_user: user, integrations_config_defaults: nested('', 'none') }))).toEqual([
+            ['custom', ['integrations_config_defaults', 'none']],
+        ]);
+    });
+
+    test('a preset of which nothing is left but the webhook URL is absent; an empty one stays', async () => {
+        const shown = async (config: object): Promise<unknown> =>
+            (await readSession(valetkey, await createSession(valetkey, { tags: {}, integrations_config_defaults: { keys: config } })))[
+                'integrations_config_defaults'
+            ];
+        expect(await shown({ user_scopes: 'a', connection_config: { webhook_url: '' } })).toEqual({ keys: {} });
+        expect(await shown({ connection_config: { webhook_url: '', region: 'eu' } })).toEqual({ keys: { connection_config: { region: 'eu' } } });
+        expect(await shown({ connection_config: {} })).toEqual({ keys: { connection_config: {} } });
+    });
+
     test('the same token makes several connections until it expires', async () => {
         const token = await createSession(valetkey);
         const [first, second] = [await connectKey(valetkey, 'keys', token), await connectKey(valetkey, 'keys', token)];
@@ -152,6 +191,8 @@ describe('POST /connect/sessions', () => {
         expect(await urlOf(nested)).toMatchObject({ webhook_url_override: 'https://hooks.example.com/n', connection_config: { region: 'eu' } });
         expect((await urlOf(nested)).connection_config).not.toHaveProperty('webhook_url');
         expect(await urlOf({ ...nested, webhook_url_override: '' })).toMatchObject({ webhook_url_override: null });
+        const second = { keys: { connection_config: { webhook_url: '' } }, 'more-keys': nested.integrations_config_defaults.keys };
+        expect(await urlOf({ integrations_config_defaults: second })).toMatchObject({ webhook_url_override: 'https://hooks.example.com/n' });
     });
 
     test('presets win over what the browser sends', async () => {
@@ -161,6 +202,51 @@ describe('POST /connect/sessions', () => {
         });
         const id = await connectKey(valetkey, 'keys', token, 'k', '&params[region]=us&params[note]=mine');
         expect((await readConnection(valetkey, id)).connection_config).toEqual({ region: 'eu', level: 3, note: 'mine' });
+    });
+});
+
+describe('return_url', () => {
+    const allow = (...urls: string[]): Promise<unknown> =>
+        valetkey.query(
+            `update environment_settings set allowed_return_urls = $1 where environment_id = (select id from environments where name = 'dev')`,
+            [urls],
+        );
+    const ask = (return_url: unknown, more: object = {}) => create(valetkey, { tags: {}, return_url, ...more });
+
+    test('is one that the environment allows, and is told to the page', async () => {
+        await allow('https://other.example', 'https://app.example.com/done');
+        const answer = await ask('https://APP.example.com/done/x/../now?state=1');
+        expect(answer.status, answer.text).toBe(201);
+        expect(await readSession(valetkey, answer.body.data.token)).toMatchObject({ return_url: 'https://app.example.com/done/now?state=1' });
+        const id = await connectKey(valetkey, 'keys', answer.body.data.token);
+        const renewed = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'keys', return_url: 'https://other.example' },
+        });
+        expect(await readSession(valetkey, renewed.body.data.token)).toMatchObject({ return_url: 'https://other.example/' });
+    });
+
+    test.each(['https://evil.example', 'https://app.example.com/donetoo', 'http://app.example.com/done', '/done', 'javascript:alert(1)', ''])(
+        '%j is refused, together with integrations that are missing',
+        async (url) => {
+            await allow('https://app.example.com/done');
+            expect(issues(await ask(url))).toEqual([['custom', ['return_url']]]);
+            expect(issues(await ask(url, { overrides: { ghost: {} } }))).toEqual([
+                ['custom', ['overrides', 'ghost']],
+                ['custom', ['return_url']],
+            ]);
+        },
+    );
+
+    test('is text of at most 2048 characters, and the list is the environment’s own', async () => {
+        await allow('https://app.example.com');
+        expect(issues(await ask(1))).toEqual([['invalid_type', ['return_url']]]);
+        expect(issues(await ask(`https://app.example.com/${'x'.repeat(2048)}`))).toEqual([['too_big', ['return_url']]]);
+        const body = { tags: {}, return_url: 'https://app.example.com/' };
+        const prod = await valetkey.call('POST', '/connect/sessions', { key: valetkey.prodKey, body });
+        expect(issues(prod)).toEqual([['custom', ['return_url']]]);
+        expect((await create(valetkey, body)).status).toBe(201);
+        await allow();
+        expect(issues(await create(valetkey, body))).toEqual([['custom', ['return_url']]]);
     });
 });
 
@@ -214,9 +300,33 @@ describe('GET /connect/session', () => {
         expect(Object.keys(data).toSorted()).toEqual(['connectUISettings', 'endUser', 'outcome', 'websocketsPath']);
     });
 
-    test('takes no query', async () => {
-        const answer = await valetkey.call('GET', '/connect/session?x=1', { key: await createSession(valetkey) });
+    test('takes no query, and no body but an empty one', async () => {
+        const key = await createSession(valetkey);
+        const answer = await valetkey.call('GET', '/connect/session?x=1', { key });
         expect([answer.status, issues(answer)]).toEqual([400, [['unrecognized_keys', []]]]);
+        const get = (body: string) => valetkey.call('GET', '/connect/session', { key, body });
+        expect((await get('{}')).status).toBe(200);
+        expect((await get('')).status).toBe(200);
+        expect(issues(await get('{"a":1}'))).toEqual([['unrecognized_keys', []]]);
+        expect(issues(await get('[]'))).toEqual([['invalid_type', []]]);
+        expect([(await get('{')).status, (await get(`{"a":"${'x'.repeat(5000)}"}`)).status]).toEqual([400, 400]);
+    });
+
+    test('is what its description says', async () => {
+        const id = await connectKey(valetkey, 'keys', await createSession(valetkey));
+        const renewal = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'keys' },
+        });
+        const failed = await createSession(valetkey, {
+            end_user: { id: 'u', tags: { A: '' } },
+            organization: { id: '' },
+            integrations_config_defaults: { keys: { authorization_params: {}, connection_config: { a: [1] } }, refused: {} },
+            overrides: { keys: {}, refused: { docs_connect: 'x', later: 1 } },
+        });
+        await expect(connectKey(valetkey, 'refused', failed)).rejects.toThrow('connection_test_failed');
+        for (const token of [renewal.body.data.token, failed, await createSession(valetkey, { tags: {} })]) {
+            expect(SessionAnswer.safeParse({ data: await readSession(valetkey, token) }).error).toBeUndefined();
+        }
     });
 
     test('tells how the last attempt ended', async () => {

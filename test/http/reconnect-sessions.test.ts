@@ -73,6 +73,10 @@ describe('a reconnect session', () => {
             endUser: { id: 'u7', display_name: 'Seven' },
         });
         await expect(connectKey(valetkey, 'more-keys', token)).rejects.toThrow('integration_not_allowed');
+        // whom the connection belongs to, until it is renewed; the one of the request where it belongs to nobody
+        expect(await readSession(valetkey, await tokenFor(id, { end_user: { id: 'u8' } }))).toMatchObject({ endUser: { id: 'u7' } });
+        const nobodys = await connection({ tags: {} });
+        expect(await readSession(valetkey, await tokenFor(nobodys, { end_user: { id: 'u8' } }))).toMatchObject({ endUser: { id: 'u8' } });
     });
 
     test('renews the same connection, and leaves alone what it does not mention', async () => {
@@ -117,6 +121,45 @@ describe('a reconnect session', () => {
         });
         await connectKey(valetkey, 'keys', await tokenFor(id, { tags: {} }));
         expect((await readConnection(valetkey, id)).tags).toEqual({});
+    });
+
+    test('an end user or organization without tags renews the tags generated from them, and leaves the others alone', async () => {
+        const id = await connection({
+            end_user: { id: 'u1', email: 'u1@example.com', tags: { plan: 'free' } },
+            organization: { id: 'o1', display_name: 'One' },
+            tags: { team: 'blue' },
+        });
+        const renewed = async (more: object): Promise<{ tags: unknown; end_user: unknown }> => {
+            await connectKey(valetkey, 'keys', await tokenFor(id, more));
+            return readConnection(valetkey, id);
+        };
+        expect(await renewed({ organization: { id: 'o2' } })).toMatchObject({
+            tags: { end_user_id: 'u1', end_user_email: 'u1@example.com', plan: 'free', team: 'blue', organization_id: 'o2' },
+            // the end user is renewed only when it is given
+            end_user: { id: 'u1', organization: { id: 'o1' } },
+        });
+        const second = await renewed({ end_user: { id: 'u2', tags: { Plan: 'pro' } } });
+        expect(second.tags).toEqual({ end_user_id: 'u2', plan: 'pro', team: 'blue' });
+        expect(second.end_user).toEqual({ id: 'u2', email: null, display_name: null, tags: { Plan: 'pro' }, organization: null });
+        expect((await renewed({ end_user: { id: 'u3' }, tags: { only: '1' } })).tags).toEqual({ end_user_id: 'u3', only: '1' });
+    });
+
+    test('tags that were written while it was open stay', async () => {
+        const id = await connection({ tags: { team: 'blue' } });
+        const token = await tokenFor(id, { end_user: { id: 'u' } });
+        await valetkey.query(`update connections set tags = '{"team": "red"}' where connection_id = $1`, [id]);
+        await connectKey(valetkey, 'keys', token);
+        expect((await readConnection(valetkey, id)).tags).toEqual({ team: 'red', end_user_id: 'u' });
+    });
+
+    test('more than ten tags together are refused, the connection’s own counted', async () => {
+        const nine = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`t${index}`, 'x']));
+        const id = await connection({ tags: nine });
+        const ask = (more: object) => reconnect({ connection_id: id, integration_id: 'keys', ...more });
+        expect((await ask({ end_user: { id: 'u' } })).status).toBe(201);
+        expect(issues(await ask({ end_user: { id: 'u', email: 'u@example.com' } }))).toEqual([['custom', ['tags']]]);
+        expect(issues(await ask({ organization: { id: 'o', display_name: 'O' }, tags: nine }))).toEqual([['custom', ['tags']]]);
+        expect((await ask({ end_user: { id: 'u', email: 'u@example.com' }, tags: {} })).status).toBe(201);
     });
 
     test('is told as an override; a failed one leaves the old credentials in place', async () => {

@@ -194,7 +194,10 @@ describe('single_use', () => {
 
     test('a flow that was prepared before is not begun afterwards', async () => {
         const token = await singleUse();
-        const prepared = await valetkey.call<{ data: { url: string } }>('POST', '/oauth/flows', { key: token, body: { provider_config_key: 'oauth' } });
+        const prepared = await valetkey.call<{ data: { url: string } }>('POST', '/oauth/flows', {
+            key: token,
+            body: { provider_config_key: 'oauth' },
+        });
         await connectKey(valetkey, 'keys', token);
         const answer = await valetkey.call('GET', prepared.body.data.url.slice(valetkey.url.length), { key: null });
         expect([answer.status, answer.body]).toEqual([401, unknownToken]);
