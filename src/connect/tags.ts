@@ -60,5 +60,5 @@ const withoutEmpty = (values: Record<string, string | null | undefined>): Record
     Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])));
 
 const cut = (tags: Record<string, string>): Record<string, string> =>
-    // half a surrogate pair, which no jsonb column takes, is not kept
-    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, value.slice(0, longestValue).replace(/[\uD800-\uDBFF]$/, '')]));
+    // counted in code points, as the limits of the fields are: half a surrogate pair could not be stored
+    Object.fromEntries(Object.entries(tags).map(([name, value]) => [name, [...value].slice(0, longestValue).join('')]));

@@ -156,8 +156,8 @@ describe('single_use', () => {
 
     test('false is as if it were left out', async () => {
         const token = await createSession(valetkey, { tags: {}, single_use: false });
-        await connectKey(valetkey, 'keys', token);
-        await connectKey(valetkey, 'keys', token);
+        const first = await connectKey(valetkey, 'keys', token);
+        expect(await connectKey(valetkey, 'keys', token)).not.toBe(first);
     });
 
     test('of eight attempts at once one succeeds, and its outcome stays', async () => {
