@@ -32,6 +32,9 @@ export interface CallbackResult {
 /** The provider's own words, in the order they are shown. */
 const providerErrorKeys = ['error', 'error_description', 'error_reason', 'error_uri', 'status_code', 'error_message'];
 
+/** A foreign browser or a replay is not the end user's failure to connect; and a deleted environment has nobody to tell. */
+const untold = new Set(['state_cookie_err', 'state_err', 'unknown_connect_session_token', 'account_or_environment_retrieval_err']);
+
 /** Never throws for what a browser or a provider sends: every path has an outcome. */
 export async function completeCallback(context: ConnectContext, request: CallbackRequest): Promise<CallbackResult> {
     const state = [request.query['state'], request.query['payload'], request.query['customField']].find(
@@ -59,6 +62,9 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
     try {
         if (session === undefined || integration === undefined || provider === undefined || mode?.redirect === undefined) {
             throw new ConnectFailure('unknown_err', 'The connect session or the integration of this attempt no longer exists.');
+        }
+        if (session.environment_gone) {
+            throw new ConnectFailure('account_or_environment_retrieval_err', 'The environment of this attempt was deleted.');
         }
         assertLive(context, flow);
         if (isUsedUp(session)) {
@@ -93,8 +99,7 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
             providerConfigKey: integration?.unique_key ?? '',
             connectionId: flow.connection_id,
             error: { type, description },
-            // A foreign browser or a replay is not the end user's failure to connect.
-            ...(provider && !['state_cookie_err', 'state_err', 'unknown_connect_session_token'].includes(type)
+            ...(provider && !untold.has(type)
                 ? { webhook: { provider: provider.name, authMode: provider.authMode, errorType: webhookErrorType(error, type) } }
                 : {}),
         });

@@ -53,7 +53,7 @@ export async function takeFlowRequest(
 ): Promise<{ session: SessionRead; requested: RequestedFlow } | undefined> {
     const row = await flows.takeRequest(context.db, context.vault.hashes(token), new Date(context.sources.now()));
     const session = row && (await sessions.findById(context.db, row.connect_session_id));
-    if (row === undefined || session === undefined || isUsedUp(session) || row.provider_config_key !== integrationKey) {
+    if (row === undefined || session === undefined || isUsedUp(session) || session.environment_gone || row.provider_config_key !== integrationKey) {
         return undefined;
     }
     return { session, requested: JSON.parse(await context.vault.openFresh(row.sealed_request, requestPlace(row))) as RequestedFlow };

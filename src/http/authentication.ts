@@ -137,6 +137,9 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
     if (session === undefined) {
         throw ApiError.legacy(401, 'unknown_connect_session_token', 'This connect session is unknown or has expired.');
     }
+    if (session.environment_gone) {
+        throw ApiError.legacy(401, 'unknown_account', 'The environment of this connect session was deleted.');
+    }
     return principalOf(session);
 }
 

@@ -13,9 +13,10 @@ export interface SessionRead extends ConnectSessionRow {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: boolean;
+    environment_gone: boolean;
 }
 
-/** A live session of a live environment, by any of its token's possible hashes. */
+/** A live session, by any of its token's possible hashes. */
 export async function findByToken(db: Db, hashes: readonly string[], now: Date): Promise<SessionRead | undefined> {
     return withEnvironment(db)
         .where('s.token_hash', 'in', [...hashes])
@@ -32,7 +33,7 @@ const withEnvironment = (db: Db) =>
         .innerJoin('environments as e', 'e.id', 's.environment_id')
         .selectAll('s')
         .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks'])
-        .where('e.deleted_at', 'is', null);
+        .select(sql<boolean>`e.deleted_at is not null`.as('environment_gone'));
 
 /**
  * Records a success, and uses a single-use session up. Of attempts at the same time one gets through: the others wait for

@@ -131,6 +131,29 @@ describe('DELETE /connect/session', () => {
     });
 });
 
+test('a deleted environment ends its sessions, and the flows they began', async () => {
+    const token = await createSession(valetkey);
+    const { callback, cookie } = await consent(token);
+    const prepared = await valetkey.call<{ data: { url: string } }>('POST', '/oauth/flows', { key: token, body: { provider_config_key: 'oauth' } });
+    const exchanged = exchanges;
+    const setDeleted = (at: string) => valetkey.query(`update environments set deleted_at = ${at} where name = 'dev'`);
+    await setDeleted('now()');
+    try {
+        const answers = [
+            await valetkey.call('GET', '/connect/session', { key: token }),
+            await valetkey.call('GET', `/oauth/connect/oauth?connect_session_token=${token}`, { key: null }),
+        ];
+        for (const answer of answers) {
+            expect([answer.status, answer.body]).toMatchObject([401, { error: { code: 'unknown_account', payload: {} } }]);
+        }
+        expect((await valetkey.call('GET', prepared.body.data.url.slice(valetkey.url.length), { key: null })).status).toBe(401);
+        const { status, html } = await openCallback(callback, cookie);
+        expect([status, shownType(html), exchanges]).toEqual([400, 'account_or_environment_retrieval_err', exchanged]);
+    } finally {
+        await setDeleted('null');
+    }
+});
+
 describe('single_use', () => {
     const singleUse = (): Promise<string> => createSession(valetkey, { tags: {}, single_use: true });
 

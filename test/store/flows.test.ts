@@ -155,7 +155,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             const session = newSession({ token_hash: 'p1.hash' });
             await sessions.insert(db, session);
             const found = await sessions.findByToken(db, ['p2.hash', 'p1.hash'], after(1_799_999));
-            expect(found).toMatchObject({ id: session.id, allowed_integrations: ['github', 'slack'], is_production: false });
+            expect(found).toMatchObject({ id: session.id, allowed_integrations: ['github', 'slack'], is_production: false, environment_gone: false });
             expect(await sessions.findByToken(db, ['p1.hash'], after(1_800_000))).toBeUndefined();
             expect(await sessions.findByToken(db, ['p2.hash'], madeAt)).toBeUndefined();
             expect(await sessions.findById(db, session.id)).toMatchObject({ id: session.id });
@@ -163,7 +163,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
                 .updateTable('environments')
                 .set({ deleted_at: after(1) })
                 .execute();
-            expect(await sessions.findByToken(db, ['p1.hash'], madeAt)).toBeUndefined();
+            expect(await sessions.findByToken(db, ['p1.hash'], madeAt)).toMatchObject({ environment_gone: true });
         });
 
         test('keep their outcome, and go without taking their flows along', async () => {
