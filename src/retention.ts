@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { Sources } from './sources.ts';
 import * as sessions from './store/connect-sessions.ts';
+import * as idempotentRequests from './store/idempotent-requests.ts';
 import * as flows from './store/oauth-flows.ts';
 import * as retained from './store/retention.ts';
 import type { Schema } from './store/schema.ts';
@@ -43,6 +44,7 @@ export class Retention {
         const before = (age: number): Date => new Date(sources.now() - age);
         await flows.purge(db, before(2 * day));
         await sessions.purge(db, before(31 * day));
+        await idempotentRequests.purge(db, before(day));
         await retained.purgeJournal(db, before(7 * day));
         await retained.purgeWebhooks(db, before(30 * day));
         await retained.purgeOperations(db, before(15 * day));

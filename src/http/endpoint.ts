@@ -8,8 +8,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Authentication, Principal } from './authentication.ts';
 import { ApiError, toIssues } from './errors.ts';
+import { isReplayed, keep } from './idempotency.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { assertAccess, type Access } from './scopes.ts';
+import type { Services } from './services.ts';
 import { unstorableText } from './storable-text.ts';
 
 type Part = 'query' | 'params' | 'body';
@@ -67,6 +69,10 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     order?: readonly Part[];
     /** Answers that carry credentials or tokens must not be kept by anybody in between (E6). */
     noStore?: boolean;
+    /** Creates something: takes an Idempotency-Key. */
+    creates?: boolean;
+    /** What a request costs of the caller's budget (§1.10); 0: not limited. Default 1, or 10 where nothing is presented. */
+    points?: number;
     /** A GET that uses something up: HEAD, which link scanners send, must not run it. */
     isSingleUse?: boolean;
     /** For its answers and its preflight, in place of what every other endpoint has (http-api §1.9). */
@@ -89,7 +95,7 @@ export const anyQuery = z.looseObject({});
 const nothing = z.strictObject({});
 const invalidCode = { query: 'invalid_query_params', params: 'invalid_uri_params', body: 'invalid_body' } as const;
 
-export function registerEndpoint(app: FastifyInstance, definition: Endpoint, limits: RateLimits): void {
+export function registerEndpoint(app: FastifyInstance, definition: Endpoint, services: Services, limits: RateLimits): void {
     const order = definition.order ?? ['query', 'params', 'body'];
     const schemas: Record<Part, Schema | undefined> = {
         query: definition.query ?? nothing,
@@ -98,6 +104,16 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
     };
     // Read by the CORS plugin, which answers a preflight before any handler.
     const config = definition.cors === undefined ? {} : { cors: definition.cors };
+    const identify = async (request: FastifyRequest, reply: FastifyReply) => {
+        try {
+            return await definition.authenticate.identify(request);
+        } catch (error) {
+            if (error instanceof ApiError && error.status === 401) {
+                limits.countFailure(request, reply);
+            }
+            throw error;
+        }
+    };
     for (const url of definition.paths) {
         if (definition.cors !== undefined) {
             app.options(url, { config }, (_request, reply) => reply.code(204).send());
@@ -108,14 +124,22 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
             config,
             exposeHeadRoute: !definition.isSingleUse,
             ...(definition.onError ? { errorHandler: (error, request, reply) => definition.onError!(error, request, reply) } : {}),
+            ...(definition.creates
+                ? {
+                      onSend: async (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
+                          await keep(services, request, reply, payload);
+                          return payload;
+                      },
+                  }
+                : {}),
             preValidation: async (request, reply) => {
                 if (!definition.anyContentType) {
                     assertJson(request);
                 }
-                const { principal, found } = await definition.authenticate.identify(request);
+                const { principal, found } = await identify(request, reply);
                 request.principal = principal;
                 request.found = found;
-                limits.count(principal, request, reply);
+                limits.count(principal, request, reply, definition.points);
                 assertAccess(principal, definition.access);
             },
             handler: async (request, reply) => {
@@ -126,6 +150,9 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, lim
                 }
                 if (definition.noStore) {
                     reply.header('cache-control', 'no-store');
+                }
+                if (definition.creates && (await isReplayed(services, request, reply))) {
+                    return reply;
                 }
                 const { principal, found } = request;
                 return definition.handle({ ...input, principal, found, request, reply } as never);

@@ -54,6 +54,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
     });
     app.decorateRequest('principal');
     app.decorateRequest('found');
+    app.decorateRequest('idempotency');
     app.setErrorHandler(errorHandler(sources));
     app.setNotFoundHandler(notFound);
     acceptBodies(app);
@@ -91,7 +92,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
     // A worker answers probes only.
     const isApi = config.roles.has('api');
     for (const definition of isApi ? endpointsOf(services) : probesOf(services)) {
-        registerEndpoint(app, definition, limits);
+        registerEndpoint(app, definition, services, limits);
     }
     if (isApi) {
         acceptSockets(app, services.sockets);
@@ -112,6 +113,7 @@ const corsRequestHeaders = [
     'Connection-Id',
     'Sentry-Trace',
     'Baggage',
+    'Idempotency-Key',
 ];
 
 const corsResponseHeaders = [
@@ -123,6 +125,8 @@ const corsResponseHeaders = [
     'X-RateLimit-Limit',
     'X-RateLimit-Remaining',
     'X-RateLimit-Reset',
+    'Retry-After',
+    'Idempotent-Replayed',
 ];
 
 /** What the CORS plugin sets, for answers that are given before it runs. */
@@ -136,6 +140,8 @@ const securityHeaders = {
     'x-dns-prefetch-control': 'off',
     'x-download-options': 'noopen',
     'x-xss-protection': '0',
+    // For JSON; pages bring their own.
+    'content-security-policy': "default-src 'none'; frame-ancestors 'self'",
     'strict-transport-security': 'max-age=5184000; includeSubDomains',
 };
 

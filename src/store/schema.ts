@@ -285,6 +285,18 @@ interface OperationsTable {
     expires_at: Time | null;
 }
 
+interface IdempotentRequestsTable {
+    id: string;
+    environment_id: string;
+    caller: string;
+    key: string;
+    request_hash: string;
+    locked_until: Time;
+    status: number | null;
+    sealed_body: string | null;
+    created_at: Time;
+}
+
 export interface Schema {
     data_keys: DataKeysTable;
     environments: EnvironmentsTable;
@@ -301,6 +313,7 @@ export interface Schema {
     webhook_events: WebhookEventsTable;
     webhook_deliveries: WebhookDeliveriesTable;
     operations: OperationsTable;
+    idempotent_requests: IdempotentRequestsTable;
 }
 
 export type DataKeyRow = Selectable<DataKeysTable>;

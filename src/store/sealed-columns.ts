@@ -20,6 +20,7 @@ export const sealedColumns: readonly SealedColumn[] = [
     { table: 'oauth_flows', column: 'sealed_secrets' },
     { table: 'oauth_flow_requests', column: 'sealed_request' },
     { table: 'credential_journal', column: 'sealed_response' },
+    { table: 'idempotent_requests', column: 'sealed_body' },
 ];
 
 export interface SealedRow {

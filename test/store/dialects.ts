@@ -28,6 +28,7 @@ export interface Dialect {
 /** Every table, children before their parents. */
 export const tables = Object.keys({
     operations: true,
+    idempotent_requests: true,
     webhook_deliveries: true,
     webhook_events: true,
     credential_journal: true,

@@ -13,6 +13,7 @@ export const logo = (services: Services) =>
         summary: 'Provider logo',
         authenticate: publicEndpoint,
         access: 'anyone',
+        points: 1,
         anyContentType: true,
         // `?v=2` and the like
         query: anyQuery,

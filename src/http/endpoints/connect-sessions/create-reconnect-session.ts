@@ -26,6 +26,7 @@ import {
 export const createReconnectSession = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connect/sessions/reconnect'],
         tag: 'Connect sessions',
         summary: 'Issue a connect session that renews an existing connection',

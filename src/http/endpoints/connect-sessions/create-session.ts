@@ -32,6 +32,7 @@ export const createConnectSession = (services: Services) => {
     const { forEndUser, forTags } = schemas(services);
     return endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connect/sessions'],
         tag: 'Connect sessions',
         summary: 'Issue a connect session for an end user',

@@ -18,6 +18,7 @@ const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
 ): Endpoint =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: [definition.path as '/'],
         tag: 'Connecting',
         summary: definition.summary,

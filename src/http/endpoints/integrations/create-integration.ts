@@ -41,6 +41,7 @@ const Body = z.strictObject({
 export const createIntegration = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/integrations'],
         tag: 'Integrations',
         summary: 'Create an integration',

@@ -27,6 +27,7 @@ export const health = () =>
         summary: 'Liveness',
         authenticate: publicEndpoint,
         access: 'anyone',
+        points: 0,
         anyContentType: true,
         query: anyQuery,
         handle: () => ({ result: 'ok' }),
@@ -41,6 +42,7 @@ export const ready = (services: Services) =>
         summary: 'Readiness',
         authenticate: publicEndpoint,
         access: 'anyone',
+        points: 0,
         anyContentType: true,
         query: anyQuery,
         async handle({ reply }) {

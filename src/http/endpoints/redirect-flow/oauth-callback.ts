@@ -15,6 +15,7 @@ export const oauthCallback = (services: Services) =>
         summary: 'End of a redirect flow',
         authenticate: publicEndpoint,
         access: 'anyone',
+        points: 0,
         anyContentType: true,
         isSingleUse: true,
         // Providers add parameters of their own; what is not text counts as absent.

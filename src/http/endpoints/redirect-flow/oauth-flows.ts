@@ -11,6 +11,7 @@ const Strings = z.record(z.string(), z.string()).default({});
 export const createOauthFlow = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/oauth/flows'],
         tag: 'Connecting',
         summary: 'Prepare a redirect flow and get a single-use URL for it',
