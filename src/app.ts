@@ -6,6 +6,7 @@ import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
+import { Revocations } from './connect/revocations.ts';
 import { FetchedConnections } from './credentials/fetched-connections.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault } from './credentials/key-ring.ts';
@@ -86,6 +87,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger });
+        const revocations = new Revocations({ db, vault, catalogue, egress, sources, logger });
         const connect: ConnectContext = {
             db,
             vault,
@@ -110,6 +112,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             connect,
             sockets,
             renewals,
+            revocations,
             fetched,
             isStopping: () => isStopping,
         };
@@ -130,7 +133,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             close: async () => {
                 isStopping = true;
                 await Promise.all([server.close(), sockets.stop()]);
-                await Promise.all([clock.stop(), refresher.stop(), delivery.stop(), retention.stop(), renewals.drain()]);
+                await Promise.all([clock.stop(), refresher.stop(), delivery.stop(), retention.stop(), renewals.drain(), revocations.drain()]);
                 await fetched.flush();
                 await egress.close();
                 await database.close();

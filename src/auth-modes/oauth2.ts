@@ -83,12 +83,7 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
 
 function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalStrategy {
     const { provider } = context;
-    const own = context.integration;
-    const override = (current as OAuth2Credentials).config_override;
-    // Both or neither: a client id belongs to its secret.
-    const integration =
-        override?.client_id && override.client_secret ? { ...own, clientId: override.client_id, clientSecret: override.client_secret } : own;
-    const effective = { ...context, integration };
+    const effective = withOwnClient(context, current as OAuth2Credentials);
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
         assumedLifetimeSeconds: provider.entry.assumed_expires_in,
@@ -112,6 +107,14 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
             };
         },
     };
+}
+
+/** As the OAuth app that the grant was given to: the connection's own, where it has one. */
+export function withOwnClient(context: ModeContext, { config_override: override }: OAuth2Credentials): ModeContext {
+    // Both or neither: a client id belongs to its secret.
+    return override?.client_id && override.client_secret
+        ? { ...context, integration: { ...context.integration, clientId: override.client_id, clientSecret: override.client_secret } }
+        : context;
 }
 
 /** R7: always `refresh_token` unless the entry says otherwise; `token_params` belong to the code exchange. */
@@ -139,7 +142,8 @@ function asTokenFailure<T>(build: () => T): T {
     }
 }
 
-function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest, 'params' | 'deadlineMs' | 'secrets'> {
+/** How the client of this integration speaks to its provider's endpoints. */
+export function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest, 'params' | 'deadlineMs' | 'secrets'> {
     const { entry } = context.provider;
     const method = entry.token_request_auth_method;
     const isBasic = entry.authorization_method === 'header' || method === 'basic';
@@ -156,11 +160,15 @@ const readingRules = (context: ModeContext): { alternatePath: string | undefined
     alternatePath: context.provider.entry.alternate_access_token_response_path,
 });
 
-/** The token endpoint of this connection; it is about to receive the integration's secret (N2). */
 function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
     if (template === undefined) {
         throw new TokenFailure('unknown', `${context.provider.displayName} has no token URL.`);
     }
+    return endpointUrl(context, template);
+}
+
+/** An endpoint as this connection's configuration has it; it is about to receive secrets (N2). @throws ConnectFailure `url_param_err` */
+export function endpointUrl(context: ModeContext, template: UrlTemplate): URL {
     const url = build(template, context);
     assertSecretMayGoTo(url, template, context);
     return url;

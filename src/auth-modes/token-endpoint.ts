@@ -19,8 +19,8 @@ export interface TokenRequest {
     clientId: string;
     /** `''`: a public client. */
     clientSecret: string;
-    /** Exactly one method per request (N7, RFC 6749 §2.3). */
-    clientAuthentication: 'body' | 'basic' | 'basic_secret';
+    /** Exactly one method per request (N7, RFC 6749 §2.3). `none`: nothing is said about the client, not even its id. */
+    clientAuthentication: 'body' | 'basic' | 'basic_secret' | 'none';
     bodyFormat: 'form' | 'json';
     deadlineMs: number;
     /** Further values that must not appear in an error. */
@@ -29,8 +29,7 @@ export interface TokenRequest {
 
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
 export async function requestToken(egress: Egress, request: TokenRequest): Promise<TokenReceipt> {
-    const secrets = [...request.secrets, request.clientSecret, ...secretParams(request.params)].flatMap(shapesOf);
-    secrets.push(basicPair(request.clientId, request.clientSecret));
+    const secrets = secretsIn(request);
     const response = await send(egress, request);
     const body = response.body.toString('utf8');
     const contentType = response.headers['content-type'] ?? '';
@@ -45,6 +44,12 @@ export async function requestToken(egress: Egress, request: TokenRequest): Promi
         retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),
     });
 }
+
+/** What must not be repeated of a request and its answer, in every shape it may have there. */
+export const secretsIn = (request: TokenRequest): string[] => [
+    ...[...request.secrets, request.clientSecret, ...secretParams(request.params)].flatMap(shapesOf),
+    basicPair(request.clientId, request.clientSecret),
+];
 
 /** Named in the request, and part of ordinary words: blanked out, they would garble `unsupported_grant_type` or `bad_refresh_token`. */
 const publicParams: ReadonlySet<string> = new Set(['grant_type', 'redirect_uri']);
@@ -64,29 +69,8 @@ const unanswered: Partial<Record<EgressErrorCode, string>> = {
 };
 
 async function send(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
-    const headers: Record<string, string> = {
-        accept: 'application/json',
-        'content-type': request.bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
-    };
-    const params: Record<string, string> = { ...request.params };
-    if (request.clientAuthentication === 'basic') {
-        headers['authorization'] = `Basic ${basicPair(request.clientId, request.clientSecret)}`;
-    } else if (request.clientAuthentication === 'basic_secret') {
-        headers['authorization'] = `Basic ${basicPair(request.clientSecret, '')}`;
-    } else {
-        params['client_id'] = request.clientId;
-        if (request.clientSecret !== '') {
-            params['client_secret'] = request.clientSecret;
-        }
-    }
     try {
-        return await egress.request({
-            url: request.url,
-            method: 'POST',
-            headers,
-            body: request.bodyFormat === 'json' ? JSON.stringify(params) : new URLSearchParams(params).toString(),
-            deadlineMs: request.deadlineMs,
-        });
+        return await sendAsClient(egress, request);
     } catch (error) {
         if (error instanceof EgressError) {
             throw new TokenFailure('transient', `The token endpoint ${unanswered[error.code] ?? 'could not be reached'} (${error.code}).`, {
@@ -97,13 +81,39 @@ async function send(egress: Egress, request: TokenRequest): Promise<EgressRespon
     }
 }
 
+/** The request with its client authentication, whatever comes back. Redirects are not followed (N5). @throws EgressError */
+export function sendAsClient(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
+    const headers: Record<string, string> = {
+        accept: 'application/json',
+        'content-type': request.bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
+    };
+    const params: Record<string, string> = { ...request.params };
+    if (request.clientAuthentication === 'basic') {
+        headers['authorization'] = `Basic ${basicPair(request.clientId, request.clientSecret)}`;
+    } else if (request.clientAuthentication === 'basic_secret') {
+        headers['authorization'] = `Basic ${basicPair(request.clientSecret, '')}`;
+    } else if (request.clientAuthentication === 'body') {
+        params['client_id'] = request.clientId;
+        if (request.clientSecret !== '') {
+            params['client_secret'] = request.clientSecret;
+        }
+    }
+    return egress.request({
+        url: request.url,
+        method: 'POST',
+        headers,
+        body: request.bodyFormat === 'json' ? JSON.stringify(params) : new URLSearchParams(params).toString(),
+        deadlineMs: request.deadlineMs,
+    });
+}
+
 /** Both parts are form-encoded first (RFC 6749 §2.3.1). */
 export const basicPair = (id: string, secret: string): string => Buffer.from(`${formEncoded(id)}:${formEncoded(secret)}`).toString('base64');
 
 const formEncoded = (text: string): string => new URLSearchParams({ '': text }).toString().slice(1);
 
 /** JSON or form-encoded, whatever the content type claims (N5). `undefined`: neither. */
-function parseBody(contentType: string, body: string): Record<string, unknown> | undefined {
+export function parseBody(contentType: string, body: string): Record<string, unknown> | undefined {
     try {
         const value: unknown = JSON.parse(body);
         return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;

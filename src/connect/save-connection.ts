@@ -164,7 +164,9 @@ async function override(
             connection_config: json(config.clear),
             sealed_secrets: config.sealed,
             updated_at: now,
-            ...(session.tags === null ? {} : { tags: json(renewedTags(existing.tags, { ...session, tags: session.tags })) }),
+            ...(session.tags === null
+                ? {}
+                : { tags: json(renewedTags({ tags: existing.tags, endUser: existing.end_user }, { ...session, tags: session.tags })) }),
             ...(session.end_user === null ? {} : { end_user: json(session.end_user) }),
             ...(session.webhook_url_override === null ? {} : { webhook_url_override: session.webhook_url_override || null }),
         },

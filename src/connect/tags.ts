@@ -1,11 +1,11 @@
-/** Tags that a connect session gives its connections: generated from the end user, then the explicit ones (http-api §5.3). */
+/** Tags of connections: generated from the end user, then the explicit ones (http-api §5.3). */
 import type { EndUser } from '../store/schema.ts';
 
 const maximum = 10;
 const longestValue = 255;
 
-const endUserNames = ['end_user_id', 'end_user_email', 'end_user_display_name'];
-const organizationNames = ['organization_id', 'organization_display_name'];
+const endUserTags = ['end_user_id', 'end_user_email', 'end_user_display_name'];
+const organizationTags = ['organization_id', 'organization_display_name'];
 
 export interface TagSource {
     endUser: EndUser | null;
@@ -27,15 +27,53 @@ export const unlessTooMany = (tags: Record<string, string>): Record<string, stri
  * brings the generated ones up to date and leaves the others alone; else the session's take the place of all.
  */
 export function renewedTags(
-    stored: Readonly<Record<string, string>>,
+    stored: StoredTags,
     session: { tags: Record<string, string>; keeps_tags: boolean; end_user: EndUser | null },
 ): Record<string, string> {
     if (!session.keeps_tags) {
         return session.tags;
     }
-    // An end user without organization has none any more (http-api §4.2).
-    const generated = new Set(session.end_user === null ? organizationNames : [...endUserNames, ...organizationNames]);
-    return { ...Object.fromEntries(Object.entries(stored).filter(([name]) => !generated.has(name))), ...session.tags };
+    const others =
+        session.end_user === null
+            ? without(stored.tags, organizationTags)
+            : // One without organization has none any more (http-api §4.2).
+              without(stored.tags, [...endUserTags, ...organizationTags], generatedBefore(stored));
+    return { ...others, ...session.tags };
+}
+
+export interface StoredTags {
+    tags: Record<string, string>;
+    endUser: EndUser | null;
+}
+
+/**
+ * Tags after a PATCH (http-api §8.5). Explicit ones replace all tags. An end user alone replaces what was generated from the one
+ * before, and leaves all other tags as they are. @returns `undefined` when there are more than ten.
+ */
+export function changedTags(
+    stored: StoredTags,
+    change: { tags?: Record<string, string> | undefined; endUser?: EndUser | undefined },
+): Record<string, string> | undefined {
+    const { endUser, tags } = change;
+    if (tags !== undefined) {
+        return mergeTags({ endUser: endUser ?? null, organization: null, explicit: tags });
+    }
+    if (endUser === undefined) {
+        return stored.tags;
+    }
+    const others = without(stored.tags, endUserTags, generatedBefore(stored));
+    return unlessTooMany({ ...others, ...generatedTags({ endUser, organization: endUser.organization }) });
+}
+
+const generatedBefore = ({ endUser }: StoredTags): Record<string, string> => generatedTags({ endUser, organization: endUser?.organization ?? null });
+
+/**
+ * @param names whoever set them, they say who the end user is: a new one must not inherit the name of the old
+ * @param generated left out where nobody has written over them since
+ */
+function without(tags: Record<string, string>, names: readonly string[], generated: Record<string, string> = {}): Record<string, string> {
+    const isAsGenerated = (name: string, value: string): boolean => Object.hasOwn(generated, name) && generated[name] === value;
+    return Object.fromEntries(Object.entries(tags).filter(([name, value]) => !names.includes(name) && !isAsGenerated(name, value)));
 }
 
 function generatedTags({ endUser, organization }: Pick<TagSource, 'endUser' | 'organization'>): Record<string, string> {

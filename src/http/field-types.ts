@@ -5,10 +5,12 @@ export const IntegrationKey = z
     .string()
     .regex(/^[a-zA-Z0-9~:.@ _-]+$/)
     .max(255);
-export const ConnectionId = z
-    .string()
-    .regex(/^[a-zA-Z0-9,.;:=+~[\]|@${}"'\\/_ -]+$/)
-    .max(255);
+const connectionIdPattern = /^[a-zA-Z0-9,.;:=+~[\]|@${}"'\\/_ -]+$/;
+export const ConnectionId = z.string().regex(connectionIdPattern).max(255);
+/** In a union, an id that breaks a rule fits no branch (http-api §1.6). */
+const ConnectionIdInUnion = z.string().regex(connectionIdPattern, { abort: true }).max(255, { abort: true });
+/** One connection of an integration, or several. */
+export const ConnectionIds = z.union([ConnectionIdInUnion, z.array(ConnectionIdInUnion)]);
 export const ProviderName = z
     .string()
     .regex(/^[a-zA-Z0-9_-]+$/)
@@ -56,6 +58,25 @@ const Email = z.email().min(5);
 
 const lowerCaseKeys = (tags: Record<string, string>): Record<string, string> =>
     Object.fromEntries(Object.entries(tags).map(([name, value]) => [name.toLowerCase(), value]));
+
+/** Postgres and this process descend into JSON by recursion; nobody nests as deep as this on purpose. */
+const deepestMetadata = 100;
+
+/** Any JSON object. */
+export const Metadata = z.record(z.string(), z.unknown()).superRefine((metadata, context) => {
+    if (isDeeperThan(deepestMetadata, metadata)) {
+        context.addIssue({ code: 'custom', message: `Must not be nested more than ${deepestMetadata} levels deep` });
+    }
+});
+
+/** Level by level, so that the answer does not depend on the stack. */
+function isDeeperThan(levels: number, value: unknown): boolean {
+    let level: unknown[] = [value];
+    for (let depth = 0; depth < levels && level.length > 0; depth += 1) {
+        level = level.flatMap((member) => (typeof member === 'object' && member !== null ? Object.values(member) : []));
+    }
+    return level.some((member) => typeof member === 'object' && member !== null);
+}
 
 /** Tags of connections and sessions; keys are lower-cased. */
 export const Tags = z.record(tagKey, z.string().min(1).max(255)).superRefine(tagRules).transform(lowerCaseKeys);

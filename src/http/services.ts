@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { ConnectContext } from '../connect/connect-session.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
+import type { Revocations } from '../connect/revocations.ts';
 import type { FetchedConnections } from '../credentials/fetched-connections.ts';
 import type { Renewals } from '../credentials/renewal.ts';
 import type { Vault } from '../credentials/vault.ts';
@@ -22,6 +23,7 @@ export interface Services {
     connect: ConnectContext;
     sockets: OutcomeSockets;
     renewals: Renewals;
+    revocations: Revocations;
     fetched: FetchedConnections;
     /** Whether shutdown has begun. */
     isStopping(): boolean;

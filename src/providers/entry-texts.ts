@@ -34,6 +34,7 @@ const plainKeys = [
     'token_headers',
     'refresh_url',
     'refresh_token_headers',
+    'revocation_url',
     'request_url',
     'registration_url',
 ] as const;
@@ -61,7 +62,8 @@ export function urlSources(entry: ProviderEntry): UrlSource[] {
     const add = (path: string, value: unknown, isTokenUrl: boolean): void => {
         for (const { path: place, text } of textsIn(value, path, false)) sources.push({ path: place, text, isTokenUrl });
     };
-    for (const key of ['authorization_url', 'token_url', 'refresh_url', 'request_url', 'registration_url']) add(key, entry[key], true);
+    for (const key of ['authorization_url', 'token_url', 'refresh_url', 'revocation_url', 'request_url', 'registration_url'])
+        add(key, entry[key], true);
     add('proxy.base_url', proxy?.base_url, false);
     add('proxy.verification.base_url_override', proxy?.verification?.base_url_override, false);
     for (const [index, endpoint] of (proxy?.verification?.endpoints ?? []).entries()) {

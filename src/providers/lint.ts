@@ -59,7 +59,14 @@ function errors(entry: ProviderEntry, texts: readonly EntryText[], options: Lint
         ...fieldErrors('assertion_option', entry.assertion_option),
     ];
     const textFindings = expressionErrors(entry, texts);
-    const found = [...fieldFindings, ...textFindings, ...hookErrors(entry), ...refreshErrors(entry), ...codeFlowErrors(entry)];
+    const found = [
+        ...fieldFindings,
+        ...textFindings,
+        ...hookErrors(entry),
+        ...refreshErrors(entry),
+        ...codeFlowErrors(entry),
+        ...revocationErrors(entry),
+    ];
     // Without sound fields and expressions, findings about URLs would only repeat the cause.
     return found.length > 0 ? found : urlErrors(entry, options);
 }
@@ -100,6 +107,17 @@ function codeFlowErrors(entry: ProviderEntry): Finding[] {
             .filter((key) => entry[key] !== undefined)
             .map((key) => finding(key, 'remove the key; it has no effect on an OAUTH2 entry')),
     ];
+}
+
+/** A8 again, for what happens to tokens when their connection is deleted. */
+function revocationErrors(entry: ProviderEntry): Finding[] {
+    const finding = (path: string, message: string): Finding => ({ rule: 'A8', path, message });
+    const named = ['revocation_auth_method', 'revocation_body_format', 'revocation_token_param'].filter((key) => entry[key] !== undefined);
+    if (entry.auth_mode !== 'OAUTH2') {
+        const all = entry.revocation_url === undefined ? named : ['revocation_url', ...named];
+        return all.map((key) => finding(key, 'remove the key; only connections of OAUTH2 entries are revoked'));
+    }
+    return entry.revocation_url === undefined ? named.map((key) => finding(key, 'add revocation_url, or remove the key')) : [];
 }
 
 /** E10: nothing runs hooks yet, so a named one would silently not happen. An empty name cancels an inherited one. */

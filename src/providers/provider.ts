@@ -94,6 +94,13 @@ export interface ProviderEntry {
     readonly alternate_access_token_response_path?: string;
     readonly refresh_url?: string;
     readonly refresh_params?: Params;
+    /** E7: where tokens are revoked when their connection is deleted (RFC 7009). */
+    readonly revocation_url?: string;
+    /** Default: as at the token endpoint. */
+    readonly revocation_auth_method?: 'none' | 'basic' | 'body';
+    readonly revocation_body_format?: 'form' | 'json';
+    /** `token_type`: the parameter is called `refresh_token` or `access_token`. */
+    readonly revocation_token_param?: 'token' | 'token_type';
     readonly require_client_certificate?: boolean;
 
     readonly token_response_metadata?: readonly string[];
@@ -133,6 +140,7 @@ export interface Provider {
     /** Absent when the entry has one token URL per credential kind (CUSTOM). */
     readonly tokenUrl?: UrlTemplate;
     readonly refreshUrl?: UrlTemplate;
+    readonly revocationUrl?: UrlTemplate;
     readonly proxyBaseUrl?: UrlTemplate;
     readonly verification?: Verification;
 
@@ -143,7 +151,7 @@ export interface Provider {
     readonly configSlots: ReadonlyMap<string, readonly TemplateField[]>;
     /** Configuration names only the server sets: from a token response, a callback, a webhook or a hook (N3). */
     readonly derivedConfig: ReadonlySet<string>;
-    /** E12: configuration names that pick the whole host of an authorization, token or refresh URL, and have no `enum`. */
+    /** E12: configuration names that pick the whole host of an authorization, token, refresh or revocation URL, and have no `enum`. */
     readonly openTokenHosts: ReadonlySet<string>;
     /** Configuration names without which no flow can start (catalogue contract 6). */
     readonly requiredConfig: readonly string[];
@@ -167,9 +175,10 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
     const authorizationUrl = compile(entry.authorization_url);
     const tokenUrl = compile(entry.token_url);
     const refreshUrl = compile(entry.refresh_url);
+    const revocationUrl = compile(entry.revocation_url);
     const proxyBaseUrl = compile(entry.proxy?.base_url);
     const verification = compileVerification(entry.proxy, urlOptions);
-    const tokenTemplates = [authorizationUrl, tokenUrl, refreshUrl].filter((template) => template !== undefined);
+    const tokenTemplates = [authorizationUrl, tokenUrl, refreshUrl, revocationUrl].filter((template) => template !== undefined);
     const apiTemplates = [proxyBaseUrl, ...(verification?.urls ?? [])].filter((template) => template !== undefined);
 
     return {
@@ -180,6 +189,7 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
         ...(authorizationUrl && { authorizationUrl }),
         ...(tokenUrl && { tokenUrl }),
         ...(refreshUrl && { refreshUrl }),
+        ...(revocationUrl && { revocationUrl }),
         ...(proxyBaseUrl && { proxyBaseUrl }),
         ...(verification && { verification }),
         configRules: rules.connectionConfig,

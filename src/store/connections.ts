@@ -166,11 +166,11 @@ export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConn
 
 /** `last_fetched_at` of many connections at once; reads collect them in memory (one write per flush, not per read). */
 export async function touchFetched(db: Db, ids: readonly string[], at: Date): Promise<void> {
-    await db
-        .updateTable('connections')
-        .set({ last_fetched_at: at })
-        .where(sql<boolean>`id = any(${[...ids]})`)
-        .execute();
+    // Locked in the order of their ids, as bulk writes of metadata lock them: neither can deadlock the other.
+    await sql`
+        update connections c set last_fetched_at = ${at}
+        from (select id from connections where id = any(${[...ids]}) order by id for no key update) as fetched
+        where c.id = fetched.id`.execute(db);
 }
 
 /**

@@ -46,3 +46,16 @@ export async function end(db: Db, id: string, ending: OperationEnd): Promise<voi
         .where('id', '=', id)
         .execute();
 }
+
+/** What became known of operations after they ended. */
+export async function amend(
+    db: Db,
+    ids: readonly string[],
+    change: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown> },
+): Promise<void> {
+    await db
+        .updateTable('operations')
+        .set({ ...change, meta: json(change.meta) })
+        .where('id', 'in', [...ids])
+        .execute();
+}

@@ -224,6 +224,16 @@ describe('one account, connected, renewed three ways and revoked', () => {
         await credentials(api.client, true);
     });
 
+    test('the backend notes what it likes, and says anew whose the connection is', async () => {
+        await api.client.setMetadata('oidc', connectionId, { plan: 'pro', seats: 3 });
+        const { status } = await api.client.updateMetadata('oidc', [connectionId], { seats: 4 });
+        expect([status, await api.client.getMetadata('oidc', connectionId)]).toEqual([200, { plan: 'pro', seats: 4 }]);
+        const target = { connectionId, provider_config_key: 'oidc' };
+        expect(await api.client.patchConnection(target, { end_user: { id: 'user-2' } })).toEqual({ success: true });
+        const { connections } = await api.client.listConnections({ userId: 'user-2' });
+        expect(connections).toMatchObject([{ connection_id: connectionId, tags: { end_user_id: 'user-2' }, metadata: { plan: 'pro', seats: 4 } }]);
+    });
+
     test('the backend deletes the connection: nothing sealed remains, and a second deletion says so', async () => {
         await api.client.deleteConnection('oidc', connectionId);
         const { rows } = await sql.query('select sealed_credentials, sealed_previous_refresh_token, sealed_secrets from connections');

@@ -125,7 +125,7 @@ describe('a reconnect session', () => {
 
     test('an end user or organization without tags renews the tags generated from them, and leaves the others alone', async () => {
         const id = await connection({
-            end_user: { id: 'u1', email: 'u1@example.com', tags: { plan: 'free' } },
+            end_user: { id: 'u1', email: 'u1@example.com', tags: { plan: 'free', seats: '3' } },
             organization: { id: 'o1', display_name: 'One' },
             tags: { team: 'blue' },
         });
@@ -134,7 +134,7 @@ describe('a reconnect session', () => {
             return readConnection(valetkey, id);
         };
         expect(await renewed({ organization: { id: 'o2' } })).toMatchObject({
-            tags: { end_user_id: 'u1', end_user_email: 'u1@example.com', plan: 'free', team: 'blue', organization_id: 'o2' },
+            tags: { end_user_id: 'u1', end_user_email: 'u1@example.com', plan: 'free', seats: '3', team: 'blue', organization_id: 'o2' },
             // the end user is renewed only when it is given
             end_user: { id: 'u1', organization: { id: 'o1' } },
         });

@@ -156,6 +156,38 @@ describe('the built-in catalogue', () => {
         expect(token('intercom')).toBe('https://api.intercom.io/auth/eagle/token');
     });
 
+    it('revokes where the provider documents it, and how (E7)', () => {
+        const google = { url: 'https://oauth2.googleapis.com/revoke', revocation_auth_method: 'none' };
+        const found = catalogue.list().flatMap(({ name, revocationUrl, entry }) => {
+            const how = Object.entries(entry).filter(([key]) => key.startsWith('revocation_') && key !== 'revocation_url');
+            const connectionConfig = name === 'salesforce' ? { hostname: 'acme.my.salesforce.com' } : {};
+            return revocationUrl === undefined
+                ? []
+                : [[name, { url: revocationUrl.build({ connectionConfig }).href, ...Object.fromEntries(how) }] as const];
+        });
+        expect(Object.fromEntries(found)).toEqual({
+            gitlab: { url: 'https://gitlab.com/oauth/revoke' },
+            google,
+            'google-mail': google,
+            'google-calendar': google,
+            'google-drive': google,
+            'google-ads': google,
+            discord: { url: 'https://discord.com/api/oauth2/token/revoke', revocation_auth_method: 'basic' },
+            salesforce: { url: 'https://acme.my.salesforce.com/services/oauth2/revoke', revocation_auth_method: 'none' },
+            linear: { url: 'https://api.linear.app/oauth/revoke', revocation_auth_method: 'none', revocation_token_param: 'token_type' },
+            xero: { url: 'https://identity.xero.com/connect/revocation', revocation_auth_method: 'basic' },
+            quickbooks: {
+                url: 'https://developer.api.intuit.com/v2/oauth2/tokens/revoke',
+                revocation_auth_method: 'basic',
+                revocation_body_format: 'json',
+            },
+            sage: { url: 'https://oauth.accounting.sage.com/revoke' },
+        });
+        expect(catalogue.get('salesforce')?.revocationUrl?.build({ connectionConfig: {} }).href).toBe(
+            'https://login.salesforce.com/services/oauth2/revoke',
+        );
+    });
+
     it('lets a connection choose the host of salesforce alone (N2)', () => {
         const chosen = catalogue.list().filter((provider) => provider.tokenUrl?.hostIsChosenByConnection);
         expect(chosen.map((provider) => provider.name)).toEqual(['salesforce']);

@@ -25,6 +25,10 @@ describe('errors', () => {
         ['A8 token_request_auth_method', { token_request_auth_method: 'private_key_jwt' }],
         ['A8 body_format', { body_format: 'xml' }],
         ['A8 token_headers', { token_headers: { 'x-a': 'b' } }],
+        ['A8 revocation_auth_method', { revocation_auth_method: 'basic' }],
+        ['A8 revocation_url', { auth_mode: 'API_KEY', revocation_url: 'https://acme.example/revoke' }],
+        ['E05 revocation_url', { revocation_url: 'http://acme.example/revoke' }],
+        ['E06 revocation_url', { revocation_url: 'https://${connectionConfig.sub}.acme.example/revoke' }],
         ['E06 token_url', { token_url: 'https://${connectionConfig.sub}.acme.example' }],
         ['E06 proxy.headers.x-team', { proxy: { ...proxy, headers: { 'x-team': '${base64(${connectionConfig.team})}' } } }],
         ['E07 proxy.headers.x-key', { proxy: { ...proxy, headers: { 'x-key': '${credentials.key}' } } }],
@@ -101,6 +105,11 @@ describe('errors', () => {
             const shop = (token_url: string): string[] => found('errors', { token_url, redirect_uri_metadata: ['shop'] });
             expect(shop('https://${connectionConfig.shop}.acme.example/token')).toEqual([]);
             expect(shop('https://${connectionConfig.shop}.example/token')).toEqual(['E12 connection_config.shop']);
+        });
+
+        it('nor may it pick where tokens are revoked', () => {
+            const revocation_url = 'https://${connectionConfig.host}/revoke';
+            expect(found('errors', { revocation_url, redirect_uri_metadata: ['host'] })).toEqual(['E12 connection_config.host']);
         });
 
         it('may pick an API host', () => {

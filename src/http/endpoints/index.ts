@@ -10,7 +10,9 @@ import { readConnectSession } from './connect-sessions/read-session.ts';
 import { connectTelemetry } from './connect-sessions/telemetry.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
 import { listConnections } from './connections/list-connections.ts';
+import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOne } from './connections/metadata.ts';
 import { readConnection } from './connections/read-connection.ts';
+import { updateConnection } from './connections/update-connection.ts';
 import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
@@ -43,7 +45,12 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     connectWithoutCredentials(services),
     listConnections(services),
     readConnection(services),
+    updateConnection(services),
     deleteConnection(services),
+    replaceMetadata(services),
+    mergeMetadata(services),
+    replaceMetadataOfOne(services),
+    mergeMetadataOfOne(services),
     readEnvironment(services),
     updateEnvironment(services),
     readWebhookSettings(services),

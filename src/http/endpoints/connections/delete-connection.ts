@@ -1,12 +1,20 @@
-/** DELETE /connections/:connectionId: the credentials are shredded at once, the id can be used again. */
+/** DELETE /connections/:connectionId: the credentials are shredded at once, the id can be used again (http-api §8.6). */
 import { z } from 'zod';
-import * as connections from '../../../store/connections.ts';
-import * as integrations from '../../../store/integrations.ts';
+import * as connecting from '../../../connect/delete-connection.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
-import { ConnectionId, IntegrationKey } from '../../field-types.ts';
+import { ConnectionId, IntegrationKey, QueryBool } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
+import { Success } from './success.ts';
+
+const description = `The credentials are destroyed in the same transaction, a renewal under way ends without effect, and the id can be used again. An unknown
+connection is 400 \`unknown_connection\`. No webhook is sent.
+
+Afterwards, in the background, the grant is revoked at the provider (RFC 7009) if the catalogue knows where: the refresh token, or the access token if there
+is none. It is tried once and never delays or fails the deletion; the operation log says what came of it. If the server dies in between, nothing is revoked.
+Some providers (Google, Discord, Xero) then end everything that the same user has granted to the same OAuth app, other connections included: \`revoke=false\`
+prevents it for one deletion, \`skipTokenRevocation: true\` in the connection's metadata for that connection.`;
 
 export const deleteConnection = (services: Services) =>
     endpoint({
@@ -14,16 +22,27 @@ export const deleteConnection = (services: Services) =>
         paths: ['/connections/:connectionId', '/connection/:connectionId'],
         tag: 'Connections',
         summary: 'Delete a connection and its credentials',
+        description,
         authenticate: apiKey(services),
         access: ['environment:connections:delete'],
         order: ['params', 'query'],
         params: z.object({ connectionId: ConnectionId }),
-        query: z.strictObject({ provider_config_key: IntegrationKey }),
+        query: z.strictObject({
+            provider_config_key: IntegrationKey,
+            revoke: QueryBool.default(true).describe('Whether the grant may be revoked at the provider'),
+        }),
+        answers: { 200: Success },
         async handle({ query, params, principal }) {
-            const { db } = services.database;
-            const integration = await integrations.findByKey(db, principal.environment!.id, query.provider_config_key);
-            const isDeleted =
-                integration !== undefined && (await connections.remove(db, integration.id, params.connectionId, new Date(services.sources.now())));
+            const { database, sources, revocations } = services;
+            const isDeleted = await connecting.deleteConnection(
+                { db: database.db, sources, revocations },
+                {
+                    environmentId: principal.environment!.id,
+                    integrationKey: query.provider_config_key,
+                    connectionId: params.connectionId,
+                    mayRevoke: query.revoke,
+                },
+            );
             if (!isDeleted) {
                 throw ApiError.simple(400, 'unknown_connection', 'There is no connection with this id and provider_config_key.');
             }
