@@ -1,5 +1,5 @@
 /** Tags of connections: generated from the end user, then the explicit ones (http-api §5.3). */
-import type { EndUser } from '../store/schema.ts';
+import type { ConnectionRow, EndUser } from '../store/schema.ts';
 
 const maximum = 10;
 const longestValue = 255;
@@ -18,26 +18,31 @@ export function mergeTags(source: TagSource): Record<string, string> | undefined
     return Object.keys(merged).length > maximum ? undefined : merged;
 }
 
-/**
- * Tags after a PATCH (http-api §8.5). Explicit ones replace all tags. An end user alone replaces what was generated from the one
- * before, and leaves all other tags as they are. @returns `undefined` when there are more than ten.
- */
+/** Tags after a PATCH (http-api §8.5). Explicit ones replace all tags. @returns `undefined` when there are more than ten. */
 export function changedTags(
-    stored: { tags: Record<string, string>; endUser: EndUser | null },
+    stored: Pick<ConnectionRow, 'tags' | 'end_user'>,
     change: { tags?: Record<string, string> | undefined; endUser?: EndUser | undefined },
 ): Record<string, string> | undefined {
     const { endUser, tags } = change;
     if (tags !== undefined) {
         return mergeTags({ endUser: endUser ?? null, organization: null, explicit: tags });
     }
-    if (endUser === undefined) {
-        return stored.tags;
-    }
-    const before = generatedTags({ endUser: stored.endUser, organization: stored.endUser?.organization ?? null });
+    return endUser === undefined ? stored.tags : retagged(stored, endUser);
+}
+
+/**
+ * A connection's tags after it was given another end user and nothing was said about tags: those that were generated from the
+ * one before go, those from the new one come, all others stay. @returns `undefined` when there are more than ten.
+ */
+export function retagged(
+    { tags, end_user: previous }: Pick<ConnectionRow, 'tags' | 'end_user'>,
+    endUser: EndUser,
+): Record<string, string> | undefined {
+    const before = generatedTags({ endUser: previous, organization: previous?.organization ?? null });
     // Whoever set them, they say who the end user is; a new one must not inherit the name of the old.
     const isOfEndUser = (name: string): boolean => endUserTags.has(name);
     const isAsGenerated = ([name, value]: [string, string]): boolean => Object.hasOwn(before, name) && before[name] === value;
-    const kept = Object.entries(stored.tags).filter((tag) => !isOfEndUser(tag[0]) && !isAsGenerated(tag));
+    const kept = Object.entries(tags).filter((tag) => !isOfEndUser(tag[0]) && !isAsGenerated(tag));
     const merged = { ...Object.fromEntries(kept), ...generatedTags({ endUser, organization: endUser.organization }) };
     return Object.keys(merged).length > maximum ? undefined : merged;
 }

@@ -5,6 +5,8 @@ import { logo } from './catalogue/logo.ts';
 import { listProviders, readProvider } from './catalogue/providers.ts';
 import { createConnectSession, createReconnectSession, readConnectSession } from './connect-sessions/connect-sessions.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
+import { importConnectionUntyped } from './connections/import-connection-untyped.ts';
+import { importConnection } from './connections/import-connection.ts';
 import { listConnections } from './connections/list-connections.ts';
 import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOne } from './connections/metadata.ts';
 import { readConnection } from './connections/read-connection.ts';
@@ -44,6 +46,8 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     mergeMetadata(services),
     replaceMetadataOfOne(services),
     mergeMetadataOfOne(services),
+    importConnection(services),
+    importConnectionUntyped(services),
     readEnvironment(services),
     updateEnvironment(services),
     readWebhookSettings(services),
