@@ -1,5 +1,6 @@
 /** POST /connections: credentials that the backend holds already (http-api §8.3). */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ConnectionObject } from '../../src/http/connection-schema.ts';
 import { providersFile } from '../e2e/provider-entries.ts';
 import { startTestApp, type Answer, type TestApp } from './app.ts';
 import { everyEntry, insertEveryIntegration, insertIntegration, startAccountServer, type AccountServer } from './import-entries.ts';
@@ -50,11 +51,14 @@ const post = (body: unknown, key?: string) => valetkey.call<Connection>('POST', 
 const imported = async (body: Record<string, unknown>): Promise<Connection> => {
     const answer = await post(body);
     expect(answer.status, answer.text).toBe(201);
+    // exactly what the description of the API says
+    expect(ConnectionObject.parse(answer.body)).toEqual(answer.body);
     return answer.body;
 };
 const read = async (id: string, integration: string, query = ''): Promise<Connection> => {
     const answer = await valetkey.call<Connection>('GET', `/connections/${id}?provider_config_key=${integration}${query}`);
     expect(answer.status, answer.text).toBe(200);
+    expect(ConnectionObject.parse(answer.body)).toEqual(answer.body);
     return answer.body;
 };
 const issues = (answer: Answer<unknown>): unknown =>
@@ -221,6 +225,7 @@ describe('what is refused', () => {
     test.each([
         [{}, ['invalid_type', ['provider_config_key']], ['invalid_type', ['credentials']]],
         [ofOauth2({ provider_config_key: 'a/b' }), ['invalid_format', ['provider_config_key']]],
+        [ofOauth2({ connection_id: '' }), ['invalid_format', ['connection_id']]],
         [ofOauth2({ connection_id: 'é' }), ['invalid_format', ['connection_id']]],
         [ofOauth2({ connection_id: 'x'.repeat(256) }), ['too_big', ['connection_id']]],
         [ofOauth2({ secret: 1 }), ['unrecognized_keys', []]],

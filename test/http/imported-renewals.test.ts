@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, importSPKI, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ConnectionObject } from '../../src/http/connection-schema.ts';
 import { oauth2Entry, providersFile } from '../e2e/provider-entries.ts';
 import { startFaultyTokenServer, type FaultyTokenServer } from '../peers/faulty-token-server.ts';
 import { startTestApp, type TestApp } from './app.ts';
@@ -77,6 +78,7 @@ const ask = (id: string, integration: string, query = '') =>
 const read = async (id: string, integration: string, query = ''): Promise<Connection> => {
     const answer = await ask(id, integration, query);
     expect(answer.status, answer.text).toBe(200);
+    expect(ConnectionObject.parse(answer.body)).toEqual(answer.body);
     return answer.body;
 };
 const inFuture = (ms: number): string => new Date(Date.now() + ms).toISOString();
@@ -207,13 +209,19 @@ describe('OAUTH2_CC', () => {
     });
 
     test('an answer without a token, and a refusal, leave the old one and are told', async () => {
-        const { connection_id } = await imported('cc', client);
+        const { connection_id } = await imported('cc', client, { connection_config: { nested: { refresh_token: 'x', region: 'eu' } } });
         account.answer.body = { hello: 1 };
         const without = await ask(connection_id, 'cc', '&force_refresh=true');
         expect([without.status, without.body]).toMatchObject([
             400,
-            { error: { code: 'invalid_credentials', payload: { type: 'incomplete_raw_credentials', connection: { credentials: {} } } } },
+            {
+                error: {
+                    code: 'invalid_credentials',
+                    payload: { type: 'incomplete_raw_credentials', connection: { credentials: {}, connection_config: { nested: { region: 'eu' } } } },
+                },
+            },
         ]);
+        expect(without.text).not.toContain('refresh_token"');
         account.answer = { status: 401, body: { error: 'invalid_client', error_description: 'c secret is wrong, ci' } };
         const refused = await ask(connection_id, 'cc', '&force_refresh=true');
         expect([refused.status, refused.body]).toMatchObject([400, { error: { payload: { type: 'client_credentials_fetch_error' } } }]);

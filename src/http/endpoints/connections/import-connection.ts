@@ -68,7 +68,7 @@ const credentialsSchema = (longestToken: number) =>
 const bodySchema = (services: Services) =>
     z.strictObject({
         provider_config_key: IntegrationKey,
-        connection_id: ConnectionId.min(1).optional().describe('Default: a new one.'),
+        connection_id: ConnectionId.optional().describe('Default: a new one.'),
         credentials: credentialsSchema(services.config.oauth2TokenMaxLength),
         metadata: z.record(z.string(), z.unknown()).optional(),
         connection_config: z.looseObject({ oauth_scopes_override: z.array(z.string()).optional() }).optional(),
