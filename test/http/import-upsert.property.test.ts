@@ -71,7 +71,8 @@ function generated(user: Import['end_user']): Record<string, string> {
 function after(before: (Seen & { user: Import['end_user'] }) | undefined, given: Import): Seen & { user: Import['end_user'] } {
     const user = given.end_user ?? before?.user;
     const old = generated(before?.user);
-    const kept = Object.fromEntries(Object.entries(before?.tags ?? {}).filter(([key, value]) => old[key] !== value));
+    const isOfEndUser = (key: string): boolean => /^end_user_(id|email|display_name)$/.test(key);
+    const kept = Object.fromEntries(Object.entries(before?.tags ?? {}).filter(([key, value]) => old[key] !== value && !isOfEndUser(key)));
     const tags = given.tags
         ? { ...generated(given.end_user), ...lowerCase(given.tags) }
         : given.end_user
