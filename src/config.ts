@@ -47,6 +47,8 @@ export interface Config {
     roles: ReadonlySet<'api' | 'worker'>;
     logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
     bodyLimitBytes: number;
+    /** Longest OAuth 2.0 token that an import may bring. */
+    oauth2TokenMaxLength: number;
     /**
      * Who may say for whom a request comes (`X-Forwarded-For`): so many proxies in front, or their addresses and CIDRs.
      * Default nobody, because limits and restrictions by address would be the caller's to choose.
@@ -90,6 +92,7 @@ export function loadConfig(variables: Variables = process.env): Config {
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
         logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
+        oauth2TokenMaxLength: readCount(readOr('16384', 'VALETKEY_OAUTH2_TOKEN_MAX_LENGTH', 'NANGO_SERVER_OAUTH2_TOKEN_MAX_LENGTH')),
         trustedProxies: readProxies(readOr('0', 'VALETKEY_TRUST_PROXY')),
     };
 }

@@ -30,6 +30,7 @@ test('without any variable: an embedded database, offered to this machine only',
         roles: new Set(['api', 'worker']),
         logLevel: 'info',
         bodyLimitBytes: 75 * 1024 * 1024,
+        oauth2TokenMaxLength: 16_384,
         trustedProxies: 0,
     } satisfies Config);
 });
@@ -49,6 +50,8 @@ describe('each variable, and each alias', () => {
         ['NANGO_SERVER_URL', 'https://auth.example.com', { publicUrl: 'https://auth.example.com' }],
         ['VALETKEY_CONNECT_UI_URL', 'https://ui.example.com/', { connectUiUrl: 'https://ui.example.com' }],
         ['NANGO_PUBLIC_CONNECT_URL', 'https://ui.example.com', { connectUiUrl: 'https://ui.example.com' }],
+        ['VALETKEY_OAUTH2_TOKEN_MAX_LENGTH', '32768', { oauth2TokenMaxLength: 32_768 }],
+        ['NANGO_SERVER_OAUTH2_TOKEN_MAX_LENGTH', '4096', { oauth2TokenMaxLength: 4096 }],
         ['VALETKEY_DATA_DIR', '/var/lib/valetkey', { database: { kind: 'embedded', dataDir: '/var/lib/valetkey' } }],
         ['DATABASE_URL', 'postgres://u:p@db/vk', { database: { kind: 'postgres', url: 'postgres://u:p@db/vk', poolSize: 10 }, host: '0.0.0.0' }],
         ['VALETKEY_DATABASE_URL', 'postgresql://db/vk', { database: { kind: 'postgres', url: 'postgresql://db/vk', poolSize: 10 } }],

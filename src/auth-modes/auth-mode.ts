@@ -15,6 +15,8 @@ export interface ModeIntegration {
     clientSecret: string | null;
     /** Comma separated. */
     scopes: string | null;
+    /** What the mode or the provider keeps beside: `app_id`, `private_key`, … */
+    custom: Readonly<Record<string, string>>;
     /** N2: hosts that may receive the client secret; `null`: the catalogue's list. */
     allowedHosts: readonly string[] | null;
     isProduction: boolean;

@@ -4,6 +4,6 @@ import type { AuthMode } from './auth-mode.ts';
 export const none: AuthMode = {
     name: 'NONE',
     direct: {
-        create: (input) => Promise.resolve({ credentials: { type: 'NONE' }, obtainedAt: input.sources.now(), expiresAt: null }),
+        create: (input) => Promise.resolve({ credentials: {}, obtainedAt: input.sources.now(), expiresAt: null }),
     },
 };

@@ -1,11 +1,13 @@
 /** Tags of connections: generated from the end user, then the explicit ones (http-api §5.3). */
-import type { EndUser } from '../store/schema.ts';
+import type { ConnectionRow, EndUser } from '../store/schema.ts';
 
 const maximum = 10;
 const longestValue = 255;
 
 const endUserTags = ['end_user_id', 'end_user_email', 'end_user_display_name'];
 const organizationTags = ['organization_id', 'organization_display_name'];
+
+type StoredTags = Pick<ConnectionRow, 'tags' | 'end_user'>;
 
 export interface TagSource {
     endUser: EndUser | null;
@@ -41,15 +43,7 @@ export function renewedTags(
     return { ...others, ...session.tags };
 }
 
-export interface StoredTags {
-    tags: Record<string, string>;
-    endUser: EndUser | null;
-}
-
-/**
- * Tags after a PATCH (http-api §8.5). Explicit ones replace all tags. An end user alone replaces what was generated from the one
- * before, and leaves all other tags as they are. @returns `undefined` when there are more than ten.
- */
+/** Tags after a PATCH (http-api §8.5). Explicit ones replace all tags. @returns `undefined` when there are more than ten. */
 export function changedTags(
     stored: StoredTags,
     change: { tags?: Record<string, string> | undefined; endUser?: EndUser | undefined },
@@ -58,14 +52,21 @@ export function changedTags(
     if (tags !== undefined) {
         return mergeTags({ endUser: endUser ?? null, organization: null, explicit: tags });
     }
-    if (endUser === undefined) {
-        return stored.tags;
-    }
-    const others = without(stored.tags, endUserTags, generatedBefore(stored));
-    return unlessTooMany({ ...others, ...generatedTags({ endUser, organization: endUser.organization }) });
+    return endUser === undefined ? stored.tags : retagged(stored, endUser);
 }
 
-const generatedBefore = ({ endUser }: StoredTags): Record<string, string> => generatedTags({ endUser, organization: endUser?.organization ?? null });
+/**
+ * A connection's tags after it was given another end user and nothing was said about tags: those that were generated from the
+ * one before go, those from the new one come, all others stay. @returns `undefined` when there are more than ten.
+ */
+export const retagged = (stored: StoredTags, endUser: EndUser): Record<string, string> | undefined =>
+    unlessTooMany({
+        ...without(stored.tags, endUserTags, generatedBefore(stored)),
+        ...generatedTags({ endUser, organization: endUser.organization }),
+    });
+
+const generatedBefore = ({ end_user }: StoredTags): Record<string, string> =>
+    generatedTags({ endUser: end_user, organization: end_user?.organization ?? null });
 
 /**
  * @param names whoever set them, they say who the end user is: a new one must not inherit the name of the old

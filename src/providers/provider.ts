@@ -139,6 +139,8 @@ export interface Provider {
     readonly authorizationUrl?: UrlTemplate;
     /** Absent when the entry has one token URL per credential kind (CUSTOM). */
     readonly tokenUrl?: UrlTemplate;
+    /** The token URLs of an entry that has one per credential kind, by kind. */
+    readonly tokenUrls: Readonly<Partial<Record<string, UrlTemplate>>>;
     readonly refreshUrl?: UrlTemplate;
     readonly revocationUrl?: UrlTemplate;
     readonly proxyBaseUrl?: UrlTemplate;
@@ -174,11 +176,14 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
 
     const authorizationUrl = compile(entry.authorization_url);
     const tokenUrl = compile(entry.token_url);
+    const tokenUrls = typeof entry.token_url === 'object' ? mapValues(entry.token_url, (source) => compileUrlTemplate(source, urlOptions)) : {};
     const refreshUrl = compile(entry.refresh_url);
     const revocationUrl = compile(entry.revocation_url);
     const proxyBaseUrl = compile(entry.proxy?.base_url);
     const verification = compileVerification(entry.proxy, urlOptions);
-    const tokenTemplates = [authorizationUrl, tokenUrl, refreshUrl, revocationUrl].filter((template) => template !== undefined);
+    const tokenTemplates = [authorizationUrl, tokenUrl, ...Object.values(tokenUrls), refreshUrl, revocationUrl].filter(
+        (template) => template !== undefined,
+    );
     const apiTemplates = [proxyBaseUrl, ...(verification?.urls ?? [])].filter((template) => template !== undefined);
 
     return {
@@ -188,6 +193,7 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
         entry,
         ...(authorizationUrl && { authorizationUrl }),
         ...(tokenUrl && { tokenUrl }),
+        tokenUrls,
         ...(refreshUrl && { refreshUrl }),
         ...(revocationUrl && { revocationUrl }),
         ...(proxyBaseUrl && { proxyBaseUrl }),
@@ -200,6 +206,9 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
         requiredConfig: requiredConfig(entry),
     };
 }
+
+const mapValues = <From, To>(map: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> =>
+    Object.fromEntries(Object.entries(map).map(([name, value]) => [name, change(value)]));
 
 /** @throws SyntaxError when a pattern does not compile. */
 export function compileRules(entry: ProviderEntry, isBuiltin: boolean): Pick<UrlTemplateOptions, 'connectionConfig' | 'credentials'> {

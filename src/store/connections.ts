@@ -109,8 +109,26 @@ export const lockByKey = (db: Db, integrationId: string, connectionId: string): 
         .forUpdate()
         .executeTakeFirst();
 
-export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow> =>
-    db.insertInto('connections').values(row).returningAll().executeTakeFirstOrThrow();
+/** @returns `undefined` when the id is taken, also by a request that was faster. */
+export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow | undefined> =>
+    db
+        .insertInto('connections')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['integration_id', 'connection_id']).where('deleted_at', 'is', null).doNothing())
+        .returningAll()
+        .executeTakeFirst();
+
+/** Swaps the sealed part of a connection's configuration, unless somebody wrote it meanwhile. */
+export async function replaceSecrets(db: Db, id: string, swap: { from: string | null; to: string }): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({ sealed_secrets: swap.to })
+        .where('id', '=', id)
+        .where(sql<boolean>`sealed_secrets is not distinct from ${swap.from}`)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
 
 export interface ConnectionFilter {
     environmentId: string;

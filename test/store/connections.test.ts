@@ -163,7 +163,20 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
 
     test('one live connection per integration and id', async () => {
         await add('c1');
-        await expect(add('c1')).rejects.toMatchObject({ code: '23505' });
+        // the second is told, not thrown at
+        expect(await add('c1')).toBeUndefined();
+        expect(await store.database.db.selectFrom('connections').select('id').execute()).toHaveLength(1);
+    });
+
+    test('secrets of the configuration are swapped, unless somebody was faster or the connection is gone', async () => {
+        const { db } = store.database;
+        const { id } = await add('c1');
+        expect(await connections.replaceSecrets(db, id, { from: null, to: 'one' })).toBe(true);
+        expect(await connections.replaceSecrets(db, id, { from: null, to: 'two' })).toBe(false);
+        expect(await connections.replaceSecrets(db, id, { from: 'one', to: 'three' })).toBe(true);
+        expect((await connections.findById(db, id))?.sealed_secrets).toBe('three');
+        await connections.remove(db, integration.id, 'c1', after(1));
+        expect(await connections.replaceSecrets(db, id, { from: null, to: 'four' })).toBe(false);
     });
 
     test('touchFetched marks many at once, and none without complaint', async () => {

@@ -9,6 +9,8 @@ import { deleteConnectSession } from './connect-sessions/delete-session.ts';
 import { readConnectSession } from './connect-sessions/read-session.ts';
 import { connectTelemetry } from './connect-sessions/telemetry.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
+import { importConnectionUntyped } from './connections/import-connection-untyped.ts';
+import { importConnection } from './connections/import-connection.ts';
 import { listConnections } from './connections/list-connections.ts';
 import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOne } from './connections/metadata.ts';
 import { readConnection } from './connections/read-connection.ts';
@@ -51,6 +53,8 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     mergeMetadata(services),
     replaceMetadataOfOne(services),
     mergeMetadataOfOne(services),
+    importConnection(services),
+    importConnectionUntyped(services),
     readEnvironment(services),
     updateEnvironment(services),
     readWebhookSettings(services),

@@ -72,9 +72,7 @@ function tagsOf(body: SharedBody, connection: ConnectionRow): { tags: Record<str
     const tags = assertNotTooMany(mergeTags({ endUser, organization, explicit: body.tags }));
     const keepsTags = body.tags === undefined;
     // Counted as the connection is now; it is laid over what the connection has by then.
-    assertNotTooMany(
-        unlessTooMany(renewedTags({ tags: connection.tags, endUser: connection.end_user }, { tags, keeps_tags: keepsTags, end_user: endUser })),
-    );
+    assertNotTooMany(unlessTooMany(renewedTags(connection, { tags, keeps_tags: keepsTags, end_user: endUser })));
     return { tags, keepsTags };
 }
 

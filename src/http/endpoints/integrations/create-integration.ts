@@ -1,6 +1,6 @@
 /** POST /integrations: an environment's own instance of a provider, with its OAuth app. */
 import { z } from 'zod';
-import { clientSecretPlace } from '../../../auth-modes/open-integration.ts';
+import { clientSecretPlace, customPlace } from '../../../auth-modes/open-integration.ts';
 import type { Provider } from '../../../providers/provider.ts';
 import { newRowId } from '../../../sources.ts';
 import * as integrations from '../../../store/integrations.ts';
@@ -85,8 +85,6 @@ export const createIntegration = (services: Services) =>
             return { data: integrationView(services, row, provider) };
         },
     });
-
-const customPlace = (integration: { environment_id: string; id: string }) => ({ ...clientSecretPlace(integration), column: 'sealed_custom' });
 
 function assertCredentialsFit(provider: Provider, credentials: { type: string } | undefined): void {
     if (credentials !== undefined && credentials.type !== provider.authMode) {
