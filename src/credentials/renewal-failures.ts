@@ -41,8 +41,10 @@ export class RenewalFailures {
         const attempts = target.refresh_attempts + 1;
         const isRefusal = failure.kind === 'unknown';
         const refusals = (target.auth_error?.refusals ?? 0) + (isRefusal ? 1 : 0);
-        // A lost grant stays lost until something succeeds (§16.9): an outage during a forced attempt proves nothing.
-        const wait = target.auth_state === 'needs_reauth' ? null : this.#wait(target, failure, isRefusal ? refusals : attempts);
+        // A lost grant stays lost until something succeeds (§16.9), for the reason it had: an outage during a forced attempt proves nothing.
+        const isLost = target.auth_state === 'needs_reauth';
+        const isClientRefused = failure.isClientRefused || (isLost && failure.kind !== 'permanent' && target.auth_error?.client_refused === true);
+        const wait = isLost ? null : this.#wait(target, failure, isRefusal ? refusals : attempts);
         // Reads must not use up in minutes the few attempts that are meant for a day.
         const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
         await this.#write(target, epoch, {
@@ -54,7 +56,7 @@ export class RenewalFailures {
                 description: failure.message,
                 notBefore: patience === undefined ? undefined : now + patience,
                 refusals,
-                isClientRefused: failure.isClientRefused,
+                isClientRefused,
             },
             keepIntent: failure.isAmbiguous,
             isWorthReporting: wait === null || attempts >= transientFailuresBeforeReport,

@@ -1,6 +1,14 @@
 /** GET /integrations, GET /integrations/:uniqueKey and GET /config/:providerConfigKey: who sees what of an integration (http-api §7.1, §7.4, §7.7). */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ZodType } from 'zod';
+import type { Endpoint } from '../../src/http/endpoint.ts';
+import { providerEndpoints } from '../../src/http/endpoints/catalogue/providers.ts';
+import { deleteIntegration as removeIntegration } from '../../src/http/endpoints/integrations/delete-integration.ts';
+import { listIntegrations } from '../../src/http/endpoints/integrations/list-integrations.ts';
+import { readConfig } from '../../src/http/endpoints/integrations/read-config.ts';
+import { readIntegration } from '../../src/http/endpoints/integrations/read-integration.ts';
+import { updateIntegration } from '../../src/http/endpoints/integrations/update-integration.ts';
 import { webhookUrl } from '../../src/http/endpoints/integrations/integration-view.ts';
 import type { Services } from '../../src/http/services.ts';
 import type { IntegrationRow } from '../../src/store/schema.ts';
@@ -293,5 +301,34 @@ describe('GET /config/:providerConfigKey', () => {
             webhook_secret: createHash('sha256').update(`17${key}${credentialsOf[mode].app_link}`).digest('hex'),
             ...(mode === 'app' ? { client_id: '17', client_secret: key } : { client_id: 'id', custom: { app_id: '17', private_key: key } }),
         });
+    });
+});
+
+describe('the description of the API', () => {
+    const none = {} as Services;
+    const providers = providerEndpoints(none);
+    test.each<[string, string, Endpoint]>([
+        ['GET', '/integrations', listIntegrations(none)],
+        ['GET', '/integrations/first?include=webhook&include=credentials', readIntegration(none)],
+        ['GET', '/integrations/labelled?include=credentials', readIntegration(none)],
+        ['GET', '/integrations/described app?include=credentials', readIntegration(none)],
+        ['GET', '/integrations/described custom?include=credentials', readIntegration(none)],
+        ['GET', '/config/first', readConfig(none)],
+        ['GET', '/config/described custom?include_creds=true', readConfig(none)],
+        ['PATCH', '/integrations/first', updateIntegration(none)],
+        ['DELETE', '/integrations/described app', removeIntegration(none)],
+        ['GET', '/providers', providers[0]!],
+        ['GET', '/providers/set-up', providers[1]!],
+        ['GET', '/providers.json', providers[2]!],
+    ])('has every member of the answer of %s %s', async (method, path, { answers }) => {
+        for (const mode of ['app', 'custom'] as const) {
+            await valetkey.call('POST', '/integrations', {
+                body: { provider: mode, unique_key: `described ${mode}`, credentials: credentialsOf[mode] },
+            });
+        }
+        const answer = await valetkey.call(method, path.replaceAll(' ', '%20'), method === 'PATCH' ? { body: {} } : {});
+        expect(answer.status).toBe(200);
+        // What a schema does not name, it leaves out.
+        expect((answers![200] as ZodType).parse(answer.body)).toEqual(answer.body);
     });
 });

@@ -61,7 +61,7 @@ export const readConfig = (services: Services) =>
         noStore: true,
         params: z.object({ providerConfigKey: z.string() }),
         query: anyQuery,
-        answers: { 200: z.object({ config: z.union([Config, ConfigWithCredentials]) }) },
+        answers: { 200: z.object({ config: z.union([ConfigWithCredentials, Config]) }) },
         async handle({ query, params, principal }) {
             const isWithCredentials = query['include_creds'] === 'true';
             if (isWithCredentials && !hasScope(principal.scopes, 'environment:integrations:read_credentials')) {
