@@ -66,12 +66,14 @@ export const keyTaken = (): ApiError => invalidString('unique_key', 'An integrat
 export const noIntegration = (): ApiError => ApiError.simple(404, 'not_found', 'There is no integration with this key, or its provider is gone.');
 
 /** A client registered by hand is an OAuth client, however else such clients come about. */
-export const credentialsType = (mode: AuthMode): string => (mode === 'MCP_OAUTH2' ? 'OAUTH2' : mode);
+const credentialsType = (mode: AuthMode): string => (mode === 'MCP_OAUTH2' ? 'OAUTH2' : mode);
 
 /** @throws ApiError */
 export function assertCredentialsFit(provider: Provider, credentials: IntegrationCredentials | undefined): void {
     if (credentials !== undefined && credentials.type !== credentialsType(provider.authMode)) {
-        throw invalidBody(`These are credentials of the type ${credentials.type}, but ${provider.displayName} uses ${provider.authMode}.`);
+        throw invalidBody(
+            `These are credentials of the type ${credentials.type}, but ${provider.displayName} is of the auth mode ${provider.authMode}.`,
+        );
     }
 }
 
