@@ -7,7 +7,7 @@ export const custom: AuthMode = {
     renewal: (context) =>
         installationTokens(context, {
             tokenUrl: context.provider.tokenUrls['APP'],
-            appId: context.integration.custom['app_id'] ?? null,
-            privateKey: context.integration.custom['private_key'] ?? null,
+            appId: context.integration.extras.app_id ?? null,
+            privateKey: context.integration.extras.private_key ?? null,
         }),
 };

@@ -2,7 +2,7 @@
  * Creates a connection or gives an existing one new credentials, whatever they came from. An existing one keeps everything
  * that is not mentioned (A2): its metadata, tags, end user, webhook URL, and what else stands in its configuration.
  */
-import type { AuthMode, ModeIntegration } from '../auth-modes/auth-mode.ts';
+import { ConnectFailure, type AuthMode, type ModeIntegration } from '../auth-modes/auth-mode.ts';
 import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Obtained } from '../credentials/credential.ts';
 import { nextRefreshAt } from '../credentials/expiry.ts';
@@ -13,6 +13,7 @@ import { newRowId } from '../sources.ts';
 import * as connections from '../store/connections.ts';
 import { writeCredentials } from '../store/credential-writes.ts';
 import { json, type Db } from '../store/database.ts';
+import * as integrations from '../store/integrations.ts';
 import type { ConnectionRow, EndUser, IntegrationRow } from '../store/schema.ts';
 import type { ConnectContext } from './connect-session.ts';
 
@@ -43,8 +44,12 @@ export interface ConnectionToStore {
     describe(existing: ConnectionRow | undefined): Description;
 }
 
-/** Inside a transaction: the row stays locked until it ends. */
+/** Inside a transaction: the row stays locked until it ends. @throws ConnectFailure `unknown_provider_config` */
 export async function upsertConnection(transaction: Db, context: ConnectContext, given: ConnectionToStore): Promise<SavedConnection> {
+    // A deleted integration has taken its connections along; one more would be there for good.
+    if ((await integrations.hold(transaction, given.integration.id)) === undefined) {
+        throw new ConnectFailure('unknown_provider_config', 'The integration was deleted meanwhile.');
+    }
     for (;;) {
         const existing = await connections.lockByKey(transaction, given.integration.id, given.connectionId);
         if (existing !== undefined) {

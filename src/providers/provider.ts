@@ -2,7 +2,7 @@
  * One provider: its catalogue entry, resolved and frozen, and what is compiled from it at load.
  */
 import { parseTemplate, references } from './expression.ts';
-import { compileField } from './field-rule.ts';
+import { compileField, maxSettingLength } from './field-rule.ts';
 import type { FieldRule, ProviderField } from './field-rule.ts';
 import { compileUrlTemplate } from './url-template.ts';
 import type { TemplateField, UrlTemplate, UrlTemplateOptions } from './url-template.ts';
@@ -149,6 +149,7 @@ export interface Provider {
     /** Rules of the declared fields, by field name. */
     readonly configRules: ReadonlyMap<string, FieldRule>;
     readonly credentialRules: ReadonlyMap<string, FieldRule>;
+    readonly integrationRules: ReadonlyMap<string, FieldRule>;
     /** The URL slots each configuration value fills, by its name. */
     readonly configSlots: ReadonlyMap<string, readonly TemplateField[]>;
     /** Configuration names only the server sets: from a token response, a callback, a webhook or a hook (N3). */
@@ -200,6 +201,7 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
         ...(verification && { verification }),
         configRules: rules.connectionConfig,
         credentialRules: rules.credentials,
+        integrationRules: compileFields(entry.integration_config, options.isBuiltin, maxSettingLength),
         configSlots: slotsByName([...tokenTemplates, ...apiTemplates]),
         derivedConfig: derivedNames(entry),
         openTokenHosts: openHosts(tokenTemplates, rules.connectionConfig),
@@ -212,10 +214,11 @@ const mapValues = <From, To>(map: Readonly<Record<string, From>>, change: (value
 
 /** @throws SyntaxError when a pattern does not compile. */
 export function compileRules(entry: ProviderEntry, isBuiltin: boolean): Pick<UrlTemplateOptions, 'connectionConfig' | 'credentials'> {
-    const compile = (fields: FieldMap = {}): Map<string, FieldRule> =>
-        new Map(Object.entries(fields).map(([name, field]) => [name, compileField(name, field, isBuiltin)]));
-    return { connectionConfig: compile(entry.connection_config), credentials: compile(entry.credentials) };
+    return { connectionConfig: compileFields(entry.connection_config, isBuiltin), credentials: compileFields(entry.credentials, isBuiltin) };
 }
+
+const compileFields = (fields: FieldMap = {}, isBuiltin: boolean, ordinaryLength?: number): Map<string, FieldRule> =>
+    new Map(Object.entries(fields).map(([name, field]) => [name, compileField(name, field, isBuiltin, ordinaryLength)]));
 
 /** `base || other` and `/path` become `base/path || other/path`. */
 export function joinEndpoint(baseUrl: string, endpoint: string): string {

@@ -1,5 +1,5 @@
 /** Connections: reading, listing, creating, deleting. Writing credentials is in `credential-writes.ts`, alone. */
-import { sql, type Selectable } from 'kysely';
+import { sql, type RawBuilder, type Selectable } from 'kysely';
 import type { Database, Db } from './database.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
@@ -195,8 +195,15 @@ export async function touchFetched(db: Db, ids: readonly string[], at: Date): Pr
  * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open, in the journal neither (E7).
  * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
  */
-export async function remove(db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> {
-    const removed = await db
+export const remove = async (db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> =>
+    (await removeWhere(db, sql<boolean>`integration_id = ${integrationId} and connection_id = ${connectionId}`, at)) > 0;
+
+/** As `remove`, for every connection of an integration. @returns how many there were. */
+export const removeOfIntegration = (db: Db, integrationId: string, at: Date): Promise<number> =>
+    removeWhere(db, sql<boolean>`integration_id = ${integrationId}`, at);
+
+async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Promise<number> {
+    const { removed } = await db
         .with('removed', (query) =>
             query
                 .updateTable('connections')
@@ -212,8 +219,7 @@ export async function remove(db: Db, integrationId: string, connectionId: string
                     refresh_lease_until: null,
                     refresh_intent: null,
                 })
-                .where('integration_id', '=', integrationId)
-                .where('connection_id', '=', connectionId)
+                .where(condition)
                 .where('deleted_at', 'is', null)
                 .returning('id'),
         )
@@ -221,7 +227,17 @@ export async function remove(db: Db, integrationId: string, connectionId: string
             query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
         )
         .selectFrom('removed')
-        .select('id')
-        .executeTakeFirst();
-    return removed !== undefined;
+        .select((removed) => removed.fn.countAll<string>().as('removed'))
+        .executeTakeFirstOrThrow();
+    return Number(removed);
 }
+
+/** What the deprecated configuration endpoint shows of an integration's connections (http-api §7.7). */
+export const ofIntegration = (db: Db, integrationId: string): Promise<Pick<ConnectionRow, 'public_id' | 'connection_id' | 'connection_config'>[]> =>
+    db
+        .selectFrom('connections')
+        .select(['public_id', 'connection_id', 'connection_config'])
+        .where('integration_id', '=', integrationId)
+        .where('deleted_at', 'is', null)
+        .orderBy('public_id')
+        .execute();

@@ -166,6 +166,24 @@ export async function writeFailure(db: Db, write: FailureWrite): Promise<boolean
     return result.numUpdatedRows > 0n;
 }
 
+/**
+ * Gives connections that were lost because the provider refused the integration's client another chance, now that there is
+ * another client. Their problem stays until a renewal succeeds; a refusal of the new client ends them again.
+ */
+export async function retryRefusedClients(db: Db, integrationId: string, now: Date): Promise<void> {
+    await db
+        .updateTable('connections')
+        .set({
+            auth_state: sql`case when credentials_expires_at > ${now} or credentials_expires_at is null then 'degraded' else 'unavailable' end`,
+            next_refresh_at: now,
+        })
+        .where('integration_id', '=', integrationId)
+        .where('auth_state', '=', 'needs_reauth')
+        .where(sql<boolean>`auth_error @> '{"client_refused": true}'`)
+        .where('deleted_at', 'is', null)
+        .execute();
+}
+
 /** Ends the lease without an attempt, setting when to look again. */
 export async function releaseLease(db: Db, id: string, epoch: number, next: { nextRefreshAt: Date | null }): Promise<void> {
     await db

@@ -27,6 +27,8 @@ export interface AuthError {
     not_before?: string;
     /** How many of the attempts were refused in a way that we cannot read. */
     refusals?: number;
+    /** The provider refused the client, not the grant: another client secret may mend it. */
+    client_refused?: true;
 }
 
 export interface RefreshIntent {

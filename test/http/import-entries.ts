@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { clientSecretPlace, customPlace } from '../../src/auth-modes/open-integration.ts';
+import { sealIntegrationSecrets, type IntegrationExtras } from '../../src/credentials/integration-secrets.ts';
 import { newRowId, systemSources } from '../../src/sources.ts';
 import { apiKeyEntry, basicEntry, oauth2Entry } from '../e2e/provider-entries.ts';
 import type { TestApp } from './app.ts';
@@ -72,7 +72,7 @@ export interface NewIntegration {
     clientId?: string;
     clientSecret?: string;
     scopes?: string;
-    custom?: Record<string, string>;
+    extras?: IntegrationExtras;
     environment?: string;
 }
 
@@ -80,6 +80,7 @@ export interface NewIntegration {
 export async function insertIntegration(test: TestApp, { provider, key = provider, environment = 'dev', ...rest }: NewIntegration): Promise<string> {
     const [found] = await test.query<{ id: string }>('select id from environments where name = $1', [environment]);
     const row = { id: newRowId(systemSources), environment_id: found!.id };
+    const sealed = sealIntegrationSecrets(test.vault, row, { clientSecret: rest.clientSecret ?? null, extras: rest.extras ?? {} });
     await test.query(
         `insert into integrations (id, environment_id, unique_key, provider, oauth_client_id, sealed_oauth_client_secret, oauth_scopes, sealed_custom, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, now(), now())`,
@@ -89,9 +90,9 @@ export async function insertIntegration(test: TestApp, { provider, key = provide
             key,
             provider,
             rest.clientId ?? null,
-            rest.clientSecret === undefined ? null : test.vault.seal(rest.clientSecret, clientSecretPlace(row)),
+            sealed.sealed_oauth_client_secret,
             rest.scopes ?? null,
-            rest.custom === undefined ? null : test.vault.sealJson(rest.custom, customPlace(row)),
+            sealed.sealed_custom,
         ],
     );
     return row.id;
@@ -107,11 +108,11 @@ export async function insertEveryIntegration(test: TestApp): Promise<void> {
     await insertIntegration(test, { provider: 'basic' });
     await insertIntegration(test, { provider: 'none' });
     await insertIntegration(test, { provider: 'tba', clientId: 'consumer', clientSecret: 'consumer-secret' });
-    await insertIntegration(test, { provider: 'app', clientId: '4711', clientSecret: appKey.privateKey, custom: { app_link: 'https://x.example' } });
+    await insertIntegration(test, { provider: 'app', clientId: '4711', clientSecret: appKey.privateKey, extras: { app_link: 'https://x.example' } });
     await insertIntegration(test, {
         provider: 'custom',
         ...client,
-        custom: { app_id: '4712', app_link: 'https://x.example', private_key: appKey.privateKey },
+        extras: { app_id: '4712', app_link: 'https://x.example', private_key: appKey.privateKey },
     });
 }
 

@@ -2,7 +2,7 @@
 import type { Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { logo } from './catalogue/logo.ts';
-import { listProviders, readProvider } from './catalogue/providers.ts';
+import { providerEndpoints } from './catalogue/providers.ts';
 import { createReconnectSession } from './connect-sessions/create-reconnect-session.ts';
 import { createConnectSession } from './connect-sessions/create-session.ts';
 import { deleteConnectSession } from './connect-sessions/delete-session.ts';
@@ -15,10 +15,17 @@ import { listConnections } from './connections/list-connections.ts';
 import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOne } from './connections/metadata.ts';
 import { readConnection } from './connections/read-connection.ts';
 import { updateConnection } from './connections/update-connection.ts';
+import { dashboardSettings } from './dashboard/dashboard-settings.ts';
 import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
 import { createIntegration } from './integrations/create-integration.ts';
+import { deleteIntegration } from './integrations/delete-integration.ts';
+import { listIntegrations } from './integrations/list-integrations.ts';
+import { quickstartIntegration } from './integrations/quickstart-integration.ts';
+import { readConfig } from './integrations/read-config.ts';
+import { readIntegration } from './integrations/read-integration.ts';
+import { updateIntegration } from './integrations/update-integration.ts';
 import { health, ready, root } from './probes/health.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
@@ -30,10 +37,16 @@ export const probesOf = (services: Services): Endpoint[] => [root(), health(), r
 /** Every endpoint there is. */
 export const endpointsOf = (services: Services): Endpoint[] => [
     ...probesOf(services),
-    listProviders(services),
-    readProvider(services),
+    ...providerEndpoints(services),
     logo(services),
+    dashboardSettings(services),
+    listIntegrations(services),
     createIntegration(services),
+    quickstartIntegration(services),
+    readIntegration(services),
+    updateIntegration(services),
+    deleteIntegration(services),
+    readConfig(services),
     createConnectSession(services),
     createReconnectSession(services),
     readConnectSession(services),

@@ -18,6 +18,7 @@ export const logo = (services: Services) =>
         // `?v=2` and the like
         query: anyQuery,
         params: z.object({ file: z.string().max(80) }),
+        answers: { 200: 'image/svg+xml' },
         handle({ params, reply }) {
             const provider = params.file.endsWith('.svg') ? services.catalogue.get(params.file.slice(0, -'.svg'.length)) : undefined;
             if (provider === undefined) {
