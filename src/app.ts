@@ -32,7 +32,7 @@ import { WebhookDelivery } from './webhooks/delivery.ts';
 export interface App {
     server: FastifyInstance;
     database: Database;
-    /** API keys that were made by this start, by environment. */
+    /** API keys that were made by this start, by environment; the account's under `account`. */
     newApiKeys: ReadonlyMap<string, string>;
     /** Where the encryption key came from, for people. */
     keySource: string;
@@ -66,7 +66,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
         const sources = withClockOffset(system, clock.offset);
         await migrate(database.db);
         const vault = await openVault(database.db, keys.ring, sources);
-        const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config.secretKeys);
+        const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 
         const { db } = database;
         const owner = newRandomId(sources);

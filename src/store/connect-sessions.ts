@@ -12,9 +12,10 @@ export interface SessionRead extends ConnectSessionRow {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: boolean;
+    environment_deleted_at: Date | null;
 }
 
-/** A live session of a live environment, by any of its token's possible hashes. */
+/** A live session, by any of its token's possible hashes; its environment may be gone. */
 export async function findByToken(db: Db, hashes: readonly string[], now: Date): Promise<SessionRead | undefined> {
     return withEnvironment(db)
         .where('s.token_hash', 'in', [...hashes])
@@ -22,8 +23,9 @@ export async function findByToken(db: Db, hashes: readonly string[], now: Date):
         .executeTakeFirst();
 }
 
-/** By id, expired or not: a redirect flow that began in time may finish later. */
-export const findById = (db: Db, id: string): Promise<SessionRead | undefined> => withEnvironment(db).where('s.id', '=', id).executeTakeFirst();
+/** Of a live environment, by id, expired or not: a redirect flow that began in time may finish later. */
+export const findById = (db: Db, id: string): Promise<SessionRead | undefined> =>
+    withEnvironment(db).where('s.id', '=', id).where('e.deleted_at', 'is', null).executeTakeFirst();
 
 const withEnvironment = (db: Db) =>
     db
@@ -31,7 +33,7 @@ const withEnvironment = (db: Db) =>
         .innerJoin('environments as e', 'e.id', 's.environment_id')
         .selectAll('s')
         .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks'])
-        .where('e.deleted_at', 'is', null);
+        .select('e.deleted_at as environment_deleted_at');
 
 export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome): Promise<void> {
     await db

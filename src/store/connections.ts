@@ -1,5 +1,5 @@
 /** Connections: reading, listing, creating, deleting. Writing credentials is in `credential-writes.ts`, alone. */
-import { sql, type RawBuilder, type Selectable } from 'kysely';
+import { sql, type RawBuilder, type Selectable, type UpdateObject } from 'kysely';
 import type { Database, Db } from './database.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
@@ -38,13 +38,13 @@ const readColumns = `
     c.last_fetched_at, c.created_at, c.updated_at`;
 
 /** The columns of an API key that authentication needs, under their own names. */
-export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'last_used_at'> & {
+export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'allowed_cidrs' | 'last_used_at'> & {
     key_id: string;
     environment_gone: boolean;
 };
 
 export const keyReadColumns = `
-    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.last_used_at,
+    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.allowed_cidrs, k.last_used_at,
     (k.environment_id is not null and e.id is null) as environment_gone`;
 
 const byKeyText = `
@@ -191,6 +191,20 @@ export async function touchFetched(db: Db, ids: readonly string[], at: Date): Pr
         where c.id = fetched.id`.execute(db);
 }
 
+/** What deleting leaves of a row: nothing sealed, nothing due, and an epoch at which no renewal under way can write. */
+const shredded = (at: Date): UpdateObject<Schema, 'connections'> => ({
+    deleted_at: at,
+    updated_at: at,
+    sealed_credentials: '',
+    sealed_previous_refresh_token: null,
+    sealed_secrets: null,
+    next_refresh_at: null,
+    refresh_epoch: sql`refresh_epoch + 1`,
+    refresh_lease_owner: null,
+    refresh_lease_until: null,
+    refresh_intent: null,
+});
+
 /**
  * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open, in the journal neither (E7).
  * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
@@ -205,23 +219,7 @@ export const removeOfIntegration = (db: Db, integrationId: string, at: Date): Pr
 async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Promise<number> {
     const { removed } = await db
         .with('removed', (query) =>
-            query
-                .updateTable('connections')
-                .set({
-                    deleted_at: at,
-                    updated_at: at,
-                    sealed_credentials: '',
-                    sealed_previous_refresh_token: null,
-                    sealed_secrets: null,
-                    next_refresh_at: null,
-                    refresh_epoch: sql`refresh_epoch + 1`,
-                    refresh_lease_owner: null,
-                    refresh_lease_until: null,
-                    refresh_intent: null,
-                })
-                .where(condition)
-                .where('deleted_at', 'is', null)
-                .returning('id'),
+            query.updateTable('connections').set(shredded(at)).where(condition).where('deleted_at', 'is', null).returning('id'),
         )
         .with('shredded', (query) =>
             query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
@@ -241,3 +239,9 @@ export const ofIntegration = (db: Db, integrationId: string): Promise<Pick<Conne
         .where('deleted_at', 'is', null)
         .orderBy('public_id')
         .execute();
+
+/** As `remove`, all of an environment. */
+export async function removeAll(db: Db, environmentId: string, at: Date): Promise<void> {
+    await db.updateTable('connections').set(shredded(at)).where('environment_id', '=', environmentId).where('deleted_at', 'is', null).execute();
+    await db.deleteFrom('credential_journal').where('environment_id', '=', environmentId).execute();
+}

@@ -96,7 +96,10 @@ interface ApiKeysTable {
     origin: 'first_start' | 'created' | 'configured';
     created_at: Time;
     last_used_at: Time | null;
+    last_used_ip: string | null;
     expires_at: Time | null;
+    allowed_cidrs: string[] | null;
+    replaced_at: Time | null;
     deleted_at: Time | null;
 }
 
@@ -332,4 +335,6 @@ export type NewIntegration = Insertable<IntegrationsTable>;
 export type NewConnectSession = Insertable<ConnectSessionsTable>;
 export type NewOauthFlow = Insertable<OauthFlowsTable>;
 export type NewJournalEntry = Insertable<CredentialJournalTable>;
+export type NewEnvironmentSettings = Insertable<EnvironmentSettingsTable>;
+export type NewApiKey = Insertable<ApiKeysTable>;
 export type NewOperation = Insertable<OperationsTable>;

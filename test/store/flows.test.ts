@@ -163,7 +163,9 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
                 .updateTable('environments')
                 .set({ deleted_at: after(1) })
                 .execute();
-            expect(await sessions.findByToken(db, ['p1.hash'], madeAt)).toBeUndefined();
+            // so that its holder can be told why it is over
+            expect(await sessions.findByToken(db, ['p1.hash'], madeAt)).toMatchObject({ environment_deleted_at: after(1) });
+            expect(await sessions.findById(db, session.id)).toBeUndefined();
         });
 
         test('keep their outcome, and go without taking their flows along', async () => {
