@@ -62,8 +62,8 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     params?: Params;
     /** Absent: a body is ignored. */
     body?: Body;
-    /** Where the body's own keys decide between two schemas; `body` documents the usual one. */
-    bodyFor?: (raw: unknown) => Schema;
+    /** Where the body's own keys, or who sends it, decide between two schemas; `body` documents the usual one. */
+    bodyFor?: (raw: unknown, principal: Principal) => Schema;
     /** Which part's mistakes are reported first. */
     order?: readonly Part[];
     /** Answers that carry credentials or tokens must not be kept by anybody in between (E6). */
@@ -136,7 +136,7 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
             handler: async (request, reply) => {
                 const input: Record<Part, unknown> = { query: undefined, params: undefined, body: undefined };
                 for (const part of order) {
-                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body) : schemas[part];
+                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body, request.principal) : schemas[part];
                     input[part] = validate(part, schema, request[part]);
                 }
                 if (definition.noStore) {

@@ -1,6 +1,22 @@
 /** Every endpoint there is: a folder per resource, a file per endpoint or a few that belong together. */
 import type { Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
+import {
+    createAccountKey,
+    deleteAccountKey,
+    deleteAccountKeyByBody,
+    listAccountKeys,
+    rotateAccountKey,
+    updateAccountKey,
+} from './api-keys/account-keys.ts';
+import {
+    createEnvironmentKey,
+    deleteEnvironmentKey,
+    deleteEnvironmentKeyByBody,
+    listEnvironmentKeys,
+    rotateEnvironmentKey,
+    updateEnvironmentKey,
+} from './api-keys/environment-keys.ts';
 import { logo } from './catalogue/logo.ts';
 import { providerEndpoints } from './catalogue/providers.ts';
 import { createConnectSession, createReconnectSession, readConnectSession } from './connect-sessions/connect-sessions.ts';
@@ -15,6 +31,7 @@ import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.t
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
+import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
 import { createIntegration } from './integrations/create-integration.ts';
 import { deleteIntegration } from './integrations/delete-integration.ts';
 import { listIntegrations } from './integrations/list-integrations.ts';
@@ -66,4 +83,19 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     readWebhookSettings(services),
     updateWebhookSettings(services),
     readSigningKey(services),
+    listEnvironments(services),
+    createEnvironment(services),
+    deleteEnvironment(services),
+    listEnvironmentKeys(services),
+    createEnvironmentKey(services),
+    updateEnvironmentKey(services),
+    rotateEnvironmentKey(services),
+    deleteEnvironmentKey(services),
+    deleteEnvironmentKeyByBody(services),
+    listAccountKeys(services),
+    createAccountKey(services),
+    updateAccountKey(services),
+    rotateAccountKey(services),
+    deleteAccountKey(services),
+    deleteAccountKeyByBody(services),
 ];
