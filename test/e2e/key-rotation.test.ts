@@ -18,6 +18,7 @@ let options: ValetkeyOptions;
 let valetkey: Valetkey;
 const ids = { oauth: '', key: '' };
 let sessionToken: string;
+const accountKey = newTestApiKey();
 
 beforeAll(async () => {
     server = await startFaultyTokenServer();
@@ -30,6 +31,7 @@ beforeAll(async () => {
         encryptionKey: newEncryptionKey(),
         apiKey: newTestApiKey(),
         providers: providersFile(oauth2Entry('faulty', server), untestedKeyEntry('keys')),
+        env: { VALETKEY_ACCOUNT_KEY: accountKey },
     };
     valetkey = await startValetkey(options);
 });
@@ -99,6 +101,9 @@ test('a deployment with a value in every sealed column', async () => {
         credentials: { type: 'OAUTH2', client_id: server.clientId, client_secret: server.clientSecret, webhook_secret: 'of the webhooks' },
     });
     await valetkey.client.createIntegration({ provider: 'keys', unique_key: 'keys' });
+    const settings = { hmac_key: 'of-the-hmac', otlp_headers: [{ name: 'authorization', value: 'of-the-collector' }] };
+    const environment = await valetkey.call('POST', '/environments', { name: 'other', ...settings }, { authorization: `Bearer ${accountKey}` });
+    expect(environment.status).toBe(200);
     const { opened, callbackUrl } = await popup();
     ids.oauth = (await finishPopup(opened, callbackUrl)).outcome.connection_id!;
     opened.socket.close();
