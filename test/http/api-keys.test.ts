@@ -60,7 +60,7 @@ const find = async (id: number): Promise<Key | undefined> => (await list(account
 const update = (id: number, body: unknown, key = full.secret): Promise<Answer<{ data: Key }>> =>
     valetkey.call('PATCH', `/environment/api-keys/${id}`, { key, body });
 const remove = (id: number, key = full.secret): Promise<Answer> => valetkey.call('DELETE', `/environment/api-keys/${id}`, { key });
-const rotate = (id: number, body: unknown = undefined, key = full.secret): Promise<Answer<{ data: Rotated }>> =>
+const rotate = (id: number, body?: unknown, key = full.secret): Promise<Answer<{ data: Rotated }>> =>
     valetkey.call('POST', `/environment/api-keys/${id}/rotate`, { key, ...(body === undefined ? {} : { body }) });
 /** What an environment endpoint answers to a key, from an address. */
 const use = async (key: string, from = '192.0.2.1'): Promise<number> =>

@@ -3,20 +3,30 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { hmacKeyPlace, otlpHeadersPlace } from '../../src/environments/settings-places.ts';
 import { sealedColumns } from '../../src/store/sealed-columns.ts';
-import { oauth2Entry, providersFile } from '../e2e/provider-entries.ts';
+import { apiKeyEntry, oauth2Entry, providersFile } from '../e2e/provider-entries.ts';
+import { listen, type HttpServer } from '../peers/http-server.ts';
 import { connectKey, createSession, untestedKeyEntry } from './accounts.ts';
 import { startTestApp, type Answer, type TestApp } from './app.ts';
 
 let valetkey: TestApp;
 let account: string;
+/** A provider that takes its time. */
+let provider: HttpServer;
+let onProviderCall: () => Promise<void>;
 
 beforeAll(async () => {
+    provider = await listen((_request, response) => void onProviderCall().then(() => response.end('{}')));
     const server = { authorizationEndpoint: 'https://auth.example.com/authorize', tokenEndpoint: 'https://auth.example.com/token' };
-    valetkey = await startTestApp({ providers: providersFile(untestedKeyEntry('keys'), oauth2Entry('oauth', server)) });
+    valetkey = await startTestApp({
+        providers: providersFile(untestedKeyEntry('keys'), oauth2Entry('oauth', server), apiKeyEntry('slow', `http://127.0.0.1:${provider.port}`)),
+    });
     account = valetkey.app.newApiKeys.get('account')!;
 });
 
-afterAll(() => valetkey?.close());
+afterAll(async () => {
+    await valetkey?.close();
+    await provider?.close();
+});
 
 const post = (body: unknown, key = account): Promise<Answer<{ data: { id: number; name: string } }>> =>
     valetkey.call('POST', '/environments', { key, body });
@@ -282,17 +292,20 @@ describe('DELETE /environments/:environmentId', () => {
         const id = await create('busy');
         const environment = await rowId(id);
         const key = await keyOf(id);
-        await valetkey.call('POST', '/integrations', { key, body: { provider: 'keys', unique_key: 'keys' } });
-        const tokens = await Promise.all(Array.from({ length: 6 }, () => createSession(valetkey, { end_user: { id: 'u' } }, key)));
-        const connect = (token: string): Promise<Answer> =>
-            valetkey.call('POST', `/api-auth/api-key/keys?connect_session_token=${token}`, { key: null, body: { apiKey: 'k' } });
-        const [removed] = await Promise.all([connect(tokens[0]!).then(() => remove(id)), ...tokens.slice(1).map(connect)]);
-        expect(removed.status).toBe(204);
-        expect(
-            await valetkey.query(`select 1 from connections where environment_id = $1 and (deleted_at is null or sealed_credentials <> '')`, [
-                environment,
-            ]),
-        ).toEqual([]);
+        await valetkey.call('POST', '/integrations', { key, body: { provider: 'slow', unique_key: 'slow' } });
+        const token = await createSession(valetkey, { end_user: { id: 'u' } }, key);
+        // the provider is asked whether the key is good, and takes until the environment is gone
+        const asked = new Promise<void>((resolve) => {
+            onProviderCall = async () => {
+                expect((await remove(id)).status).toBe(204);
+                resolve();
+            };
+        });
+        const path = `/api-auth/api-key/slow?connect_session_token=${token}`;
+        const answer = await valetkey.call('POST', path, { key: null, body: { apiKey: 'the-late-key' } });
+        await asked;
+        expect(error(answer)).toEqual([400, 'account_or_environment_retrieval_err']);
+        expect(await valetkey.query('select 1 from connections where environment_id = $1', [environment])).toEqual([]);
     });
 
     test('is not for environment keys, nor for account keys without the scope', async () => {
