@@ -240,8 +240,8 @@ export const ofIntegration = (db: Db, integrationId: string): Promise<Pick<Conne
         .orderBy('public_id')
         .execute();
 
-/** As `remove`, all of an environment. */
+/** As `remove`, for every connection of an environment, and whatever else its journal holds. */
 export async function removeAll(db: Db, environmentId: string, at: Date): Promise<void> {
-    await db.updateTable('connections').set(shredded(at)).where('environment_id', '=', environmentId).where('deleted_at', 'is', null).execute();
+    await removeWhere(db, sql<boolean>`environment_id = ${environmentId}`, at);
     await db.deleteFrom('credential_journal').where('environment_id', '=', environmentId).execute();
 }

@@ -102,7 +102,8 @@ test('a deployment with a value in every sealed column', async () => {
     });
     await valetkey.client.createIntegration({ provider: 'keys', unique_key: 'keys' });
     const settings = { hmac_key: 'of-the-hmac', otlp_headers: [{ name: 'authorization', value: 'of-the-collector' }] };
-    const environment = await valetkey.call('POST', '/environments', { name: 'other', ...settings }, { authorization: `Bearer ${accountKey}` });
+    const headers = { authorization: `Bearer ${accountKey}`, 'idempotency-key': 'once' };
+    const environment = await valetkey.call('POST', '/environments', { name: 'other', ...settings }, headers);
     expect(environment.status).toBe(200);
     const { opened, callbackUrl } = await popup();
     ids.oauth = (await finishPopup(opened, callbackUrl)).outcome.connection_id!;

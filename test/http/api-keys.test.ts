@@ -365,6 +365,15 @@ describe('with a key of the environment', () => {
     });
 });
 
+test('a key that was made is not kept to be replayed: its text exists nowhere', async () => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const body = { display_name: 'once' };
+    const first = await valetkey.call('POST', '/environment/api-keys', { key: full.secret, body, headers });
+    expect(first.status).toBe(200);
+    expect(error(await valetkey.call('POST', '/environment/api-keys', { key: full.secret, body, headers }))).toEqual(refused('conflict'));
+    expect(await valetkey.query('select 1 from idempotent_requests where key = $1', [headers['idempotency-key']])).toEqual([]);
+});
+
 describe('names and numbers', () => {
     test('a name that is taken: 409, when a key is made and when it is renamed', async () => {
         const ci = await create({ display_name: 'ci' });

@@ -169,6 +169,13 @@ describe('POST /environments', () => {
         }
     });
 
+    test('repeated with its Idempotency-Key answers the same, and makes nothing', async () => {
+        const again = (): Promise<Answer> =>
+            valetkey.call('POST', '/environments', { key: account, body: { name: 'retried' }, headers: { 'idempotency-key': 'retry-1' } });
+        const [first, second] = [await again(), await again()];
+        expect([first.status, second.status, second.body]).toEqual([200, 200, first.body]);
+    });
+
     test('is not for environment keys', async () => {
         expect(error(await post({ name: 'x' }, valetkey.key))).toEqual([403, 'forbidden']);
     });

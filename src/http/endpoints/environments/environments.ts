@@ -50,6 +50,7 @@ export const createEnvironment = (services: Services) =>
             `settings with every switch on. A production environment also needs \`${setProduction}\`. A name that is taken answers 409 \`conflict\`.`,
         authenticate: apiKey(services),
         access: ['account:environments:create'],
+        creates: true,
         answers: { 200: z.object({ data: z.object({ id: z.int(), name: z.string() }) }) },
         body: z.strictObject({
             name: EnvName,
