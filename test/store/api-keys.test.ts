@@ -8,6 +8,7 @@ import * as connections from '../../src/store/connections.ts';
 import type { Db } from '../../src/store/database.ts';
 import { removeEnvironment } from '../../src/store/environment-removal.ts';
 import * as environments from '../../src/store/environments.ts';
+import * as integrations from '../../src/store/integrations.ts';
 import type { ApiKeyRow, NewApiKey } from '../../src/store/schema.ts';
 import { dialects, openPostgresStore, type TestStore } from './dialects.ts';
 import { after, insertConnection, insertDelivery, insertEnvironment, insertIntegration, madeAt, newId } from './rows.ts';
@@ -174,7 +175,7 @@ describe('side by side (postgres)', () => {
         const order: string[] = [];
         let deletion: Promise<unknown> | undefined;
         await db.transaction().execute(async (transaction) => {
-            expect(await environments.holdLive(transaction, environment)).toBe(true);
+            expect(await integrations.holdWithEnvironment(transaction, integration.id)).toBe('live');
             deletion = removeEnvironment(db, environment, after(5)).then(() => order.push('deleted'));
             await expect.poll(() => waiters(db), { interval: 10 }).toBeGreaterThan(0);
             await insertConnection(transaction, integration, { sealed_credentials: 'v1.a.b.c.d' });
@@ -188,7 +189,7 @@ describe('side by side (postgres)', () => {
             .where('environment_id', '=', environment)
             .execute();
         expect(rows).toEqual([{ deleted_at: after(5), sealed_credentials: '' }]);
-        expect(await db.transaction().execute((transaction) => environments.holdLive(transaction, environment))).toBe(false);
+        expect(await db.transaction().execute((transaction) => integrations.holdWithEnvironment(transaction, integration.id))).toBe('no environment');
     });
 
     test.each<[string, boolean]>([
