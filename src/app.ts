@@ -14,7 +14,7 @@ import { Refresher } from './credentials/refresher.ts';
 import { RenewalFailures } from './credentials/renewal-failures.ts';
 import type { RenewalStep } from './credentials/leased-renewal.ts';
 import { Renewals } from './credentials/renewal.ts';
-import { openSigningKeys } from './credentials/webhook-signing-keys.ts';
+import { openLiveKeys } from './credentials/webhook-signing-keys.ts';
 import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
 import { buildServer } from './http/server.ts';
@@ -76,7 +76,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             sources,
             logger,
             owner,
-            openSigningKeys: (row) => openSigningKeys(vault, row.environment_id, { id: row.signing_key_id, sealed_keys: row.sealed_keys }),
+            openSigningKeys: (due) => openLiveKeys(vault, due.environment_id, due.signing_keys),
             onSend: onStep && (() => onStep('webhook-sending')),
         });
         const wakeDeliveries = (): void => delivery.wake();

@@ -82,8 +82,17 @@ interface EnvironmentSettingsTable {
     otlp_endpoint: string | null;
     sealed_otlp_headers: string | null;
     allowed_return_urls: Generated<string[]>;
+    previous_callback_urls: Generated<string[]>;
     connect_ui: Json<ConnectUiSettings> | null;
     updated_at: Time;
+}
+
+interface EnvironmentVariablesTable {
+    id: string;
+    environment_id: string;
+    name: string;
+    sealed_value: string;
+    created_at: Time;
 }
 
 interface ApiKeysTable {
@@ -121,8 +130,10 @@ interface WebhookSigningKeysTable {
     id: string;
     environment_id: string;
     state: 'active' | 'retiring' | 'revoked';
-    sealed_keys: string;
+    sealed_keys: string | null;
     created_at: Time;
+    retires_at: Time | null;
+    signs_legacy: Generated<boolean>;
 }
 
 interface IntegrationsTable {
@@ -302,6 +313,7 @@ export interface Schema {
     data_keys: DataKeysTable;
     environments: EnvironmentsTable;
     environment_settings: EnvironmentSettingsTable;
+    environment_variables: EnvironmentVariablesTable;
     api_keys: ApiKeysTable;
     webhook_settings: WebhookSettingsTable;
     webhook_signing_keys: WebhookSigningKeysTable;
@@ -321,6 +333,8 @@ export type DataKeyRow = Selectable<DataKeysTable>;
 export type EnvironmentSettingsRow = Selectable<EnvironmentSettingsTable>;
 export type EnvironmentRow = Selectable<EnvironmentsTable>;
 export type ApiKeyRow = Selectable<ApiKeysTable>;
+export type WebhookSigningKeyRow = Selectable<WebhookSigningKeysTable>;
+export type NewEnvironmentVariable = Insertable<EnvironmentVariablesTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;
 export type ConnectionRow = Selectable<ConnectionsTable>;

@@ -114,17 +114,6 @@ describe('/environment/webhooks', () => {
         const answer = await patch('/environment/webhooks', body);
         expect([answer.status, issues(answer)]).toEqual([400, expected]);
     });
-
-    test('the key that signs is shown to those who may, and kept by nobody in between', async () => {
-        const answer = await valetkey.call<{ data: Record<string, string> }>('GET', '/environment/webhook-signing-key');
-        expect(answer.headers['cache-control']).toBe('no-store');
-        expect(answer.body.data).toEqual({
-            webhook_signing_key: expect.stringMatching(/^whsec_/) as string,
-            webhook_public_key: expect.stringMatching(/^whpk_/) as string,
-        });
-        const other = await valetkey.call<{ data: Record<string, string> }>('GET', '/environment/webhook-signing-key', { key: valetkey.prodKey });
-        expect(other.body.data['webhook_signing_key']).not.toBe(answer.body.data['webhook_signing_key']);
-    });
 });
 
 describe('/environment', () => {

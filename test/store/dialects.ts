@@ -40,6 +40,7 @@ export const tables = Object.keys({
     webhook_signing_keys: true,
     webhook_settings: true,
     environment_settings: true,
+    environment_variables: true,
     api_keys: true,
     environments: true,
     data_keys: true,

@@ -30,8 +30,8 @@ import { updateConnection } from './connections/update-connection.ts';
 import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
 import { readEnvironment, updateEnvironment } from './environment/environment.ts';
-import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
 import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
+import { readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
 import { createIntegration } from './integrations/create-integration.ts';
 import { deleteIntegration } from './integrations/delete-integration.ts';
 import { listIntegrations } from './integrations/list-integrations.ts';
@@ -43,6 +43,11 @@ import { health, ready, root } from './probes/health.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
 import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
+import { listSigningKeys } from './signing-keys/list-signing-keys.ts';
+import { promoteSigningKey } from './signing-keys/promote-signing-key.ts';
+import { readSigningKey } from './signing-keys/read-signing-key.ts';
+import { revokeSigningKey } from './signing-keys/revoke-signing-key.ts';
+import { rotateSigningKey } from './signing-keys/rotate-signing-key.ts';
 
 /** What a process without the API answers. */
 export const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
@@ -98,4 +103,8 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     rotateAccountKey(services),
     deleteAccountKey(services),
     deleteAccountKeyByBody(services),
+    listSigningKeys(services),
+    rotateSigningKey(services),
+    promoteSigningKey(services),
+    revokeSigningKey(services),
 ];

@@ -1,12 +1,9 @@
-/** GET and PATCH /environment/webhooks, and the key that signs them (settings S2, S3). */
+/** GET and PATCH /environment/webhooks (settings S2, S3). */
 import { z } from 'zod';
-import { openSigningKeys } from '../../../credentials/webhook-signing-keys.ts';
-import { publicVerificationKey } from '../../../webhooks/signature.ts';
 import type { WebhookSettingsRow } from '../../../store/schema.ts';
 import * as outbox from '../../../store/webhook-outbox.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
-import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
 import { webhookUrl } from '../../field-types.ts';
@@ -60,26 +57,6 @@ export const updateWebhookSettings = (services: Services) =>
                 updated_at: new Date(services.sources.now()),
             });
             return { data: view(row) };
-        },
-    });
-
-export const readSigningKey = (services: Services) =>
-    endpoint({
-        method: 'GET',
-        paths: ['/environment/webhook-signing-key'],
-        tag: 'Webhooks',
-        summary: 'The key that signs webhooks, and its public half',
-        authenticate: apiKey(services),
-        access: ['environment:webhooks:read'],
-        noStore: true,
-        async handle({ principal }) {
-            const environmentId = principal.environment!.id;
-            const row = await outbox.activeSigningKeys(services.database.db, environmentId);
-            if (row === undefined) {
-                throw ApiError.simple(404, 'not_found', 'This environment has no webhook signing key.');
-            }
-            const keys = await openSigningKeys(services.vault, environmentId, row);
-            return { data: { webhook_signing_key: keys.secret, webhook_public_key: publicVerificationKey(keys) } };
         },
     });
 
