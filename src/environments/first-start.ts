@@ -22,11 +22,8 @@ export async function prepareEnvironments(db: Kysely<Schema>, context: KeyContex
     // One transaction: a start that fails over a mistake in the configuration must not leave keys behind that nobody has seen.
     return db.transaction().execute(async (transaction) => {
         const made = new Map<string, string>();
-        for (const environment of initial) {
-            // `dev` may have been deleted since.
-            if (await environments.hasEverExisted(transaction, environment.name)) {
-                continue;
-            }
+        // Later they may have been renamed or deleted.
+        for (const environment of (await environments.existAny(transaction)) ? [] : initial) {
             const fixedKey = fixed.secretKeys.get(environment.name);
             const created = await createEnvironment(transaction, context, { ...environment, origin: 'first_start', fixedKey });
             if (created?.key !== undefined && fixedKey === undefined) {

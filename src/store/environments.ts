@@ -9,6 +9,10 @@ export const listNames = async (db: Db): Promise<string[]> =>
 export const findById = (db: Db, id: string): Promise<EnvironmentRow | undefined> =>
     db.selectFrom('environments').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
 
+/** Whether there ever was one, also if it was renamed or deleted since. */
+export const existAny = async (db: Db): Promise<boolean> =>
+    (await db.selectFrom('environments').select('id').limit(1).executeTakeFirst()) !== undefined;
+
 /** In a transaction: whoever else changes settings of this environment waits until it ends. Rows may still be added to it. */
 export const lock = (db: Db, id: string): Promise<EnvironmentRow | undefined> =>
     db.selectFrom('environments').selectAll().where('id', '=', id).where('deleted_at', 'is', null).forNoKeyUpdate().executeTakeFirst();
@@ -19,11 +23,6 @@ export const findByPublicId = (db: Db, publicId: number): Promise<EnvironmentRow
 
 export const list = (db: Db): Promise<EnvironmentRow[]> =>
     db.selectFrom('environments').selectAll().where('deleted_at', 'is', null).orderBy('public_id').execute();
-
-/** Also one that was deleted since. */
-export async function hasEverExisted(db: Db, name: string): Promise<boolean> {
-    return (await db.selectFrom('environments').select('id').where('name', '=', name).limit(1).executeTakeFirst()) !== undefined;
-}
 
 /** Environments that nobody can speak for. */
 export const withoutKeys = (db: Db): Promise<Pick<EnvironmentRow, 'id' | 'name'>[]> =>

@@ -334,6 +334,7 @@ export type EnvironmentSettingsRow = Selectable<EnvironmentSettingsTable>;
 export type EnvironmentRow = Selectable<EnvironmentsTable>;
 export type ApiKeyRow = Selectable<ApiKeysTable>;
 export type WebhookSigningKeyRow = Selectable<WebhookSigningKeysTable>;
+export type EnvironmentVariableRow = Selectable<EnvironmentVariablesTable>;
 export type NewEnvironmentVariable = Insertable<EnvironmentVariablesTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;

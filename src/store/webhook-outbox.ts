@@ -1,18 +1,8 @@
-/** Webhook settings, events and their deliveries. */
-import { sql, type Insertable, type Kysely, type UpdateObject } from 'kysely';
+/** Webhook events and their deliveries. */
+import { sql, type Insertable, type Kysely } from 'kysely';
 import type { Db } from './database.ts';
-import type { Schema, WebhookDeliveryRow, WebhookSettingsRow } from './schema.ts';
+import type { Schema, WebhookDeliveryRow } from './schema.ts';
 import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
-
-export const settings = (db: Db, environmentId: string): Promise<WebhookSettingsRow | undefined> =>
-    db.selectFrom('webhook_settings').selectAll().where('environment_id', '=', environmentId).executeTakeFirst();
-
-export const updateSettings = (
-    db: Db,
-    environmentId: string,
-    change: UpdateObject<Schema, 'webhook_settings'>,
-): Promise<WebhookSettingsRow | undefined> =>
-    db.updateTable('webhook_settings').set(change).where('environment_id', '=', environmentId).returningAll().executeTakeFirst();
 
 export async function insertEvent(db: Db, event: Insertable<Schema['webhook_events']>): Promise<void> {
     await db.insertInto('webhook_events').values(event).execute();

@@ -37,7 +37,7 @@ beforeEach(async () => {
     const { vault, app } = valetkey;
     await app.database.db
         .transaction()
-        .execute((db) => createEnvironment(db, { vault, sources: systemSources }, { name: environment, isProduction: false, fixedKey: undefined }));
+        .execute((db) => createEnvironment(db, { vault, sources: systemSources }, { name: environment, isProduction: false, origin: 'created' }));
     key = await valetkey.insertKey({ scopes: ['environment:*'], environment });
 });
 

@@ -29,9 +29,17 @@ import { readConnection } from './connections/read-connection.ts';
 import { updateConnection } from './connections/update-connection.ts';
 import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
-import { readEnvironment, updateEnvironment } from './environment/environment.ts';
 import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
-import { readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
+import { checkCallbackUrl } from './environment/check-callback-url.ts';
+import { readConnectUi } from './environment/read-connect-ui.ts';
+import { readEnvironment } from './environment/read-environment.ts';
+import { replaceConnectUi } from './environment/replace-connect-ui.ts';
+import { replaceVariables } from './environment/replace-variables.ts';
+import { setProduction } from './environment/set-production.ts';
+import { updateEnvironment } from './environment/update-environment.ts';
+import { readVariables } from './environment/read-variables.ts';
+import { readWebhookSettings } from './environment/read-webhook-settings.ts';
+import { updateWebhookSettings } from './environment/update-webhook-settings.ts';
 import { createIntegration } from './integrations/create-integration.ts';
 import { deleteIntegration } from './integrations/delete-integration.ts';
 import { listIntegrations } from './integrations/list-integrations.ts';
@@ -85,6 +93,12 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     importConnectionUntyped(services),
     readEnvironment(services),
     updateEnvironment(services),
+    setProduction(services),
+    checkCallbackUrl(services),
+    readConnectUi(services),
+    replaceConnectUi(services),
+    readVariables(services),
+    replaceVariables(services),
     readWebhookSettings(services),
     updateWebhookSettings(services),
     readSigningKey(services),
