@@ -1,7 +1,7 @@
 /** Whether a callback address of the customer's own leads back here (webhooks §4.6, S8), and what its change does to flows under way (§9 no. 25). */
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { listen } from '../peers/http-server.ts';
+import { listen, readBody, type HttpServer } from '../peers/http-server.ts';
 import { createSession } from './accounts.ts';
 import { startTestApp, type TestApp } from './app.ts';
 
@@ -12,24 +12,34 @@ interface Check {
     reason: string | null;
 }
 
-const oauthEntry = {
-    flow: {
+/** What the provider's token endpoint was asked. */
+const tokenCalls: string[] = [];
+
+/** Does not listen: what the check calls here would fail it. */
+let valetkey: TestApp;
+let provider: HttpServer;
+const cleanups: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+    provider = await listen((request, response) => {
+        void readBody(request).then((body) => {
+            tokenCalls.push(body.toString());
+            response.setHeader('content-type', 'application/json').end('{"access_token":"a","token_type":"bearer"}');
+        });
+    });
+    const flow = {
         display_name: 'Flow',
         categories: ['other'],
         auth_mode: 'OAUTH2',
         authorization_url: 'https://provider.example.com/authorize',
-        token_url: 'https://provider.example.com/token',
-    },
-};
-
-/** Does not listen: what the check calls here would fail it. */
-let valetkey: TestApp;
-const cleanups: (() => Promise<unknown>)[] = [];
-
-beforeAll(async () => {
-    valetkey = await startTestApp({ providers: JSON.stringify(oauthEntry) });
+        token_url: `http://127.0.0.1:${provider.port}/token`,
+    };
+    valetkey = await startTestApp({ providers: JSON.stringify({ flow }) });
 });
-afterAll(() => valetkey?.close());
+afterAll(async () => {
+    await valetkey?.close();
+    await provider?.close();
+});
 afterEach(async () => {
     for (const cleanup of cleanups.splice(0)) {
         await cleanup();
@@ -115,15 +125,19 @@ test('a change of the callback URL leaves flows alone that have begun (S6)', asy
     await valetkey.call('POST', '/integrations', {
         body: { provider: 'flow', unique_key: 'flow', credentials: { type: 'OAUTH2', client_id: 'id', client_secret: 'secret' } },
     });
-    await use('https://app.example.com/old');
-    const begin = async (): Promise<string | null> => {
+    const begin = async () => {
         const token = await createSession(valetkey);
-        const answer = await valetkey.call('GET', `/oauth/connect/flow?connect_session_token=${token}`, { key: null });
-        return new URL(answer.headers['location']!).searchParams.get('redirect_uri');
+        const { headers } = await valetkey.call('GET', `/oauth/connect/flow?connect_session_token=${token}`, { key: null });
+        const query = new URL(headers['location']!).searchParams;
+        return { redirectUri: query.get('redirect_uri'), state: query.get('state')!, cookie: String(headers['set-cookie']).split(';')[0]! };
     };
-    expect(await begin()).toBe('https://app.example.com/old');
+    await use('https://app.example.com/old');
+    const flow = await begin();
+    expect(flow.redirectUri).toBe('https://app.example.com/old');
     await use('https://app.example.com/new');
-    // What the token call will repeat is the flow's own.
-    expect(await valetkey.query('select redirect_uri from oauth_flows')).toEqual([{ redirect_uri: 'https://app.example.com/old' }]);
-    expect(await begin()).toBe('https://app.example.com/new');
+    const page = await valetkey.call('GET', `/oauth/callback?code=c&state=${flow.state}`, { key: null, headers: { cookie: flow.cookie } });
+    expect(page.status).toBe(200);
+    expect(tokenCalls.map((body) => new URLSearchParams(body).get('redirect_uri'))).toEqual(['https://app.example.com/old']);
+    expect((await valetkey.call<{ connections: unknown[] }>('GET', '/connections')).body.connections).toHaveLength(1);
+    expect((await begin()).redirectUri).toBe('https://app.example.com/new');
 });

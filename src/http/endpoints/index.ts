@@ -40,6 +40,8 @@ import { updateEnvironment } from './environment/update-environment.ts';
 import { readVariables } from './environment/read-variables.ts';
 import { readWebhookSettings } from './environment/read-webhook-settings.ts';
 import { updateWebhookSettings } from './environment/update-webhook-settings.ts';
+import { applyConfig } from './environment-config/apply-config.ts';
+import { exportConfig } from './environment-config/export-config.ts';
 import { createIntegration } from './integrations/create-integration.ts';
 import { deleteIntegration } from './integrations/delete-integration.ts';
 import { listIntegrations } from './integrations/list-integrations.ts';
@@ -99,6 +101,8 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     replaceConnectUi(services),
     readVariables(services),
     replaceVariables(services),
+    exportConfig(services),
+    applyConfig(services),
     readWebhookSettings(services),
     updateWebhookSettings(services),
     readSigningKey(services),
