@@ -53,10 +53,14 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     /** What a caller has to know beyond the schemas, in Markdown. */
     description?: string;
     isDeprecated?: boolean;
+    /** What clients that are made from the description call it; default: made from method and path. */
+    operationId?: string;
     authenticate: Authentication<Found>;
     access: Access;
     /** Its successes, for the description of the API; nothing is checked against them while serving. */
     answers?: Answers;
+    /** Codes of its own failures by status, for the description: those beside what every endpoint of its kind can answer. */
+    errors?: Readonly<Record<number, readonly string[]>>;
     /** Absent: no query parameter is accepted. */
     query?: Query;
     params?: Params;

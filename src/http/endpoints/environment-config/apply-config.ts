@@ -45,6 +45,7 @@ export const applyConfig = (services: Services) =>
         query: z.strictObject({ dry_run: QueryBool.optional() }),
         body: ConfigBody(services),
         answers: { 200: z.object({ data: Result }) },
+        errors: { 404: ['not_found'], 409: ['conflict'] },
         async handle({ query, body, principal }) {
             assertSections(principal, body);
             const isDryRun = query.dry_run ?? false;

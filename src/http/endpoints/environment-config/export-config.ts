@@ -22,6 +22,7 @@ export const exportConfig = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:settings:read'],
         answers: { 200: ConfigDocument(services) },
+        errors: { 404: ['not_found'] },
         async handle({ principal }) {
             const { db } = services.database;
             const environment = await environments.findById(db, principal.environment!.id);

@@ -34,6 +34,7 @@ export const checkCallbackUrl = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:settings:read'],
         answers: { 200: z.object({ data: Check }) },
+        errors: { 404: ['not_found'] },
         async handle({ principal }) {
             const row = await environments.findById(services.database.db, principal.environment!.id);
             if (row === undefined) {

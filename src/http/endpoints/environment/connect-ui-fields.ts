@@ -5,7 +5,7 @@ import { z } from 'zod';
 const Colour = z
     .string()
     .regex(/^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/)
-    .describe('`#rgb` or `#rrggbb`.');
+    .meta({ description: '`#rgb` or `#rrggbb`.', examples: ['#1f5eff'] });
 const Palette = z.strictObject({ primary: Colour });
 
 export const ConnectUi = z.strictObject({

@@ -19,6 +19,7 @@ export const readEnvironment = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:settings:read'],
         answers: { 200: z.object({ data: Environment }) },
+        errors: { 404: ['not_found'] },
         async handle({ principal, reply }) {
             const { db } = services.database;
             const environment = await environments.findById(db, principal.environment!.id);

@@ -21,6 +21,7 @@ export const replaceVariables = (services: Services) =>
         body: Variables,
         noStore: true,
         answers: { 200: z.array(Variable) },
+        errors: { 404: ['not_found'] },
         async handle({ body, principal }) {
             await services.database.db.transaction().execute(async (transaction) => {
                 // One at a time: of two sets written at once, one remains as a whole.

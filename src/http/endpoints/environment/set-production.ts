@@ -15,11 +15,13 @@ export const setProduction = (services: Services) =>
         tag: 'Environments',
         summary: 'Say whether an environment is a production environment',
         description: '`prod` always is. Every other setting is changed with a key of the environment, by `PATCH /environment`.',
+        operationId: 'setEnvironmentProduction',
         authenticate: apiKey(services),
         access: ['account:environments:set_production'],
         params: z.object({ environmentId: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER) }),
         body: z.strictObject({ is_production: z.boolean() }),
         answers: { 200: z.object({ data: z.object({ id: z.int(), uuid: z.uuid(), name: z.string(), is_production: z.boolean() }) }) },
+        errors: { 400: ['cannot_toggle_prod_environment'], 404: ['not_found'] },
         async handle({ body, params }) {
             const row = await services.database.db
                 .transaction()

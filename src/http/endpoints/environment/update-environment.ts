@@ -21,6 +21,12 @@ export const updateEnvironment = (services: Services) =>
         access: ['environment:settings:update'],
         body: EnvironmentChange,
         answers: { 200: z.object({ data: Environment }) },
+        errors: {
+            400: ['cannot_rename_prod_environment', 'cannot_rename_environment_with_fixed_key'],
+            404: ['not_found'],
+            409: ['conflict'],
+            412: ['precondition_failed'],
+        },
         async handle({ body: { is_production: isProduction, ...change }, principal, request, reply }) {
             const changed = await services.database.db
                 .transaction()

@@ -19,6 +19,7 @@ export const promoteSigningKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:webhook_signing_key:rotate'],
         answers: { 200: z.object({ data: z.array(SigningKey) }) },
+        errors: { 404: ['not_found'] },
         async handle({ principal }) {
             const { db } = services.database;
             const environmentId = principal.environment!.id;

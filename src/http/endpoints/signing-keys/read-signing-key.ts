@@ -19,6 +19,7 @@ export const readSigningKey = (services: Services) =>
         access: ['environment:webhooks:read'],
         noStore: true,
         answers: { 200: z.object({ data: SigningSecrets }) },
+        errors: { 404: ['not_found'] },
         async handle({ principal }) {
             const environmentId = principal.environment!.id;
             const row = await keys.findActive(services.database.db, environmentId);

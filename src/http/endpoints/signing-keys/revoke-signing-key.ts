@@ -17,6 +17,7 @@ export const revokeSigningKey = (services: Services) =>
         access: ['environment:webhook_signing_key:rotate'],
         params: z.object({ id: z.uuid() }),
         answers: { 200: z.object({ success: z.literal(true) }) },
+        errors: { 400: ['cannot_revoke_active_webhook_signing_key'], 404: ['not_found'] },
         async handle({ params, principal }) {
             switch (await revoke(services.database.db, services.sources, principal.environment!.id, params.id)) {
                 case 'unknown':

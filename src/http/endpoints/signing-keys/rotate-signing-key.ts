@@ -46,6 +46,7 @@ export const rotateSigningKey = (services: Services) =>
         body: Body,
         noStore: true,
         answers: { 200: z.object({ data: z.object({ webhook_signing_key: z.string().describe('The new key, `whsec_…`.') }) }) },
+        errors: { 404: ['not_found'], 409: ['multiple_webhook_signing_keys'], 500: ['rotation_failed'] },
         async handle({ body, principal, request }) {
             const { overlap_seconds: overlap = day, legacy_headers: legacyHeaders = 'new' } = body ?? {};
             const rotated = await rotate(services.database.db, services, principal.environment!.id, {
