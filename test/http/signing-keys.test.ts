@@ -3,11 +3,11 @@ import { Nango } from '@nangohq/node';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Retention } from '../../src/retention.ts';
+import { newRowId, systemSources } from '../../src/sources.ts';
+import { newSigningKeys } from '../../src/webhooks/signature.ts';
 import { startWebhookReceiver, type Delivery, type WebhookReceiver } from '../peers/webhook-receiver.ts';
 import { connectKey, createSession, untestedKeyEntry } from './accounts.ts';
 import { startTestApp, type Answer, type TestApp } from './app.ts';
-import { createEnvironment } from '../../src/environments/environment.ts';
-import { systemSources } from '../../src/sources.ts';
 
 interface ListedKey {
     id: string;
@@ -34,13 +34,24 @@ beforeAll(async () => {
 afterAll(() => valetkey?.close());
 beforeEach(async () => {
     environment = `signing-${(count += 1)}`;
-    const { vault, app } = valetkey;
-    await app.database.db
-        .transaction()
-        .execute((db) => createEnvironment(db, { vault, sources: systemSources }, { name: environment, isProduction: false, origin: 'created' }));
+    await makeEnvironment(environment);
     key = await valetkey.insertKey({ scopes: ['environment:*'], environment });
 });
 
+async function makeEnvironment(name: string): Promise<void> {
+    const [id, keyId] = [newRowId(systemSources), newRowId(systemSources)];
+    const place = { environmentId: id, table: 'webhook_signing_keys', column: 'sealed_keys', rowId: keyId };
+    const keys = valetkey.vault.sealJson(newSigningKeys(systemSources), place);
+    await valetkey.query(`insert into environments (id, name, is_production, created_at, updated_at) values ($1, $2, false, now(), now())`, [
+        id,
+        name,
+    ]);
+    await valetkey.query(
+        `with settings as (insert into webhook_settings (environment_id, updated_at) values ($1, now()))
+         insert into webhook_signing_keys (id, environment_id, state, sealed_keys, created_at) values ($2, $1, 'active', $3, now())`,
+        [id, keyId, keys],
+    );
+}
 const rotate = (body?: unknown): Promise<Answer<{ data: { webhook_signing_key: string }; error: { code: string } }>> =>
     valetkey.call('POST', '/environment/webhook-signing-key/rotate', { key, body });
 const promote = (): Promise<Answer<{ data: ListedKey[] }>> => valetkey.call('POST', '/environment/webhook-signing-key/promote', { key });

@@ -45,9 +45,7 @@ export const HmacKey = z.string().max(1000);
 /** The body of PATCH. */
 export const EnvironmentChange = z
     .strictObject({
-        name: EnvName.refine((name) => name !== 'account', { message: 'This name is reserved' }).describe(
-            'Webhooks carry it. `prod` cannot be renamed, nor an environment whose key is fixed by VALETKEY_SECRET_KEY_<NAME>.',
-        ),
+        name: EnvName.describe('Webhooks carry it. `prod` cannot be renamed, nor an environment whose key is fixed by VALETKEY_SECRET_KEY_<NAME>.'),
         is_production: z
             .boolean()
             .describe('Accepted if it is what it is already; `PATCH /environments/:environmentId` changes it, with an account key.'),
