@@ -1,5 +1,5 @@
-/** Connections: reading, listing, creating, deleting. Writing credentials is in `credential-writes.ts`, alone. */
-import { sql, type RawBuilder, type Selectable, type UpdateObject } from 'kysely';
+/** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
+import { sql, type RawBuilder, type UpdateObject } from 'kysely';
 import type { Database, Db } from './database.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
@@ -128,58 +128,6 @@ export async function replaceSecrets(db: Db, id: string, swap: { from: string | 
         .where('deleted_at', 'is', null)
         .executeTakeFirst();
     return result.numUpdatedRows > 0n;
-}
-
-export interface ConnectionFilter {
-    environmentId: string;
-    connectionId?: string | undefined;
-    search?: string | undefined;
-    endUserId?: string | undefined;
-    endUserOrganizationId?: string | undefined;
-    integrationKeys?: readonly string[] | undefined;
-    tags?: Record<string, string> | undefined;
-    limit: number;
-    offset: number;
-}
-
-export type ListedConnection = Pick<
-    Selectable<Schema['connections']>,
-    'public_id' | 'connection_id' | 'provider' | 'created_at' | 'metadata' | 'tags' | 'auth_error' | 'end_user'
-> & { provider_config_key: string };
-
-/** Newest first. Wildcards in `search` are matched literally. */
-export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConnection[]> {
-    let query = db
-        .selectFrom('connections as c')
-        .innerJoin('integrations as i', 'i.id', 'c.integration_id')
-        .select(['c.public_id', 'c.connection_id', 'c.provider', 'c.created_at', 'c.metadata', 'c.tags', 'c.auth_error', 'c.end_user'])
-        .select('i.unique_key as provider_config_key')
-        .where('c.environment_id', '=', filter.environmentId)
-        .where('c.deleted_at', 'is', null);
-    if (filter.connectionId !== undefined) {
-        query = query.where('c.connection_id', '=', filter.connectionId);
-    }
-    if (filter.search !== undefined) {
-        const pattern = `%${filter.search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
-        query = query.where(
-            sql<boolean>`(c.connection_id ilike ${pattern} or c.end_user ->> 'display_name' ilike ${pattern} or c.end_user ->> 'email' ilike ${pattern}
-                or c.tags ->> 'end_user_id' ilike ${pattern} or c.tags ->> 'end_user_display_name' ilike ${pattern} or c.tags ->> 'end_user_email' ilike ${pattern})`,
-        );
-    }
-    if (filter.endUserId !== undefined) {
-        query = query.where(sql<boolean>`c.end_user ->> 'id' = ${filter.endUserId}`);
-    }
-    if (filter.endUserOrganizationId !== undefined) {
-        query = query.where(sql<boolean>`c.end_user -> 'organization' ->> 'id' = ${filter.endUserOrganizationId}`);
-    }
-    if (filter.integrationKeys !== undefined) {
-        // any(), because `in ()` of an empty list is a syntax error
-        query = query.where(sql<boolean>`i.unique_key = any(${[...filter.integrationKeys]})`);
-    }
-    if (filter.tags !== undefined) {
-        query = query.where(sql<boolean>`c.tags @> ${JSON.stringify(filter.tags)}::jsonb`);
-    }
-    return query.orderBy('c.created_at', 'desc').orderBy('c.public_id', 'desc').limit(filter.limit).offset(filter.offset).execute();
 }
 
 /** `last_fetched_at` of many connections at once; reads collect them in memory (one write per flush, not per read). */

@@ -190,6 +190,13 @@ interface ConnectionsTable {
     deleted_at: Time | null;
 }
 
+/** Kept by triggers on `connections`; only listing reads it. */
+interface ConnectionFacetsTable {
+    facet: string;
+    created_at: Time;
+    public_id: number;
+}
+
 interface ConnectSessionsTable {
     id: string;
     environment_id: string;
@@ -319,6 +326,7 @@ export interface Schema {
     webhook_signing_keys: WebhookSigningKeysTable;
     integrations: IntegrationsTable;
     connections: ConnectionsTable;
+    connection_facets: ConnectionFacetsTable;
     connect_sessions: ConnectSessionsTable;
     oauth_flows: OauthFlowsTable;
     oauth_flow_requests: OauthFlowRequestsTable;

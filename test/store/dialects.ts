@@ -36,6 +36,7 @@ export const tables = Object.keys({
     oauth_flows: true,
     connect_sessions: true,
     connections: true,
+    connection_facets: true,
     integrations: true,
     webhook_signing_keys: true,
     webhook_settings: true,
