@@ -3,7 +3,8 @@
  *
  * Every figure is taken beside something to compare it with, in one run on one machine: reads beside a bare server that does
  * nothing but the work itself, lists of many connections beside lists of few, starts and memory beside their targets. Figures
- * are printed, never asserted: the exit code is 0 unless something broke. Lives here: what measures. Does not live here: whether what is measured is right (`test/`).
+ * are printed, never asserted: the exit code is 0 unless something broke. Lives here: what measures. Does not live here:
+ * whether what is measured is right (`test/`).
  */
 import { parseArgs } from 'node:util';
 import { measureLists } from './list.ts';
