@@ -58,12 +58,18 @@ export async function list(db: Db, filter: ListingFilter, limit: number, start: 
             select p.created_at, p.public_id from ${placesOf(filter, integrationIds, limit, start)}
             order by p.created_at desc, p.public_id desc limit ${limit} ${'offset' in start ? sql`offset ${start.offset}` : sql``}
         )
-        select c.public_id, c.connection_id, c.provider, i.unique_key as provider_config_key,
-            to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') as created,
-            c.metadata::text as metadata, c.tags::text as tags, c.end_user::text as end_user, (c.auth_error -> 'log_id')::text as log_id
-        from page join connections c on c.public_id = page.public_id join integrations i on i.id = c.integration_id
-        -- said again: a row is shown to its own environment, whatever the facets say
-        where c.environment_id = ${filter.environmentId} and c.deleted_at is null
+        select c.*, i.unique_key as provider_config_key
+        from page cross join lateral (
+            select public_id, connection_id, provider, integration_id,
+                to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') as created,
+                metadata::text as metadata, tags::text as tags, end_user::text as end_user, (auth_error -> 'log_id')::text as log_id
+            from connections
+            where created_at = page.created_at and public_id = page.public_id
+                -- said again: a row is shown to its own environment, whatever the facets say
+                and environment_id = ${filter.environmentId} and deleted_at is null
+            -- one by one, by their places: without statistics, Postgres would begin with the environment
+            limit 1
+        ) c join integrations i on i.id = c.integration_id
         order by page.created_at desc, page.public_id desc`.execute(db);
     return rows;
 }
@@ -104,30 +110,26 @@ function placesOf(filter: ListingFilter, integrationIds: readonly string[] | und
 function intersection(filter: ListingFilter, facets: readonly Sql[], start: Start): Sql {
     const behind = 'after' in start ? sql`and (created_at, public_id) < (${`${start.after.created}Z`}::timestamptz, ${start.after.id})` : sql``;
     const parts = facets.map((facet) => sql`select created_at, public_id from connection_facets where facet = ${facet} ${behind}`);
-    const rowConditions = rowConditionsOf(filter);
-    const rows = sql`select created_at, public_id from connections
-        where environment_id = ${filter.environmentId} and deleted_at is null ${behind} ${sql.join(rowConditions, sql` `)}`;
-    const [first, ...others] = rowConditions.length > 0 || parts.length === 0 ? [rows, ...parts] : parts;
+    if (parts.length === 0 || filter.connectionId !== undefined || filter.search !== undefined) {
+        const { environmentId, connectionId, search } = filter;
+        const rows = connectionId === undefined ? sql`environment_id = ${environmentId} and deleted_at is null` : withId(environmentId, connectionId);
+        parts.unshift(
+            sql`select created_at, public_id from connections where ${rows} ${behind} ${search === undefined ? sql`` : containing(search)}`,
+        );
+    }
+    const [first, ...others] = parts;
     const joins = others.map((part, index) => sql`join (${part}) ${sql.ref(`f${index}`)} using (created_at, public_id)`);
     return sql`select created_at, public_id from (${first}) f ${sql.join(joins, sql` `)}`;
 }
 
-/** Conditions that only the row can answer. */
-function rowConditionsOf({ environmentId, connectionId, search }: ListingFilter): Sql[] {
-    const conditions: Sql[] = [];
-    if (connectionId !== undefined) {
-        // with the integrations, which `connections_key` begins with
-        conditions.push(
-            sql`and connection_id = ${connectionId} and integration_id = any(array(select id from integrations where environment_id = ${environmentId}))`,
-        );
-    }
-    if (search !== undefined) {
-        const pattern = `%${search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
-        conditions.push(
-            sql`and (connection_id ilike ${pattern} or end_user ->> 'display_name' ilike ${pattern} or end_user ->> 'email' ilike ${pattern}
-                or tags ->> 'end_user_id' ilike ${pattern} or tags ->> 'end_user_display_name' ilike ${pattern}
-                or tags ->> 'end_user_email' ilike ${pattern})`,
-        );
-    }
-    return conditions;
+/** By `connections_key`, which begins with the integration; each has one such connection at most. */
+const withId = (environmentId: string, connectionId: string): Sql => sql`id in (
+    select c.id from integrations i cross join lateral (
+        select id from connections where integration_id = i.id and connection_id = ${connectionId} and deleted_at is null limit 1
+    ) c where i.environment_id = ${environmentId})`;
+
+function containing(search: string): Sql {
+    const pattern = `%${search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+    return sql`and (connection_id ilike ${pattern} or end_user ->> 'display_name' ilike ${pattern} or end_user ->> 'email' ilike ${pattern}
+        or tags ->> 'end_user_id' ilike ${pattern} or tags ->> 'end_user_display_name' ilike ${pattern} or tags ->> 'end_user_email' ilike ${pattern})`;
 }

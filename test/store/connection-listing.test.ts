@@ -226,17 +226,17 @@ describe('what listing and its facets cost', () => {
         expect(renewal).toEqual(none);
     });
 
-    test('a page looks at its own rows, under any filter but a search', async () => {
+    test('a page looks at its own rows, under any filter but a search, whether Postgres knows the tables or not', async () => {
         const { db } = store.database;
+        await sql`alter table connections set (autovacuum_enabled = off)`.execute(db);
+        await sql`alter table connection_facets set (autovacuum_enabled = off)`.execute(db);
         await sql`insert into connections (id, environment_id, integration_id, provider, connection_id, credential_type, sealed_credentials,
                 credentials_obtained_at, auth_state, tags, end_user, created_at, updated_at)
             select gen_random_uuid(), ${integration.environment_id}, ${integration.id}, 'github', 'n' || n, 'OAUTH2', '', now(), 'ok',
                 jsonb_build_object('all', 'yes', 'parity', n % 2, 'old', n < 1500, 'hundred', n % 100),
                 jsonb_build_object('id', 'u' || n, 'organization', jsonb_build_object('id', 'o' || n % 2)), now() + n * interval '1 second', now()
             from generate_series(1, 3000) n`.execute(db);
-        await sql`vacuum analyze connections, connection_facets`.execute(db);
         const filters: Partial<ListingFilter>[] = [
-            {},
             { tags: { all: 'yes' } },
             // of the last in the list only
             { tags: { old: 'true' } },
@@ -249,7 +249,7 @@ describe('what listing and its facets cost', () => {
             { integrationKeys: ['github'], tags: { hundred: '7' } },
             { connectionId: 'n1234' },
         ];
-        for (const filter of filters) {
+        const assertFetches = async (filter: Partial<ListingFilter>): Promise<void> => {
             for (const start of [{ offset: 0 }, { offset: 700 }, { after: { created: '2100-01-01T00:00:00.000000', id: 1 } }]) {
                 let found = 0;
                 const { fetched } = await counting('connections', async (transaction) => {
@@ -258,6 +258,10 @@ describe('what listing and its facets cost', () => {
                 // the rows of the page, for `connectionId` its place too, and the ends of an index, which planning looks at
                 expect(fetched, JSON.stringify({ filter, start })).toBeLessThanOrEqual(2 * found + 5);
             }
-        }
+        };
+        // as the embedded database stays, which nobody analyses
+        for (const filter of filters) await assertFetches(filter);
+        await sql`vacuum analyze connections, connection_facets`.execute(db);
+        for (const filter of [{}, ...filters]) await assertFetches(filter);
     });
 });
