@@ -44,10 +44,17 @@ export interface ConnectionToStore {
     describe(existing: ConnectionRow | undefined): Description;
 }
 
-/** Inside a transaction: the row stays locked until it ends. @throws ConnectFailure `unknown_provider_config` */
+/**
+ * Inside a transaction: the row stays locked until it ends.
+ * @throws ConnectFailure `unknown_provider_config`, `account_or_environment_retrieval_err` when they were deleted meanwhile
+ */
 export async function upsertConnection(transaction: Db, context: ConnectContext, given: ConnectionToStore): Promise<SavedConnection> {
-    // A deleted integration has taken its connections along; one more would be there for good.
-    if ((await integrations.hold(transaction, given.integration.id)) === undefined) {
+    // What is deleted has taken its connections along; one more would be there for good.
+    const holder = await integrations.holdWithEnvironment(transaction, given.integration.id);
+    if (holder === 'no environment') {
+        throw new ConnectFailure('account_or_environment_retrieval_err', 'The environment was deleted meanwhile.');
+    }
+    if (holder === 'no integration') {
         throw new ConnectFailure('unknown_provider_config', 'The integration was deleted meanwhile.');
     }
     for (;;) {

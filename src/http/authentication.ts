@@ -4,6 +4,7 @@ import { findSession, isUsedUp, sessionTokenPattern, sessionUsedMessage } from '
 import * as apiKeys from '../store/api-keys.ts';
 import type { KeyRead } from '../store/connections.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
+import { isAllowedAddress, plainAddress } from '../environments/allowed-addresses.ts';
 import { canonicalKey, isKeyShaped, isUuidV4 } from '../environments/api-key-format.ts';
 import { ApiError } from './errors.ts';
 import type { Services } from './services.ts';
@@ -38,7 +39,7 @@ export const publicEndpoint: Authentication = { by: 'nothing', identify: () => P
 
 /**
  * A key, found by its hash. A hot endpoint passes a `lookUp` that finds its own row in the same statement.
- * @throws ApiError 401
+ * @throws ApiError 401; 403 where the caller's address is not one of the key's
  */
 export function apiKey<Found extends { key: KeyRead }>(
     services: Services,
@@ -64,7 +65,10 @@ export function apiKey(
         if (found === undefined || (found.key.expires_at !== null && found.key.expires_at.getTime() <= now)) {
             throw ApiError.legacy(401, 'unknown_account', 'This API key is unknown, deleted or expired.');
         }
-        usage.record(found.key, now);
+        if (found.key.allowed_cidrs !== null && !isAllowedAddress(found.key.allowed_cidrs, request.ip)) {
+            throw ApiError.simple(403, 'forbidden', 'This API key may not be used from this address.');
+        }
+        usage.record(found.key, now, request);
         return { principal: keyPrincipal(found.key), found };
     };
     return { by: 'API key', identify };
@@ -188,7 +192,7 @@ async function firstFound<T>(hashes: readonly string[], lookUp: (hash: string) =
 
 const usageResolutionMs = 60_000;
 
-/** `last_used_at`, written at most once a minute per key and never waited for. */
+/** `last_used_at` and `last_used_ip`, written at most once a minute per key and never waited for. */
 class KeyUsage {
     readonly #services: Services;
     readonly #written = new Map<string, number>();
@@ -197,7 +201,7 @@ class KeyUsage {
         this.#services = services;
     }
 
-    record(key: KeyRead, now: number): void {
+    record(key: KeyRead, now: number, request: FastifyRequest): void {
         const last = Math.max(key.last_used_at?.getTime() ?? 0, this.#written.get(key.key_id) ?? 0);
         if (now - last < usageResolutionMs) {
             return;
@@ -205,7 +209,7 @@ class KeyUsage {
         this.#written.set(key.key_id, now);
         const { database, logger } = this.#services;
         apiKeys
-            .touch(database.db, key.key_id, new Date(now))
+            .touch(database.db, key.key_id, { at: new Date(now), ip: plainAddress(request.ip) })
             .catch((error: unknown) => logger.warn({ err: error }, 'last use of an API key not recorded'));
     }
 }

@@ -54,17 +54,21 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     /** What a caller has to know beyond the schemas, in Markdown. */
     description?: string;
     isDeprecated?: boolean;
+    /** What clients that are made from the description call it; default: made from method and path. */
+    operationId?: string;
     authenticate: Authentication<Found>;
     access: Access;
     /** Its successes, for the description of the API; nothing is checked against them while serving. */
     answers?: Answers;
+    /** Codes of its own failures by status, for the description: those beside what every endpoint of its kind can answer. */
+    errors?: Readonly<Record<number, readonly string[]>>;
     /** Absent: no query parameter is accepted. */
     query?: Query;
     params?: Params;
     /** Absent: a body is ignored. */
     body?: Body;
-    /** Where the body's own keys decide between two schemas; `body` documents the usual one. */
-    bodyFor?: (raw: unknown) => Schema;
+    /** Where the body's own keys, or who sends it, decide between two schemas; `body` documents the usual one. */
+    bodyFor?: (raw: unknown, principal: Principal) => Schema;
     /** Which part's mistakes are reported first. */
     order?: readonly Part[];
     /** Answers that carry credentials or tokens must not be kept by anybody in between (E6). */
@@ -145,7 +149,7 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
             handler: async (request, reply) => {
                 const input: Record<Part, unknown> = { query: undefined, params: undefined, body: undefined };
                 for (const part of order) {
-                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body) : schemas[part];
+                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body, request.principal) : schemas[part];
                     input[part] = validate(part, schema, request[part]);
                 }
                 if (definition.noStore) {

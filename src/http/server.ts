@@ -127,6 +127,7 @@ const corsResponseHeaders = [
     'X-RateLimit-Reset',
     'Retry-After',
     'Idempotent-Replayed',
+    'Link',
 ];
 
 /** What the CORS plugin sets, for answers that are given before it runs. */

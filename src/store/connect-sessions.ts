@@ -24,8 +24,9 @@ export async function findByToken(db: Db, hashes: readonly string[], now: Date):
         .executeTakeFirst();
 }
 
-/** By id, expired or not: a redirect flow that began in time may finish later. */
-export const findById = (db: Db, id: string): Promise<SessionRead | undefined> => withEnvironment(db).where('s.id', '=', id).executeTakeFirst();
+/** Of a live environment, by id, expired or not: a redirect flow that began in time may finish later. */
+export const findById = (db: Db, id: string): Promise<SessionRead | undefined> =>
+    withEnvironment(db).where('s.id', '=', id).where('e.deleted_at', 'is', null).executeTakeFirst();
 
 const withEnvironment = (db: Db) =>
     db

@@ -42,6 +42,21 @@ export const hold = (
         .forShare()
         .executeTakeFirst();
 
+/** Keeps both from being deleted until the transaction ends, unless they already were. */
+export async function holdWithEnvironment(db: Db, id: string): Promise<'live' | 'no environment' | 'no integration'> {
+    const row = await db
+        .selectFrom('integrations as i')
+        .innerJoin('environments as e', 'e.id', 'i.environment_id')
+        .select(['i.deleted_at as integration_deleted', 'e.deleted_at as environment_deleted'])
+        .where('i.id', '=', id)
+        .forShare()
+        .executeTakeFirst();
+    if (row?.environment_deleted != null) {
+        return 'no environment';
+    }
+    return row === undefined || row.integration_deleted !== null ? 'no integration' : 'live';
+}
+
 /** By provider, the oldest first. @param keys absent: all of them */
 export function list(db: Db, environmentId: string, keys?: readonly string[]): Promise<IntegrationRow[]> {
     let query = db.selectFrom('integrations').selectAll().where('environment_id', '=', environmentId).where('deleted_at', 'is', null);
