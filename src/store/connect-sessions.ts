@@ -1,7 +1,7 @@
 /** Connect sessions: short-lived grants to an end user's browser. */
 import { sql } from 'kysely';
 import { json, type Db } from './database.ts';
-import type { ConnectOutcome, ConnectSessionRow, NewConnectSession } from './schema.ts';
+import type { ConnectOutcome, ConnectSessionRow, ConnectUiSettings, NewConnectSession } from './schema.ts';
 
 export async function insert(db: Db, row: NewConnectSession): Promise<void> {
     await db.insertInto('connect_sessions').values(row).execute();
@@ -13,6 +13,8 @@ export interface SessionRead extends ConnectSessionRow {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: boolean;
+    /** How the environment wants the Connect UI to look; `null`: as we do. */
+    connect_ui: ConnectUiSettings | null;
     environment_gone: boolean;
 }
 
@@ -24,16 +26,16 @@ export async function findByToken(db: Db, hashes: readonly string[], now: Date):
         .executeTakeFirst();
 }
 
-/** Of a live environment, by id, expired or not: a redirect flow that began in time may finish later. */
-export const findById = (db: Db, id: string): Promise<SessionRead | undefined> =>
-    withEnvironment(db).where('s.id', '=', id).where('e.deleted_at', 'is', null).executeTakeFirst();
+/** By id, expired or not: a redirect flow that began in time may finish later. */
+export const findById = (db: Db, id: string): Promise<SessionRead | undefined> => withEnvironment(db).where('s.id', '=', id).executeTakeFirst();
 
 const withEnvironment = (db: Db) =>
     db
         .selectFrom('connect_sessions as s')
         .innerJoin('environments as e', 'e.id', 's.environment_id')
+        .leftJoin('environment_settings as t', 't.environment_id', 's.environment_id')
         .selectAll('s')
-        .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks'])
+        .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks', 't.connect_ui'])
         .select(sql<boolean>`e.deleted_at is not null`.as('environment_gone'));
 
 /**

@@ -300,6 +300,14 @@ describe('GET /connect/session', () => {
         expect(Object.keys(data).toSorted()).toEqual(['connectUISettings', 'endUser', 'outcome', 'websocketsPath']);
     });
 
+    test('looks as its environment wants it to', async () => {
+        const settings = { defaultTheme: 'dark', theme: { light: { primary: '#112233' }, dark: { primary: '#ddeeff' } }, showWatermark: true };
+        const set = await valetkey.call('PUT', '/environment/connect-ui', { key: valetkey.prodKey, body: settings });
+        expect(set.status, set.text).toBe(200);
+        const token = await createSession(valetkey, undefined, valetkey.prodKey);
+        expect((await valetkey.call('GET', '/connect/session', { key: token })).body).toMatchObject({ data: { connectUISettings: settings } });
+    });
+
     test('takes no query, and no body but an empty one', async () => {
         const key = await createSession(valetkey);
         const answer = await valetkey.call('GET', '/connect/session?x=1', { key });

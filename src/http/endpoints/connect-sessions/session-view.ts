@@ -1,7 +1,9 @@
 /** A connect session as its own browser sees it (http-api §4.3): what it may do, and nothing that is the backend's business. */
 import { z } from 'zod';
 import type { IntegrationDefaults } from '../../../connect/connect-session.ts';
-import type { ConnectSessionRow, EndUser } from '../../../store/schema.ts';
+import { connectUiSettings } from '../../../environments/connect-ui-settings.ts';
+import type { SessionRead } from '../../../store/connect-sessions.ts';
+import type { EndUser } from '../../../store/schema.ts';
 
 const nullableText = z.string().nullable();
 
@@ -52,14 +54,10 @@ export const SessionAnswer = z.strictObject({
 });
 
 /** @param endUser the one of the connection that is renewed, or the session's own */
-export const sessionView = (session: ConnectSessionRow, endUser: EndUser | null, defaults: Record<string, IntegrationDefaults>) => ({
+export const sessionView = (session: SessionRead, endUser: EndUser | null, defaults: Record<string, IntegrationDefaults>) => ({
     data: {
         endUser,
-        connectUISettings: {
-            showWatermark: false,
-            defaultTheme: 'system',
-            theme: { light: { primary: '#1f5eff' }, dark: { primary: '#7aa2ff' } },
-        },
+        connectUISettings: connectUiSettings(session),
         ...(session.allowed_integrations === null ? {} : { allowed_integrations: session.allowed_integrations }),
         ...(session.sealed_defaults === null ? {} : { integrations_config_defaults: publicDefaults(defaults) }),
         ...(session.connection_id === null ? {} : { isReconnecting: true }),
