@@ -3,7 +3,7 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { openVault } from '../src/credentials/key-ring.ts';
 import { credentialsPlace } from '../src/credentials/credential-places.ts';
-import type { Credentials } from '../src/credentials/credential.ts';
+import { credentialTypeOf, type Credentials } from '../src/credentials/credential.ts';
 import { newRowId, systemSources } from '../src/sources.ts';
 import * as connections from '../src/store/connections.ts';
 import { json, openDatabase } from '../src/store/database.ts';
@@ -83,7 +83,7 @@ async function seedValetkey(url: string, encryptionKey: Buffer, all: Seeded[]): 
                         integration_id: integration.id,
                         provider,
                         connection_id: connectionId,
-                        credential_type: credentials.type,
+                        credential_type: credentialTypeOf(credentials),
                         sealed_credentials: vault.sealJson(credentials, credentialsPlace(key)),
                         sealed_previous_refresh_token: null,
                         sealed_secrets: null,

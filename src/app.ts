@@ -14,7 +14,7 @@ import { Refresher } from './credentials/refresher.ts';
 import { RenewalFailures } from './credentials/renewal-failures.ts';
 import type { RenewalStep } from './credentials/leased-renewal.ts';
 import { Renewals } from './credentials/renewal.ts';
-import { openSigningKeys } from './credentials/webhook-signing-keys.ts';
+import { openLiveKeys } from './credentials/webhook-signing-keys.ts';
 import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
 import { buildServer } from './http/server.ts';
@@ -32,7 +32,7 @@ import { WebhookDelivery } from './webhooks/delivery.ts';
 export interface App {
     server: FastifyInstance;
     database: Database;
-    /** API keys that were made by this start, by environment. */
+    /** API keys that were made by this start, by environment; the account's under `account`. */
     newApiKeys: ReadonlyMap<string, string>;
     /** Where the encryption key came from, for people. */
     keySource: string;
@@ -66,7 +66,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
         const sources = withClockOffset(system, clock.offset);
         await migrate(database.db);
         const vault = await openVault(database.db, keys.ring, sources);
-        const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config.secretKeys);
+        const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 
         const { db } = database;
         const owner = newRandomId(sources);
@@ -76,7 +76,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             sources,
             logger,
             owner,
-            openSigningKeys: (row) => openSigningKeys(vault, row.environment_id, { id: row.signing_key_id, sealed_keys: row.sealed_keys }),
+            openSigningKeys: (due) => openLiveKeys(vault, due.environment_id, due.signing_keys),
             onSend: onStep && (() => onStep('webhook-sending')),
         });
         const wakeDeliveries = (): void => delivery.wake();

@@ -5,11 +5,13 @@ import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault, rotateDataKey } from './credentials/key-ring.ts';
 import { reseal } from './credentials/reseal.ts';
+import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { systemSources } from './sources.ts';
 import { startupSummary } from './startup-summary.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { openDatabase } from './store/database.ts';
+import * as environments from './store/environments.ts';
 import { migrate } from './store/migrate.ts';
 
 const usage = `Usage: valetkey [command]
@@ -17,6 +19,8 @@ const usage = `Usage: valetkey [command]
   serve         run the API and the background work (default)
   migrate       bring the database up to date and exit
   keys rotate   make a new data key and seal every stored secret with it; safe beside running servers, can be repeated
+  keys create <environment>|account
+                make an API key with full access and print it once, for when every other one is lost; safe beside running servers
 `;
 
 export async function run(words: readonly string[]): Promise<void> {
@@ -28,6 +32,8 @@ export async function run(words: readonly string[]): Promise<void> {
             await migrateOnly();
         } else if (command === 'keys rotate') {
             await rotateKeys();
+        } else if (words[0] === 'keys' && words[1] === 'create' && words[2] !== undefined && words.length === 3) {
+            await createKey(words[2]);
         } else {
             process.stderr.write(usage);
             process.exitCode = command === 'help' || command === '--help' ? 0 : 2;
@@ -79,6 +85,27 @@ async function rotateKeys(): Promise<void> {
         const vault = await openVault(database.db, ring, systemSources);
         const count = await reseal(database.db, vault, (progress) => process.stdout.write(`${progress}\n`));
         process.stdout.write(`Sealed ${count} values with data key ${vault.currentKeyId}.\n`);
+    } finally {
+        await database.close();
+    }
+}
+
+async function createKey(target: string): Promise<void> {
+    const config = loadConfig();
+    const database = await openDatabase(config.database);
+    try {
+        const { ring } = findEncryptionKey(config, systemSources, await dataKeys.exist(database.db));
+        await migrate(database.db);
+        const vault = await openVault(database.db, ring, systemSources);
+        const key = await createRecoveryKey(database.db, { vault, sources: systemSources }, target);
+        if (key === undefined) {
+            const names = await environments.listNames(database.db);
+            process.stderr.write(`There is no environment "${target}"; there are: ${[...names, 'account'].join(', ')}.\n`);
+            process.exitCode = 1;
+            return;
+        }
+        // Alone on its line, so that a script can take it.
+        process.stdout.write(`${key}\n`);
     } finally {
         await database.close();
     }

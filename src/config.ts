@@ -40,6 +40,8 @@ export interface Config {
     encryptionKeys: readonly RingKey[] | undefined;
     /** Environment name → fixed API key. */
     secretKeys: ReadonlyMap<string, string>;
+    /** The fixed API key of the account. */
+    accountKey: string | undefined;
     providersFile: string | undefined;
     egressAllow: readonly string[];
     /** Requests per minute and API key. */
@@ -47,6 +49,8 @@ export interface Config {
     roles: ReadonlySet<'api' | 'worker'>;
     logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
     bodyLimitBytes: number;
+    /** Longest OAuth 2.0 token that an import may bring. */
+    oauth2TokenMaxLength: number;
     /**
      * Who may say for whom a request comes (`X-Forwarded-For`): so many proxies in front, or their addresses and CIDRs.
      * Default nobody, because limits and restrictions by address would be the caller's to choose.
@@ -84,12 +88,14 @@ export function loadConfig(variables: Variables = process.env): Config {
         database,
         encryptionKeys: readKeyRing(read('VALETKEY_ENCRYPTION_KEY', 'NANGO_ENCRYPTION_KEY')),
         secretKeys: readSecretKeys(variables),
+        accountKey: readAccountKey(read('VALETKEY_ACCOUNT_KEY')),
         providersFile: optionalPath(read('VALETKEY_PROVIDERS')?.text),
         egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')?.text),
         rateLimitPerMinute: readCount(readOr('6000', 'VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN')),
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
         logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
+        oauth2TokenMaxLength: readCount(readOr('16384', 'VALETKEY_OAUTH2_TOKEN_MAX_LENGTH', 'NANGO_SERVER_OAUTH2_TOKEN_MAX_LENGTH')),
         trustedProxies: readProxies(readOr('0', 'VALETKEY_TRUST_PROXY')),
     };
 }
@@ -153,16 +159,22 @@ function readSecretKeys(variables: Variables): Map<string, string> {
         if (environment === undefined || !value?.trim()) {
             continue;
         }
-        const key = value.trim();
-        if (!uuidV4.test(key) && (key.length < minimumKeyLength || !/^[A-Za-z0-9_-]+$/.test(key))) {
-            throw new StartupError(`${name} must be a UUID v4, or at least ${minimumKeyLength} letters, digits, - or _.`);
-        }
+        const key = readFixedKey({ name, text: value.trim() });
         if (!keys.has(environment) || name.startsWith('VALETKEY_')) {
-            // the same key in either case
-            keys.set(environment, uuidV4.test(key) ? key.toLowerCase() : key);
+            keys.set(environment, key);
         }
     }
     return keys;
+}
+
+const readAccountKey = (setting: Setting | undefined): string | undefined => setting && readFixedKey(setting);
+
+function readFixedKey({ name, text }: Setting): string {
+    if (!uuidV4.test(text) && (text.length < minimumKeyLength || !/^[A-Za-z0-9_-]+$/.test(text))) {
+        throw new StartupError(`${name} must be a UUID v4, or at least ${minimumKeyLength} letters, digits, - or _.`);
+    }
+    // the same key in either case
+    return uuidV4.test(text) ? text.toLowerCase() : text;
 }
 
 function readPort({ name, text }: Setting): number {

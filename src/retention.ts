@@ -1,4 +1,4 @@
-/** Removes what nobody needs any more: expired sessions and flows, settled journal entries and webhooks, old operations, shredded connections. */
+/** Removes what nobody needs any more: expired sessions and flows, settled journal entries and webhooks, old operations, shredded connections and keys. */
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { Sources } from './sources.ts';
@@ -7,6 +7,7 @@ import * as idempotentRequests from './store/idempotent-requests.ts';
 import * as flows from './store/oauth-flows.ts';
 import * as retained from './store/retention.ts';
 import type { Schema } from './store/schema.ts';
+import * as signingKeys from './store/webhook-signing-keys.ts';
 
 const hour = 3600 * 1000;
 const day = 24 * hour;
@@ -47,6 +48,8 @@ export class Retention {
         await idempotentRequests.purge(db, before(day));
         await retained.purgeJournal(db, before(7 * day));
         await retained.purgeWebhooks(db, before(30 * day));
+        await signingKeys.revokeExpired(db, before(0));
+        await signingKeys.purgeRevoked(db, before(90 * day));
         await retained.purgeOperations(db, before(15 * day));
         await retained.purgeConnections(db, before(31 * day));
     }

@@ -3,6 +3,7 @@
  * credentials, and says how they are renewed. It does not store anything, and knows nothing of HTTP requests to Valetkey.
  */
 import type { Credentials, Obtained } from '../credentials/credential.ts';
+import type { IntegrationExtras } from '../credentials/integration-secrets.ts';
 import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -15,6 +16,7 @@ export interface ModeIntegration {
     clientSecret: string | null;
     /** Comma separated. */
     scopes: string | null;
+    extras: IntegrationExtras;
     /** N2: hosts that may receive the client secret; `null`: the catalogue's list. */
     allowedHosts: readonly string[] | null;
     isProduction: boolean;

@@ -2,12 +2,15 @@
 import { EgressError } from '../egress/egress.ts';
 import { TemplateError } from '../providers/url-template.ts';
 import { verificationRequests, type VerificationRequest } from '../providers/verification-request.ts';
-import { ConnectFailure, type DirectInput } from './auth-mode.ts';
+import { ConnectFailure, type ModeContext } from './auth-mode.ts';
 
 const testMs = 15_000;
 
+/** Headers that depend on the finished request. */
+export type Sign = (request: VerificationRequest) => Record<string, string>;
+
 /** @throws ConnectFailure `url_param_err` */
-function prepareRequests(input: DirectInput, credentials: Record<string, string>): VerificationRequest[] {
+function prepareRequests(input: ModeContext, credentials: Record<string, string>): VerificationRequest[] {
     try {
         return verificationRequests(input.provider, { credentials, connectionConfig: input.connectionConfig });
     } catch (error) {
@@ -22,7 +25,7 @@ function prepareRequests(input: DirectInput, credentials: Record<string, string>
 }
 
 /** Providers without a verification accept what is typed. @throws ConnectFailure `connection_test_failed` */
-export async function testCredentials(input: DirectInput, credentials: Record<string, string>): Promise<void> {
+export async function testCredentials(input: ModeContext, credentials: Record<string, string>, sign?: Sign): Promise<void> {
     const requests = prepareRequests(input, credentials);
     if (requests.length === 0) {
         return;
@@ -33,7 +36,7 @@ export async function testCredentials(input: DirectInput, credentials: Record<st
             const { status } = await input.egress.request({
                 method: request.method,
                 url: request.url,
-                headers: request.headers,
+                headers: sign === undefined ? request.headers : { ...request.headers, ...sign(request) },
                 ...(request.body === undefined ? {} : { body: request.body }),
                 deadlineMs: testMs,
                 maxRedirects: 0,

@@ -3,11 +3,11 @@ import type { Credentials, OAuth2Credentials } from '../credentials/credential.t
 import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { checkDerivedConfig } from '../providers/fields.ts';
-import { TemplateError, type UrlTemplate } from '../providers/url-template.ts';
-import { interpolate, type ExpressionValues } from '../providers/value-template.ts';
+import type { UrlTemplate } from '../providers/url-template.ts';
 import { newRandomId } from '../sources.ts';
 import { ConnectFailure, type AuthMode, type Completed, type ModeContext, type RedirectCompletion, type RedirectStart } from './auth-mode.ts';
 import { assertSettable, authorizationUrl } from './authorization-url.ts';
+import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
 import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
 
@@ -35,7 +35,7 @@ async function start(input: RedirectStart): Promise<string> {
     tokenUrl(input, provider.tokenUrl);
     const scopes = (input.scopesOverride ?? integration.scopes ?? '').split(',').filter((scope) => scope !== '');
     return authorizationUrl({
-        endpoint: build(provider.authorizationUrl, input),
+        endpoint: buildUrl(provider.authorizationUrl, input),
         clientId: integration.clientId ?? '',
         redirectUri: input.redirectUri,
         scopes,
@@ -130,18 +130,6 @@ function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenR
     };
 }
 
-/** A configuration that no longer yields a token URL is a failed renewal like any other, not an error of the server. */
-function asTokenFailure<T>(build: () => T): T {
-    try {
-        return build();
-    } catch (error) {
-        if (error instanceof ConnectFailure) {
-            throw new TokenFailure('unknown', error.message);
-        }
-        throw error;
-    }
-}
-
 /** How the client of this integration speaks to its provider's endpoints. */
 export function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest, 'params' | 'deadlineMs' | 'secrets'> {
     const { entry } = context.provider;
@@ -169,39 +157,13 @@ function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL 
 
 /** An endpoint as this connection's configuration has it; it is about to receive secrets (N2). @throws ConnectFailure `url_param_err` */
 export function endpointUrl(context: ModeContext, template: UrlTemplate): URL {
-    const url = build(template, context);
+    const url = buildUrl(template, context);
     assertSecretMayGoTo(url, template, context);
     return url;
 }
 
-function build(template: UrlTemplate, context: Pick<ModeContext, 'connectionConfig'>): URL {
-    try {
-        return template.build({ connectionConfig: context.connectionConfig });
-    } catch (error) {
-        if (error instanceof TemplateError) {
-            const problem = error.code === 'missing_value' ? 'is missing' : 'is not valid';
-            throw new ConnectFailure('url_param_err', `The connection parameter "${error.field}" ${problem}.`);
-        }
-        throw error;
-    }
-}
-
-/** Texts with their placeholders filled in. @throws ConnectFailure naming the parameter whose value is missing. */
-function interpolateParams(params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> {
-    const values: ExpressionValues = {
-        connectionConfig: context.connectionConfig,
-        random: newRandomId(context.sources),
-    };
-    const filled: Record<string, string> = {};
-    for (const [name, template] of Object.entries(params)) {
-        const value = interpolate(String(template), values);
-        if (value === undefined) {
-            throw new ConnectFailure('url_param_err', `A value for the parameter "${name}" is missing.`);
-        }
-        filled[name] = value;
-    }
-    return filled;
-}
+const interpolateParams = (params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> =>
+    fillParams(params, { connectionConfig: context.connectionConfig, random: newRandomId(context.sources) });
 
 const pickStrings = (source: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(names.flatMap((name) => (typeof source[name] === 'string' ? [[name, source[name]]] : [])));

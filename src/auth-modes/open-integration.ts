@@ -1,29 +1,23 @@
-/** An integration's row → what auth modes work with, its client secret opened. */
-import type { SealedPlace, Vault } from '../credentials/vault.ts';
+/** An integration's row → what auth modes work with, its secrets opened. */
+import { openClientSecret, openExtras } from '../credentials/integration-secrets.ts';
+import type { Vault } from '../credentials/vault.ts';
 import type { IntegrationRow } from '../store/schema.ts';
 import type { ModeIntegration } from './auth-mode.ts';
 
 type Stored = Pick<
     IntegrationRow,
-    'id' | 'environment_id' | 'unique_key' | 'oauth_client_id' | 'sealed_oauth_client_secret' | 'oauth_scopes' | 'allowed_hosts'
+    'id' | 'environment_id' | 'unique_key' | 'oauth_client_id' | 'sealed_oauth_client_secret' | 'oauth_scopes' | 'sealed_custom' | 'allowed_hosts'
 >;
 
 /** @throws VaultError */
 export async function openIntegration(vault: Vault, integration: Stored, isProduction: boolean): Promise<ModeIntegration> {
-    const sealed = integration.sealed_oauth_client_secret;
     return {
         uniqueKey: integration.unique_key,
         clientId: integration.oauth_client_id,
-        clientSecret: sealed === null ? null : await vault.openFresh(sealed, clientSecretPlace(integration)),
+        clientSecret: await openClientSecret(vault, integration),
         scopes: integration.oauth_scopes,
+        extras: await openExtras(vault, integration),
         allowedHosts: integration.allowed_hosts,
         isProduction,
     };
 }
-
-export const clientSecretPlace = (integration: { environment_id: string; id: string }): SealedPlace => ({
-    environmentId: integration.environment_id,
-    table: 'integrations',
-    column: 'sealed_oauth_client_secret',
-    rowId: integration.id,
-});

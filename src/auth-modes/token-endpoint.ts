@@ -19,12 +19,20 @@ export interface TokenRequest {
     clientId: string;
     /** `''`: a public client. */
     clientSecret: string;
-    /** Exactly one method per request (N7, RFC 6749 §2.3). `none`: nothing is said about the client, not even its id. */
-    clientAuthentication: 'body' | 'basic' | 'basic_secret' | 'none';
-    bodyFormat: 'form' | 'json';
+    /**
+     * Exactly one method per request (N7, RFC 6749 §2.3). `username_password`: under those names, in the body; `bearer`: the secret
+     * is an assertion of its own; `none`: nothing is said about the client, or an assertion among the parameters speaks for it.
+     */
+    clientAuthentication: 'body' | 'basic' | 'basic_secret' | 'username_password' | 'bearer' | 'none';
+    /** `query`: the parameters are part of the URL; `empty`: there are none. */
+    bodyFormat: 'form' | 'json' | 'query' | 'empty';
+    /** Default `application/json`. */
+    accept?: string;
     deadlineMs: number;
     /** Further values that must not appear in an error. */
     secrets: readonly string[];
+    /** The type of a failure, where it is not the one of a refresh token. */
+    failureType?: string;
 }
 
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
@@ -40,6 +48,7 @@ export async function requestToken(egress: Egress, request: TokenRequest): Promi
         return { status, contentType, body, requestedAt, receivedAt, serverAheadMs: estimateSkew(response.headers['date'], requestedAt, receivedAt) };
     }
     throw new TokenFailure(classify(response.status, code), describeRefusal(response.status, contentType, answer, secrets), {
+        ...typeOf(request),
         code,
         retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),
     });
@@ -68,12 +77,15 @@ const unanswered: Partial<Record<EgressErrorCode, string>> = {
     blocked_by_policy: 'may not be called: it must be https and public, or its host must be listed in VALETKEY_EGRESS_ALLOW',
 };
 
+const typeOf = ({ failureType }: TokenRequest): { type?: string } => (failureType === undefined ? {} : { type: failureType });
+
 async function send(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
     try {
         return await sendAsClient(egress, request);
     } catch (error) {
         if (error instanceof EgressError) {
             throw new TokenFailure('transient', `The token endpoint ${unanswered[error.code] ?? 'could not be reached'} (${error.code}).`, {
+                ...typeOf(request),
                 isAmbiguous: !error.neverSent,
             });
         }
@@ -83,28 +95,53 @@ async function send(egress: Egress, request: TokenRequest): Promise<EgressRespon
 
 /** The request with its client authentication, whatever comes back. Redirects are not followed (N5). @throws EgressError */
 export function sendAsClient(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
-    const headers: Record<string, string> = {
-        accept: 'application/json',
-        'content-type': request.bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
-    };
-    const params: Record<string, string> = { ...request.params };
-    if (request.clientAuthentication === 'basic') {
-        headers['authorization'] = `Basic ${basicPair(request.clientId, request.clientSecret)}`;
-    } else if (request.clientAuthentication === 'basic_secret') {
-        headers['authorization'] = `Basic ${basicPair(request.clientSecret, '')}`;
-    } else if (request.clientAuthentication === 'body') {
-        params['client_id'] = request.clientId;
-        if (request.clientSecret !== '') {
-            params['client_secret'] = request.clientSecret;
-        }
-    }
+    const params = { ...request.params, ...clientParams(request) };
+    const contentType = { form: 'application/x-www-form-urlencoded', json: 'application/json', query: undefined, empty: undefined }[
+        request.bodyFormat
+    ];
+    const authorization = authorizationOf(request);
+    const body = request.bodyFormat === 'json' ? JSON.stringify(params) : new URLSearchParams(params).toString();
     return egress.request({
-        url: request.url,
+        url: request.bodyFormat === 'query' ? withQuery(request.url, body) : request.url,
         method: 'POST',
-        headers,
-        body: request.bodyFormat === 'json' ? JSON.stringify(params) : new URLSearchParams(params).toString(),
+        headers: {
+            accept: request.accept ?? 'application/json',
+            ...(contentType === undefined ? {} : { 'content-type': contentType }),
+            ...(authorization === undefined ? {} : { authorization }),
+        },
+        ...(contentType === undefined ? {} : { body }),
         deadlineMs: request.deadlineMs,
     });
+}
+
+function clientParams({ clientAuthentication, clientId, clientSecret }: TokenRequest): Record<string, string> {
+    switch (clientAuthentication) {
+        case 'body':
+            return { client_id: clientId, ...(clientSecret === '' ? {} : { client_secret: clientSecret }) };
+        case 'username_password':
+            return { username: clientId, password: clientSecret };
+        default:
+            return {};
+    }
+}
+
+function authorizationOf({ clientAuthentication, clientId, clientSecret }: TokenRequest): string | undefined {
+    switch (clientAuthentication) {
+        case 'basic':
+            return `Basic ${basicPair(clientId, clientSecret)}`;
+        case 'basic_secret':
+            return `Basic ${basicPair(clientSecret, '')}`;
+        case 'bearer':
+            return `Bearer ${clientSecret}`;
+        default:
+            return undefined;
+    }
+}
+
+function withQuery(url: URL, query: string): URL {
+    const full = new URL(url);
+    full.search += `${full.search === '' ? '?' : '&'}${query}`;
+    return full;
 }
 
 /** Both parts are form-encoded first (RFC 6749 §2.3.1). */
@@ -132,6 +169,18 @@ function describeRefusal(status: number, contentType: string, answer: Record<str
     return `The token endpoint answered ${status}${said === '' ? form : ` (${safeText(said, secrets)})`}.`;
 }
 
+/** @throws TokenFailure `unable_to_parse_token_response` */
+export function readAnswer(receipt: TokenReceipt): Record<string, unknown> {
+    const raw = parseBody(receipt.contentType, receipt.body);
+    if (raw === undefined) {
+        const what = /html/i.test(receipt.contentType) ? 'an HTML page' : 'something that is neither JSON nor form-encoded';
+        throw new TokenFailure('transient', `The token endpoint answered ${receipt.status} with ${what}.`, {
+            type: 'unable_to_parse_token_response',
+        });
+    }
+    return raw;
+}
+
 export interface ReadingRules {
     /** Where to look when the root has no `access_token` (Slack: `authed_user`). */
     alternatePath?: string | undefined;
@@ -142,13 +191,7 @@ export function readTokenResponse(
     receipt: TokenReceipt,
     rules: ReadingRules,
 ): Obtained & { credentials: OAuth2Credentials; raw: Record<string, unknown> } {
-    const raw = parseBody(receipt.contentType, receipt.body);
-    if (raw === undefined) {
-        const what = /html/i.test(receipt.contentType) ? 'an HTML page' : 'something that is neither JSON nor form-encoded';
-        throw new TokenFailure('transient', `The token endpoint answered ${receipt.status} with ${what}.`, {
-            type: 'unable_to_parse_token_response',
-        });
-    }
+    const raw = readAnswer(receipt);
     const source = tokenSource(raw, rules);
     const accessToken = source['access_token'];
     if (typeof accessToken !== 'string' || accessToken === '') {

@@ -42,7 +42,11 @@ export async function resolveTarget(context: ConnectContext, session: SessionRea
 }
 
 /** Applies the session's limits. @throws ConnectFailure `integration_not_allowed`, `invalid_connection` */
-export async function admit(context: ConnectContext, session: SessionRead, target: ResolvedTarget & { mode: AuthMode }): Promise<Attempt> {
+export async function admit<Target extends ResolvedTarget>(
+    context: ConnectContext,
+    session: SessionRead,
+    target: Target,
+): Promise<Omit<Attempt, 'mode'> & Pick<Target, 'mode'>> {
     const { integration } = target;
     if (session.allowed_integrations !== null && !session.allowed_integrations.includes(integration.unique_key)) {
         throw new ConnectFailure('integration_not_allowed', 'This connect session does not allow this integration.');
@@ -59,7 +63,10 @@ export async function admit(context: ConnectContext, session: SessionRead, targe
  * The connection configuration of this attempt: the browser's `params` under the session's defaults, both checked against
  * the catalogue on this side of the wire (N1, N3). @throws ConnectFailure `url_param_err` naming the fields
  */
-export function connectionConfig(attempt: Attempt, params: Readonly<Record<string, unknown>>): Record<string, unknown> {
+export function connectionConfig(
+    attempt: Pick<Attempt, 'provider' | 'defaults'>,
+    params: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
     const { provider, defaults } = attempt;
     // What is asked of the provider is the backend's to widen, through its session (S3, http-api §4.6).
     const { webhook_url: _superseded, oauth_scopes_override: _sessionOnly, ...browserParams } = params;

@@ -11,7 +11,7 @@ import type { SessionRead } from '../store/connect-sessions.ts';
 import * as integrations from '../store/integrations.ts';
 import * as flows from '../store/oauth-flows.ts';
 import type { ConnectOutcome, IntegrationRow, OauthFlowRow } from '../store/schema.ts';
-import type { ConnectContext } from './connect-session.ts';
+import { isUsedUp, sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
 import { bindingCookieName, digest, flowSecretsPlace, type FlowSecrets } from './redirect-flow.ts';
 import { saveConnection } from './save-connection.ts';
@@ -31,6 +31,9 @@ export interface CallbackResult {
 
 /** The provider's own words, in the order they are shown. */
 const providerErrorKeys = ['error', 'error_description', 'error_reason', 'error_uri', 'status_code', 'error_message'];
+
+/** A foreign browser or a replay is not the end user's failure to connect; and a deleted environment has nobody to tell. */
+const untold = new Set(['state_cookie_err', 'state_err', 'unknown_connect_session_token', 'account_or_environment_retrieval_err']);
 
 /** Never throws for what a browser or a provider sends: every path has an outcome. */
 export async function completeCallback(context: ConnectContext, request: CallbackRequest): Promise<CallbackResult> {
@@ -60,7 +63,13 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
         if (session === undefined || integration === undefined || provider === undefined || mode?.redirect === undefined) {
             throw new ConnectFailure('unknown_err', 'The connect session or the integration of this attempt no longer exists.');
         }
+        if (session.environment_gone) {
+            throw new ConnectFailure('account_or_environment_retrieval_err', 'The environment of this attempt was deleted.');
+        }
         assertLive(context, flow);
+        if (isUsedUp(session)) {
+            throw new ConnectFailure('unknown_connect_session_token', sessionUsedMessage);
+        }
         await assertStillThere(context, session);
         assertSameBrowser(request, flow, session, cookieName);
         const secrets = await openSecrets(context, flow);
@@ -90,8 +99,7 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
             providerConfigKey: integration?.unique_key ?? '',
             connectionId: flow.connection_id,
             error: { type, description },
-            // A foreign browser or a replay is not the end user's failure to connect.
-            ...(provider && !['state_cookie_err', 'state_err'].includes(type)
+            ...(provider && !untold.has(type)
                 ? { webhook: { provider: provider.name, authMode: provider.authMode, errorType: webhookErrorType(error, type) } }
                 : {}),
         });

@@ -18,7 +18,7 @@ export function changeConnection(
             return found === undefined ? 'unknown_integration' : 'unknown_connection';
         }
         const { connection } = found;
-        const tags = changedTags({ tags: connection.tags, endUser: connection.end_user }, change);
+        const tags = changedTags(connection, change);
         if (tags === undefined) {
             return 'too_many_tags';
         }

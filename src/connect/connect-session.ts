@@ -47,10 +47,16 @@ export interface NewSession {
     endUser: EndUser | null;
     /** `null`: a reconnect that says nothing about tags keeps the stored ones. */
     tags: Record<string, string> | null;
+    /** Of a reconnect: `tags` are generated ones only, laid over the stored ones. */
+    keepsTags: boolean;
     /** `null`: not mentioned; `''`: cleared. */
     webhookUrlOverride: string | null;
     /** Row id of the connection that a reconnect session renews. */
     connectionRowId: string | null;
+    /** Checked (`return-url.ts`). */
+    returnUrl: string | null;
+    /** Ends with its first success. */
+    isSingleUse: boolean;
 }
 
 export interface IssuedSession {
@@ -108,9 +114,13 @@ export async function createSession(context: ConnectContext, session: NewSession
             overrides: session.overrides === null ? null : json(session.overrides),
             end_user: session.endUser === null ? null : json(session.endUser),
             tags: session.tags === null ? null : json(session.tags),
+            keeps_tags: session.keepsTags,
             webhook_url_override: session.webhookUrlOverride,
             operation_id: operationId,
             outcome: null,
+            return_url: session.returnUrl,
+            single_use: session.isSingleUse,
+            used_by: null,
             created_at: new Date(now),
             expires_at: expiresAt,
         });
@@ -122,6 +132,20 @@ export async function createSession(context: ConnectContext, session: NewSession
     link.searchParams.set('session_token', token);
     return { token, connectLink: link.toString(), expiresAt };
 }
+
+/** Redirect flows that it began fail at their callback (http-api §4.4). */
+export async function deleteSession({ db, sources }: ConnectContext, session: ConnectSessionRow): Promise<void> {
+    await db.transaction().execute(async (transaction) => {
+        await sessions.remove(transaction, session.id);
+        if (session.operation_id !== null) {
+            await operations.cancel(transaction, session.operation_id, 'Connect session deleted', new Date(sources.now()));
+        }
+    });
+}
+
+/** A single-use session after its first success: it can be asked what became of it, and nothing else. */
+export const isUsedUp = (session: ConnectSessionRow): boolean => session.used_by !== null;
+export const sessionUsedMessage = 'This connect session has been used, or was deleted.';
 
 /** The live session of a token, or `undefined` when it is unknown, deleted or expired. */
 export const findSession = (context: ConnectContext, token: string): Promise<SessionRead | undefined> =>

@@ -1,6 +1,7 @@
 /** Connecting with typed-in credentials: checked against the entry, tested at the provider, then stored. */
-import { ConnectFailure } from '../auth-modes/auth-mode.ts';
+import { ConnectFailure, type DirectFlow, type ModeContext } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import type { Obtained } from '../credentials/credential.ts';
 import { checkCredentials, trimCredentials } from '../providers/fields.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
 import type { ConnectContext } from './connect-session.ts';
@@ -21,17 +22,12 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
     }
     try {
         const config = connectionConfig(attempt, request.params);
-        const submitted = trimCredentials({ ...request.submitted });
-        const faults = checkCredentials(provider, submitted);
-        if (faults.length > 0) {
-            // The messages name their fields.
-            throw new ConnectFailure(
-                'connection_test_failed',
-                `These credentials cannot be right: ${faults.map((fault) => fault.message).join(' ')}`,
-            );
-        }
         const effective = await openIntegration(context.vault, integration, session.is_production);
-        const obtained = await mode.direct.create({ ...context, provider, integration: effective, connectionConfig: config, submitted });
+        const obtained = await proveSubmitted(
+            mode.direct,
+            { ...context, provider, integration: effective, connectionConfig: config },
+            request.submitted,
+        );
         return await saveConnection(context, attempt, obtained, config, effective);
     } catch (error) {
         const { type, description, isExpected } = describeFailure(error);
@@ -45,4 +41,15 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
         });
         throw error;
     }
+}
+
+/** Typed-in credentials, held to the entry's rules and tested at the provider. @throws ConnectFailure `connection_test_failed` */
+export async function proveSubmitted(direct: DirectFlow, context: ModeContext, typedIn: Readonly<Record<string, string>>): Promise<Obtained> {
+    const submitted = trimCredentials({ ...typedIn });
+    const faults = checkCredentials(context.provider, submitted);
+    if (faults.length > 0) {
+        // The messages name their fields.
+        throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${faults.map((fault) => fault.message).join(' ')}`);
+    }
+    return direct.create({ ...context, submitted });
 }

@@ -31,13 +31,14 @@ export async function recordFailedAttempt(context: ConnectContext, failed: Faile
         at: at.toISOString(),
     };
     await db.transaction().execute(async (transaction) => {
+        // The session before its flow: whoever deletes it takes the rows in this order too.
+        const isRecorded = session !== undefined && (await sessions.recordFailure(transaction, session.id, outcome));
         if (failed.flowId !== undefined) {
             await flows.recordOutcome(transaction, failed.flowId, outcome);
         }
-        if (session === undefined) {
+        if (!isRecorded) {
             return;
         }
-        await sessions.recordOutcome(transaction, session.id, outcome);
         if (session.operation_id !== null) {
             await operations.end(transaction, session.operation_id, {
                 state: 'failed',

@@ -6,7 +6,7 @@ import { newRowId } from '../sources.ts';
 import * as sessions from '../store/connect-sessions.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
 import * as flows from '../store/oauth-flows.ts';
-import type { ConnectContext } from './connect-session.ts';
+import { isUsedUp, type ConnectContext } from './connect-session.ts';
 import type { RedirectRequest } from './redirect-flow.ts';
 
 /** What the body says; where the outcome goes is known only when the URL is opened. */
@@ -53,7 +53,7 @@ export async function takeFlowRequest(
 ): Promise<{ session: SessionRead; requested: RequestedFlow } | undefined> {
     const row = await flows.takeRequest(context.db, context.vault.hashes(token), new Date(context.sources.now()));
     const session = row && (await sessions.findById(context.db, row.connect_session_id));
-    if (row === undefined || session === undefined || row.provider_config_key !== integrationKey) {
+    if (row === undefined || session === undefined || isUsedUp(session) || session.environment_gone || row.provider_config_key !== integrationKey) {
         return undefined;
     }
     return { session, requested: JSON.parse(await context.vault.openFresh(row.sealed_request, requestPlace(row))) as RequestedFlow };

@@ -3,7 +3,7 @@
  * answer to this flow is made here: state (S1), browser binding (S2), PKCE (S4), redirect URI (S6).
  */
 import { createHash } from 'node:crypto';
-import { ConnectFailure } from '../auth-modes/auth-mode.ts';
+import { ConnectFailure, type AuthMode } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
@@ -62,26 +62,28 @@ export const digest = (value: string): string => createHash('sha256').update(val
 export const bindingCookieName = (stateHash: string, isSecure: boolean): string =>
     `${isSecure ? '__Host-' : ''}valetkey-flow-${stateHash.slice(0, 12)}`;
 
+/** An admitted attempt, of whatever mode: the contract asks for an OAuth app before it asks for the mode (http-api §11.2). */
+type RedirectAttempt = Omit<Attempt, 'mode'> & { mode: AuthMode | undefined };
+
 /** @throws ConnectFailure */
-export async function startRedirectFlow(context: ConnectContext, attempt: Attempt, request: RedirectRequest): Promise<StartedFlow> {
+export async function startRedirectFlow(context: ConnectContext, attempt: RedirectAttempt, request: RedirectRequest): Promise<StartedFlow> {
     const { vault, sources, publicUrl } = context;
     const { session, integration, provider, mode, defaults } = attempt;
-    if (mode.redirect === undefined) {
-        throw new ConnectFailure('auth_mode_err', `${provider.displayName} is not connected through an authorization page.`);
-    }
-    const { config, clientOverride, scopesOverride } = takeOverrides(
-        { ...connectionConfig(attempt, request.params), ...userScope(defaults) },
-        request,
-    );
+    const clientOverride = clientOverrideOf(defaults, request);
     const own = await openIntegration(context.vault, integration, session.is_production);
     const effective = {
         ...own,
         clientId: clientOverride.clientId ?? own.clientId,
         clientSecret: clientOverride.clientSecret ?? own.clientSecret,
     };
+    const otherMode = `${provider.displayName} (${provider.authMode}) is not connected through a popup.`;
     if (!effective.clientId || effective.clientSecret === null) {
-        throw new ConnectFailure('provider_config_err', 'The integration has no OAuth client id and secret yet.');
+        throw new ConnectFailure('provider_config_err', mode?.redirect ? 'The integration has no OAuth client id and secret yet.' : otherMode);
     }
+    if (mode?.redirect === undefined) {
+        throw new ConnectFailure('auth_mode_err', otherMode);
+    }
+    const { config, scopesOverride } = takeScopes({ ...connectionConfig(attempt, request.params), ...userScope(defaults) });
     const id = newRowId(sources);
     const state = sources.random(32).toString('base64url');
     const verifier = sources.random(32).toString('base64url');
@@ -132,19 +134,18 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Attemp
     return { location, cookie: { name: bindingCookieName(stateHash, publicUrl.startsWith('https:')), value: binding } };
 }
 
-/** Splits what steers this flow from what is stored on the connection (http-api §11.3). */
-function takeOverrides(
-    config: Record<string, unknown>,
-    request: RedirectRequest,
-): { config: Record<string, unknown>; clientOverride: ClientOverride; scopesOverride: string | undefined } {
-    const { oauth_client_id_override: presetId, oauth_client_secret_override: presetSecret, ...rest } = config;
+/** An empty preset invites the browser to bring an app of its own (http-api §4.6). */
+const clientOverrideOf = ({ connection_config: preset }: IntegrationDefaults, { clientOverride }: RedirectRequest): ClientOverride => ({
+    clientId: clientOverride.clientId ?? nonEmpty(preset?.['oauth_client_id_override']),
+    clientSecret: clientOverride.clientSecret ?? nonEmpty(preset?.['oauth_client_secret_override']),
+});
+
+/** What is stored on the connection, and the scopes to ask for (http-api §11.3). The app is kept with the credentials. */
+function takeScopes(config: Record<string, unknown>): { config: Record<string, unknown>; scopesOverride: string | undefined } {
+    const { oauth_client_id_override: _id, oauth_client_secret_override: _secret, ...rest } = config;
     const scopes = rest['oauth_scopes_override'];
     return {
         config: typeof scopes === 'string' ? { ...rest, oauth_scopes_override: scopes.split(',').filter((scope) => scope !== '') } : rest,
-        clientOverride: {
-            clientId: request.clientOverride.clientId ?? nonEmpty(presetId),
-            clientSecret: request.clientOverride.clientSecret ?? nonEmpty(presetSecret),
-        },
         scopesOverride: nonEmpty(scopes),
     };
 }
@@ -152,7 +153,7 @@ function takeOverrides(
 /** Stored for every provider, sent to Slack only (http-api §4.6). */
 const userScope = (defaults: IntegrationDefaults): Record<string, unknown> => (defaults.user_scopes ? { user_scope: defaults.user_scopes } : {});
 
-function tokenOrigin(attempt: Attempt, config: Record<string, unknown>): string | undefined {
+function tokenOrigin(attempt: RedirectAttempt, config: Record<string, unknown>): string | undefined {
     try {
         return attempt.provider.tokenUrl?.build({ connectionConfig: config }).origin;
     } catch {

@@ -33,6 +33,17 @@ export function sealConfig(
     };
 }
 
+/** `sealed_secrets` with one more secret, or another value for it. @throws VaultError */
+export async function withSecret(
+    vault: Vault,
+    row: Pick<ConnectionRow, 'id' | 'environment_id' | 'sealed_secrets'>,
+    name: string,
+    value: string,
+): Promise<string> {
+    const secrets = row.sealed_secrets === null ? {} : (JSON.parse(await vault.openFresh(row.sealed_secrets, secretsPlace(row))) as Config);
+    return vault.sealJson({ ...secrets, [name]: value }, secretsPlace(row));
+}
+
 /** The whole configuration. @throws VaultError */
 export async function openConfig(
     vault: Vault,

@@ -23,7 +23,60 @@ export interface BasicCredentials {
     password: string;
 }
 
-export type Credentials = OAuth2Credentials | ApiKeyCredentials | BasicCredentials;
+/** Client credentials grant (RFC 6749 §4.4): the client is the connection's own. */
+export interface OAuth2ClientCredentials {
+    type: 'OAUTH2_CC';
+    token: string;
+    client_id: string;
+    /** `''` where a key takes its place. */
+    client_secret: string;
+    client_certificate?: string;
+    client_private_key?: string;
+    expires_at?: string;
+    raw: Record<string, unknown>;
+}
+
+export interface OAuth1Credentials {
+    type: 'OAUTH1';
+    oauth_token: string;
+    oauth_token_secret: string;
+    raw: Record<string, unknown>;
+}
+
+export interface TbaCredentials {
+    type: 'TBA';
+    token_id: string;
+    token_secret: string;
+    config_override: { client_id?: string; client_secret?: string };
+}
+
+/** An installation token, of the modes APP and CUSTOM. */
+export interface AppCredentials {
+    type: 'APP';
+    access_token: string;
+    expires_at?: string;
+    raw: Record<string, unknown>;
+    /** The app's own JWT that bought the token. */
+    jwtToken?: string;
+}
+
+/** NONE: nothing at all, not even a type. */
+export interface NoCredentials {
+    type?: never;
+}
+
+export type Credentials =
+    | OAuth2Credentials
+    | ApiKeyCredentials
+    | BasicCredentials
+    | OAuth2ClientCredentials
+    | OAuth1Credentials
+    | TbaCredentials
+    | AppCredentials
+    | NoCredentials;
+
+/** As the column `credential_type` has it. */
+export const credentialTypeOf = (credentials: Credentials): string => credentials.type ?? 'NONE';
 
 /** Credentials as a provider has just given them. Times are milliseconds since the epoch. */
 export interface Obtained {

@@ -13,6 +13,9 @@ const year = 365.25 * day;
 /** Numbers below are seconds, from here on milliseconds: 1e11 s is the year 5138, 1e11 ms is 1973. */
 const smallestMilliseconds = 1e11;
 
+/** The year 10000, whose dates are written in another way. */
+const endOfYears = Date.UTC(10_000, 0);
+
 const defaultMargin = 900 * second;
 const smallestMargin = 30 * second;
 /** R12: a refresh token that is not used for longer than this may be dropped by its server. */
@@ -24,6 +27,12 @@ const smallestServedLife = 30 * second;
 export function parseExpiresAt(value: unknown, now: number): number | null {
     const instant = toInstant(value, now);
     return instant !== null && instant > now - hour && instant < now + 20 * year ? instant : null;
+}
+
+/** As `parseExpiresAt`, of a token obtained elsewhere: it may have expired long ago, and be good for its refresh token still. `null`: no date. */
+export function parseStoredExpiry(value: unknown, now: number): number | null {
+    const instant = toInstant(value, now);
+    return instant !== null && instant >= 0 && instant < endOfYears ? instant : null;
 }
 
 /** `expires_in` seconds counted from the start of the request (R11); zero or less means: expired already. */

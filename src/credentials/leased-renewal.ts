@@ -10,7 +10,7 @@ import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
-import { refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
+import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
 import { isServable, lifetimeOf, nextRefreshAt } from './expiry.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
@@ -202,7 +202,7 @@ export class LeasedRenewal {
                 oldToken !== undefined && oldToken !== newToken
                     ? vault.seal(oldToken, previousTokenPlace(target))
                     : target.sealed_previous_refresh_token,
-            credentialType: obtained.credentials.type,
+            credentialType: credentialTypeOf(obtained.credentials),
             obtainedAt: new Date(obtained.obtainedAt),
             expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),

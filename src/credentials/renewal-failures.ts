@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
+import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import { json, type Db } from '../store/database.ts';
 import type { AuthState, Schema } from '../store/schema.ts';
@@ -40,15 +41,23 @@ export class RenewalFailures {
         const attempts = target.refresh_attempts + 1;
         const isRefusal = failure.kind === 'unknown';
         const refusals = (target.auth_error?.refusals ?? 0) + (isRefusal ? 1 : 0);
-        // A lost grant stays lost until something succeeds (§16.9): an outage during a forced attempt proves nothing.
-        const wait = target.auth_state === 'needs_reauth' ? null : this.#wait(target, failure, isRefusal ? refusals : attempts);
+        // A lost grant stays lost until something succeeds (§16.9), for the reason it had: an outage during a forced attempt proves nothing.
+        const isLost = target.auth_state === 'needs_reauth';
+        const isClientRefused = failure.isClientRefused || (isLost && failure.kind !== 'permanent' && target.auth_error?.client_refused === true);
+        const wait = isLost ? null : this.#wait(target, failure, isRefusal ? refusals : attempts);
         // Reads must not use up in minutes the few attempts that are meant for a day.
         const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
         await this.#write(target, epoch, {
             state: wait === null ? 'needs_reauth' : isServable(lifetimeOf(target), now) ? 'degraded' : 'unavailable',
             attempts,
             nextRefreshAt: wait === null ? null : new Date(now + wait),
-            error: { type: failure.type, description: failure.message, notBefore: patience === undefined ? undefined : now + patience, refusals },
+            error: {
+                type: failure.type,
+                description: failure.message,
+                notBefore: patience === undefined ? undefined : now + patience,
+                refusals,
+                isClientRefused,
+            },
             keepIntent: failure.isAmbiguous,
             isWorthReporting: wait === null || attempts >= transientFailuresBeforeReport,
         });
@@ -80,6 +89,7 @@ export class RenewalFailures {
                 description: 'The access token has expired and there is no refresh token to renew it with.',
                 notBefore: undefined,
                 refusals: 0,
+                isClientRefused: false,
             },
             keepIntent: false,
             isWorthReporting: true,
@@ -94,7 +104,7 @@ export class RenewalFailures {
             state: AuthState;
             attempts: number;
             nextRefreshAt: Date | null;
-            error: { type: string; description: string; notBefore: number | undefined; refusals: number };
+            error: { type: string; description: string; notBefore: number | undefined; refusals: number; isClientRefused: boolean };
             keepIntent: boolean;
             isWorthReporting: boolean;
         },
@@ -105,6 +115,10 @@ export class RenewalFailures {
             outcome.isWorthReporting && (reportedAt === null || at.getTime() - reportedAt >= day || becomesFinal(target, outcome.state));
         const operationId = operations.newOperationId(this.#sources);
         await this.#db.transaction().execute(async (transaction) => {
+            if (outcome.error.isClientRefused && !(await isStillItsClient(transaction, target))) {
+                await writes.releaseLease(transaction, target.id, epoch, { nextRefreshAt: at });
+                return;
+            }
             const isHeld = await writes.writeFailure(transaction, {
                 id: target.id,
                 epoch,
@@ -116,6 +130,7 @@ export class RenewalFailures {
                     since: target.auth_error?.since ?? at.toISOString(),
                     ...(outcome.error.notBefore === undefined ? {} : { not_before: new Date(outcome.error.notBefore).toISOString() }),
                     ...(outcome.error.refusals === 0 ? {} : { refusals: outcome.error.refusals }),
+                    ...(outcome.error.isClientRefused ? { client_refused: true } : {}),
                 },
                 attempts: outcome.attempts,
                 nextRefreshAt: outcome.nextRefreshAt,
@@ -148,6 +163,18 @@ export class RenewalFailures {
 
 /** A connection that was reported as struggling is reported once more when it is lost for good. */
 const becomesFinal = (target: RenewalTarget, state: AuthState): boolean => state === 'needs_reauth' && target.auth_state !== 'needs_reauth';
+
+/**
+ * A client that was replaced while its token call was under way says nothing about the one that replaced it. Held, so that a
+ * replacement now finds this failure written, or is found here.
+ */
+async function isStillItsClient(db: Db, { integration }: RenewalTarget): Promise<boolean> {
+    const current = await integrations.hold(db, integration.id);
+    return (
+        current === undefined ||
+        (current.oauth_client_id === integration.oauth_client_id && current.sealed_oauth_client_secret === integration.sealed_oauth_client_secret)
+    );
+}
 
 async function logFailure(db: Db, target: RenewalTarget, id: string, error: { type: string; description: string }, at: Date): Promise<void> {
     await operations.open(db, {

@@ -8,6 +8,7 @@
  */
 import { randomFraction } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
+import { renewAppJwt } from './app-jwt.ts';
 import { LeasedRenewal, leaseMs, type RenewalDependencies, type RenewalRequest, type RenewalResult } from './leased-renewal.ts';
 import { TokenFailure } from './token-failure.ts';
 
@@ -52,6 +53,11 @@ export class Renewals {
     /** Renews a connection whose lease the work queue has just claimed. */
     renewClaimed(id: string, epoch: number): Promise<RenewalResult> {
         return track(this.#running, id, this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now() }));
+    }
+
+    /** @throws TokenFailure, VaultError */
+    renewAppJwt(id: string): Promise<void> {
+        return renewAppJwt(this.#dependencies, id);
     }
 
     /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */

@@ -27,6 +27,8 @@ export class TokenFailure extends Error {
     readonly isAmbiguous: boolean;
     /** It is the refresh token that is refused, not the client that presents it. */
     readonly isGrantRefused: boolean;
+    /** It is the client that is refused: another client secret may mend every connection of the integration. */
+    readonly isClientRefused: boolean;
 
     /** @param description for people; must already be free of secret values. */
     constructor(kind: FailureKind, description: string, details: FailureDetails = {}) {
@@ -35,29 +37,25 @@ export class TokenFailure extends Error {
         this.type = details.type ?? 'refresh_token_external_error';
         this.retryAfterMs = details.retryAfterMs;
         this.isAmbiguous = details.isAmbiguous ?? false;
-        this.isGrantRefused = details.code !== undefined && refusedGrantCodes.has(details.code.toLowerCase());
+        const code = details.code?.toLowerCase() ?? '';
+        this.isGrantRefused = refusedGrantCodes.has(code);
+        this.isClientRefused = refusedClientCodes.has(code);
     }
 }
 
 const refusedGrantCodes = new Set(['invalid_grant', 'bad_refresh_token', 'invalid_refresh_token', 'token_revoked', 'token_expired']);
 
-/** RFC 6749 §5.2, and the names some providers use for the same facts. */
-const permanentCodes = new Set([
-    'invalid_grant',
+/** RFC 6749 §5.2; GitHub; Slack. */
+const refusedClientCodes = new Set([
     'invalid_client',
     'unauthorized_client',
-    'unsupported_grant_type',
-    // GitHub
-    'bad_refresh_token',
     'incorrect_client_credentials',
-    // Slack
-    'invalid_refresh_token',
-    'token_revoked',
-    'token_expired',
-    'account_inactive',
     'bad_client_secret',
     'invalid_client_id',
 ]);
+
+/** RFC 6749 §5.2, and the names some providers use for the same facts. */
+const permanentCodes = new Set([...refusedGrantCodes, ...refusedClientCodes, 'unsupported_grant_type', 'account_inactive']);
 
 /** RFC 6749 §4.1.2.1 has these for the redirect; servers send them from the token endpoint too. */
 const transientCodes = new Set(['temporarily_unavailable', 'server_error', 'ratelimited', 'rate_limited', 'slow_down']);

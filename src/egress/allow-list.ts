@@ -62,7 +62,7 @@ function parseEntry(text: string): Entry {
 }
 
 /** Strict forms only: ipaddr.js itself would read `10/8` as 0.0.0.10/8. */
-function parseRange(host: string): [Address, number] | undefined {
+export function parseRange(host: string): [Address, number] | undefined {
     if (isIP(host) !== 0) {
         const address = ipaddr.process(host);
         return [address, address.kind() === 'ipv4' ? 32 : 128];

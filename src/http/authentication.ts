@@ -1,9 +1,10 @@
 /** Who is calling: an API key, a connect session, or nobody (http-api §1.3). */
 import type { FastifyRequest } from 'fastify';
-import { findSession, sessionTokenPattern } from '../connect/connect-session.ts';
+import { findSession, isUsedUp, sessionTokenPattern, sessionUsedMessage } from '../connect/connect-session.ts';
 import * as apiKeys from '../store/api-keys.ts';
 import type { KeyRead } from '../store/connections.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
+import { isAllowedAddress, plainAddress } from '../environments/allowed-addresses.ts';
 import { canonicalKey, isKeyShaped, isUuidV4 } from '../environments/api-key-format.ts';
 import { ApiError } from './errors.ts';
 import type { Services } from './services.ts';
@@ -38,7 +39,7 @@ export const publicEndpoint: Authentication = { by: 'nothing', identify: () => P
 
 /**
  * A key, found by its hash. A hot endpoint passes a `lookUp` that finds its own row in the same statement.
- * @throws ApiError 401
+ * @throws ApiError 401; 403 where the caller's address is not one of the key's
  */
 export function apiKey<Found extends { key: KeyRead }>(
     services: Services,
@@ -64,21 +65,41 @@ export function apiKey(
         if (found === undefined || (found.key.expires_at !== null && found.key.expires_at.getTime() <= now)) {
             throw ApiError.legacy(401, 'unknown_account', 'This API key is unknown, deleted or expired.');
         }
-        usage.record(found.key, now);
+        if (found.key.allowed_cidrs !== null && !isAllowedAddress(found.key.allowed_cidrs, request.ip)) {
+            throw ApiError.simple(403, 'forbidden', 'This API key may not be used from this address.');
+        }
+        usage.record(found.key, now, request);
         return { principal: keyPrincipal(found.key), found };
     };
     return { by: 'API key', identify };
 }
 
-/** The session token as bearer. @throws ApiError 401 */
-export const connectSession = (services: Services): Authentication => ({
+/**
+ * The session token as bearer.
+ * @param purpose `connecting` is refused to a single-use session that has succeeded
+ * @throws ApiError 401
+ */
+export const connectSession = (services: Services, purpose: 'reading' | 'connecting' = 'reading'): Authentication => ({
     by: 'connect session',
     async identify(request) {
         const presented = bearer(request);
         if (presented === undefined) {
             throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
         }
-        return { principal: await sessionPrincipal(services, presented), found: undefined };
+        const principal = await sessionPrincipal(services, presented);
+        return { principal: purpose === 'connecting' ? unused(principal) : principal, found: undefined };
+    },
+});
+
+/** The session token as member `token` of the body: beacons carry no headers (http-api §4.5). @throws ApiError 401 */
+export const sessionInBody = (services: Services): Authentication => ({
+    by: 'connect session in body',
+    async identify(request) {
+        const { token } = (request.body ?? {}) as { token?: unknown };
+        if (typeof token !== 'string' || token === '') {
+            throw ApiError.legacy(401, 'missing_auth_header', 'The body carries no token.');
+        }
+        return { principal: await sessionPrincipal(services, token), found: undefined };
     },
 });
 
@@ -92,14 +113,14 @@ export function sessionOrApiKey(services: Services): Authentication {
     };
 }
 
-/** The session token in the query, as browsers send it. @throws ApiError 401 */
+/** The session token in the query, as browsers send it to connect. @throws ApiError 401 */
 export const sessionInQuery = (services: Services): Authentication => ({
     by: 'connect session in query',
     async identify(request) {
         const query = request.query as Record<string, unknown>;
         const token = query['connect_session_token'];
         if (typeof token === 'string' && token !== '') {
-            return { principal: await sessionPrincipal(services, token), found: undefined };
+            return { principal: unused(await sessionPrincipal(services, token)), found: undefined };
         }
         const publicKey = query['public_key'];
         if (publicKey === undefined || publicKey === '') {
@@ -120,7 +141,17 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
     if (session === undefined) {
         throw ApiError.legacy(401, 'unknown_connect_session_token', 'This connect session is unknown or has expired.');
     }
+    if (session.environment_gone) {
+        throw ApiError.legacy(401, 'unknown_account', 'The environment of this connect session was deleted.');
+    }
     return principalOf(session);
+}
+
+function unused(principal: Principal): Principal {
+    if (principal.session !== undefined && isUsedUp(principal.session)) {
+        throw ApiError.legacy(401, 'unknown_connect_session_token', sessionUsedMessage);
+    }
+    return principal;
 }
 
 export const principalOf = (session: SessionRead): Principal => ({
@@ -161,7 +192,7 @@ async function firstFound<T>(hashes: readonly string[], lookUp: (hash: string) =
 
 const usageResolutionMs = 60_000;
 
-/** `last_used_at`, written at most once a minute per key and never waited for. */
+/** `last_used_at` and `last_used_ip`, written at most once a minute per key and never waited for. */
 class KeyUsage {
     readonly #services: Services;
     readonly #written = new Map<string, number>();
@@ -170,7 +201,7 @@ class KeyUsage {
         this.#services = services;
     }
 
-    record(key: KeyRead, now: number): void {
+    record(key: KeyRead, now: number, request: FastifyRequest): void {
         const last = Math.max(key.last_used_at?.getTime() ?? 0, this.#written.get(key.key_id) ?? 0);
         if (now - last < usageResolutionMs) {
             return;
@@ -178,7 +209,7 @@ class KeyUsage {
         this.#written.set(key.key_id, now);
         const { database, logger } = this.#services;
         apiKeys
-            .touch(database.db, key.key_id, new Date(now))
+            .touch(database.db, key.key_id, { at: new Date(now), ip: plainAddress(request.ip) })
             .catch((error: unknown) => logger.warn({ err: error }, 'last use of an API key not recorded'));
     }
 }

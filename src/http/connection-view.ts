@@ -32,6 +32,26 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
     };
 }
 
+/**
+ * What an import is answered with: as above, but nothing is left out of the credentials, dates are written with `Z`, and the
+ * end user is shown only if this call has named one (http-api §8.3).
+ */
+export const importedView = (
+    row: ConnectionRead,
+    imported: { credentials: Credentials; connectionConfig: Record<string, unknown>; isEndUserGiven: boolean },
+): Record<string, unknown> => ({
+    ...connectionView(row, {
+        credentials: imported.credentials,
+        connectionConfig: imported.connectionConfig,
+        includeRefreshToken: true,
+        lastFetchedAt: null,
+    }),
+    end_user: imported.isEndUserGiven ? row.end_user : null,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+    last_fetched_at: row.last_fetched_at?.toISOString() ?? null,
+});
+
 export const activeErrors = (row: Pick<ConnectionRead, 'auth_error'>): { type: 'auth'; log_id: string }[] =>
     row.auth_error === null ? [] : [{ type: 'auth', log_id: row.auth_error.log_id }];
 

@@ -3,6 +3,7 @@
  * declaration validates requests and documents the API. This file carries it out, in the contract's order (http-api §1.1):
  * body parsing, content type, authentication, rate limit, scope, validation, handler.
  */
+import type { FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Authentication, Principal } from './authentication.ts';
@@ -66,8 +67,8 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     params?: Params;
     /** Absent: a body is ignored. */
     body?: Body;
-    /** Where the body's own keys decide between two schemas; `body` documents the usual one. */
-    bodyFor?: (raw: unknown) => Schema;
+    /** Where the body's own keys, or who sends it, decide between two schemas; `body` documents the usual one. */
+    bodyFor?: (raw: unknown, principal: Principal) => Schema;
     /** For the description: what `bodyFor` answers beside `body`. */
     otherBodies?: readonly Schema[];
     /** Which part's mistakes are reported first. */
@@ -80,6 +81,8 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     points?: number;
     /** A GET that uses something up: HEAD, which link scanners send, must not run it. */
     isSingleUse?: boolean;
+    /** For its answers and its preflight, in place of what every other endpoint has (http-api §1.9). */
+    cors?: FastifyCorsOptions;
     /** Paths outside the content-type gate (http-api §1.2). */
     anyContentType?: boolean;
     /** Answers this endpoint's failures, from authentication on, where JSON is not what the caller reads. */
@@ -105,6 +108,8 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
         params: definition.params,
         body: definition.body,
     };
+    // Read by the CORS plugin, which answers a preflight before any handler.
+    const config = definition.cors === undefined ? {} : { cors: definition.cors };
     const identify = async (request: FastifyRequest, reply: FastifyReply) => {
         try {
             return await definition.authenticate.identify(request);
@@ -116,9 +121,13 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
         }
     };
     for (const url of definition.paths) {
+        if (definition.cors !== undefined) {
+            app.options(url, { config }, (_request, reply) => reply.code(204).send());
+        }
         app.route({
             method: definition.method,
             url,
+            config,
             exposeHeadRoute: !definition.isSingleUse,
             ...(definition.onError ? { errorHandler: (error, request, reply) => definition.onError!(error, request, reply) } : {}),
             ...(definition.creates
@@ -142,7 +151,7 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
             handler: async (request, reply) => {
                 const input: Record<Part, unknown> = { query: undefined, params: undefined, body: undefined };
                 for (const part of order) {
-                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body) : schemas[part];
+                    const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body, request.principal) : schemas[part];
                     input[part] = validate(part, schema, request[part]);
                 }
                 if (definition.noStore) {

@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { ConnectFailure } from '../auth-modes/auth-mode.ts';
+import { Refusal, type RefusalCode } from '../environments/refusal.ts';
 import { newRandomId, type Sources } from '../sources.ts';
 
 export interface Issue {
@@ -65,12 +66,31 @@ const connectStatus: Readonly<Record<string, number>> = {
     unknown_provider_template: 404,
 };
 
+const refusalStatus: Readonly<Record<RefusalCode, number>> = {
+    not_found: 404,
+    conflict: 409,
+    resource_capped: 400,
+    forbidden: 403,
+    last_full_access_key: 409,
+    managed_by_configuration: 409,
+    key_replaced: 409,
+    key_expired: 409,
+    invalid_is_prod_flag: 400,
+    cannot_delete_prod_environment: 400,
+};
+
 export function toApiError(error: unknown): ApiError | undefined {
     if (error instanceof ApiError) {
         return error;
     }
     if (error instanceof ConnectFailure) {
+        if (error.type === 'unknown_connect_session_token') {
+            return ApiError.legacy(401, error.type, error.message);
+        }
         return ApiError.simple(connectStatus[error.type] ?? 400, error.type === 'url_param_err' ? 'invalid_query_params' : error.type, error.message);
+    }
+    if (error instanceof Refusal) {
+        return ApiError.simple(refusalStatus[error.code], error.code, error.message);
     }
     return frameworkError(error as FastifyError);
 }

@@ -1,5 +1,6 @@
 /** Field types that several endpoints share (http-api §1.7, §5). */
 import { z } from 'zod';
+import { reservedName } from '../environments/environment.ts';
 
 export const IntegrationKey = z
     .string()
@@ -22,6 +23,20 @@ export const ProviderName = z
     .max(255)
     .meta({ id: 'ProviderName', description: 'The name of a provider in the catalogue.', examples: ['github'] });
 export const DisplayName = z.string().min(1).max(255);
+/** Of an environment; the one name that is taken by the account itself. */
+export const EnvName = z
+    .string()
+    .regex(/^[a-z0-9_-]+$/)
+    .max(255)
+    .refine((name) => name !== reservedName, { message: `"${reservedName}" is reserved` });
+
+const decimal = /^[-+]?\d+(\.\d+)?$/;
+
+/** A number that the API shows as an id; as text in paths and queries, and where the reference accepts text. */
+export const PublicId = z.preprocess(
+    (value) => (typeof value === 'string' ? (decimal.test(value) ? Number(value) : Number.NaN) : value),
+    z.int().positive(),
+);
 
 const yes = new Set(['true', '1', 'yes', 'on', 'y', 'enabled']);
 const no = new Set(['false', '0', 'no', 'off', 'n', 'disabled']);

@@ -127,6 +127,7 @@ const corsResponseHeaders = [
     'X-RateLimit-Reset',
     'Retry-After',
     'Idempotent-Replayed',
+    'Link',
 ];
 
 /** What the CORS plugin sets, for answers that are given before it runs. */
@@ -149,7 +150,11 @@ const securityHeaders = {
 function parseQuery(text: string): Record<string, unknown> {
     // most queries have no brackets, and this way is several times shorter
     if (!text.includes('[') && !/%5b/i.test(text)) {
-        return parseFlatQuery(text, '&', '=', { maxKeys: 200 });
+        const parsed = parseFlatQuery(text, '&', '=', { maxKeys: 200 });
+        if ('__proto__' in parsed) {
+            delete parsed['__proto__'];
+        }
+        return parsed;
     }
     return parseNestedQuery(text, { depth: 2, parameterLimit: 200, arrayLimit: 100, allowDots: false, plainObjects: true }) as Record<
         string,

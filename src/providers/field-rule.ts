@@ -42,14 +42,16 @@ export interface FieldRule {
 
 /** Longest value of an ordinary field; a pattern is never run on more. */
 export const maxValueLength = 4096;
+/** Longest value of a setting of an integration (http-api §7.2). */
+export const maxSettingLength = 8192;
 /** Keys and certificates in PEM are longer. */
 const maxKeyLength = 16_384;
 
 /** @throws SyntaxError when `pattern` does not compile. */
-export function compileField(name: string, field: ProviderField, isBuiltin: boolean): FieldRule {
+export function compileField(name: string, field: ProviderField, isBuiltin: boolean, ordinaryLength = maxValueLength): FieldRule {
     const pattern = field.pattern === undefined ? undefined : compilePattern(field.pattern, isBuiltin);
     const choices = field.enum && new Set(field.enum);
-    const maxLength = pattern === undefined && /key|certificate/i.test(name) ? maxKeyLength : maxValueLength;
+    const maxLength = pattern === undefined && /key|certificate/i.test(name) ? maxKeyLength : ordinaryLength;
     return {
         field,
         maxLength,

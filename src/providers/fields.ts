@@ -185,7 +185,7 @@ const codes: Record<FieldFault, FieldIssue['code']> = {
 
 const formatNames = { hostname: 'a host name', uri: 'an http or https URL', uuid: 'a UUID', email: 'an e-mail address' };
 
-function ruleIssue(name: string, rule: FieldRule | undefined, value: string): FieldIssue | undefined {
+export function ruleIssue(name: string, rule: FieldRule | undefined, value: string): FieldIssue | undefined {
     if (!rule) return value.length > maxValueLength ? issue('too_big', name, `"${name}" is longer than ${maxValueLength} characters.`) : undefined;
     const fault = rule.fault(value);
     return fault && issue(codes[fault], name, `${label(name, rule)} ${demand(fault, rule)}.`);
@@ -217,7 +217,7 @@ function keepsEmpty(provider: Provider, name: string, value: unknown): boolean {
     return typeof value === 'string' && !provider.configRules.has(name) && !provider.derivedConfig.has(name) && !reservedNames.has(name);
 }
 
-function mayBeEmpty(field: ProviderField): boolean {
+export function mayBeEmpty(field: ProviderField): boolean {
     return field.optional === true || field.hidden === true || field.automated === true || field.default_value !== undefined;
 }
 
@@ -225,7 +225,7 @@ function hasControl(value: string): boolean {
     return /[\u0000-\u001f\u007f]/.test(value); // oxlint-disable-line no-control-regex
 }
 
-function label(name: string, rule: FieldRule | undefined): string {
+export function label(name: string, rule: FieldRule | undefined): string {
     return rule?.field.title ? `${rule.field.title} ("${name}")` : `"${name}"`;
 }
 

@@ -2,7 +2,7 @@
  * One provider: its catalogue entry, resolved and frozen, and what is compiled from it at load.
  */
 import { parseTemplate, references } from './expression.ts';
-import { compileField } from './field-rule.ts';
+import { compileField, maxSettingLength } from './field-rule.ts';
 import type { FieldRule, ProviderField } from './field-rule.ts';
 import { compileUrlTemplate } from './url-template.ts';
 import type { TemplateField, UrlTemplate, UrlTemplateOptions } from './url-template.ts';
@@ -139,6 +139,8 @@ export interface Provider {
     readonly authorizationUrl?: UrlTemplate;
     /** Absent when the entry has one token URL per credential kind (CUSTOM). */
     readonly tokenUrl?: UrlTemplate;
+    /** The token URLs of an entry that has one per credential kind, by kind. */
+    readonly tokenUrls: Readonly<Partial<Record<string, UrlTemplate>>>;
     readonly refreshUrl?: UrlTemplate;
     readonly revocationUrl?: UrlTemplate;
     readonly proxyBaseUrl?: UrlTemplate;
@@ -147,6 +149,7 @@ export interface Provider {
     /** Rules of the declared fields, by field name. */
     readonly configRules: ReadonlyMap<string, FieldRule>;
     readonly credentialRules: ReadonlyMap<string, FieldRule>;
+    readonly integrationRules: ReadonlyMap<string, FieldRule>;
     /** The URL slots each configuration value fills, by its name. */
     readonly configSlots: ReadonlyMap<string, readonly TemplateField[]>;
     /** Configuration names only the server sets: from a token response, a callback, a webhook or a hook (N3). */
@@ -174,11 +177,14 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
 
     const authorizationUrl = compile(entry.authorization_url);
     const tokenUrl = compile(entry.token_url);
+    const tokenUrls = typeof entry.token_url === 'object' ? mapValues(entry.token_url, (source) => compileUrlTemplate(source, urlOptions)) : {};
     const refreshUrl = compile(entry.refresh_url);
     const revocationUrl = compile(entry.revocation_url);
     const proxyBaseUrl = compile(entry.proxy?.base_url);
     const verification = compileVerification(entry.proxy, urlOptions);
-    const tokenTemplates = [authorizationUrl, tokenUrl, refreshUrl, revocationUrl].filter((template) => template !== undefined);
+    const tokenTemplates = [authorizationUrl, tokenUrl, ...Object.values(tokenUrls), refreshUrl, revocationUrl].filter(
+        (template) => template !== undefined,
+    );
     const apiTemplates = [proxyBaseUrl, ...(verification?.urls ?? [])].filter((template) => template !== undefined);
 
     return {
@@ -188,12 +194,14 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
         entry,
         ...(authorizationUrl && { authorizationUrl }),
         ...(tokenUrl && { tokenUrl }),
+        tokenUrls,
         ...(refreshUrl && { refreshUrl }),
         ...(revocationUrl && { revocationUrl }),
         ...(proxyBaseUrl && { proxyBaseUrl }),
         ...(verification && { verification }),
         configRules: rules.connectionConfig,
         credentialRules: rules.credentials,
+        integrationRules: compileFields(entry.integration_config, options.isBuiltin, maxSettingLength),
         configSlots: slotsByName([...tokenTemplates, ...apiTemplates]),
         derivedConfig: derivedNames(entry),
         openTokenHosts: openHosts(tokenTemplates, rules.connectionConfig),
@@ -201,12 +209,16 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
     };
 }
 
+const mapValues = <From, To>(map: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> =>
+    Object.fromEntries(Object.entries(map).map(([name, value]) => [name, change(value)]));
+
 /** @throws SyntaxError when a pattern does not compile. */
 export function compileRules(entry: ProviderEntry, isBuiltin: boolean): Pick<UrlTemplateOptions, 'connectionConfig' | 'credentials'> {
-    const compile = (fields: FieldMap = {}): Map<string, FieldRule> =>
-        new Map(Object.entries(fields).map(([name, field]) => [name, compileField(name, field, isBuiltin)]));
-    return { connectionConfig: compile(entry.connection_config), credentials: compile(entry.credentials) };
+    return { connectionConfig: compileFields(entry.connection_config, isBuiltin), credentials: compileFields(entry.credentials, isBuiltin) };
 }
+
+const compileFields = (fields: FieldMap = {}, isBuiltin: boolean, ordinaryLength?: number): Map<string, FieldRule> =>
+    new Map(Object.entries(fields).map(([name, field]) => [name, compileField(name, field, isBuiltin, ordinaryLength)]));
 
 /** `base || other` and `/path` become `base/path || other/path`. */
 export function joinEndpoint(baseUrl: string, endpoint: string): string {

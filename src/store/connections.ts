@@ -1,5 +1,5 @@
-/** Connections: reading, listing, creating, deleting. Writing credentials is in `credential-writes.ts`, alone. */
-import { sql, type Selectable } from 'kysely';
+/** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
+import { sql, type RawBuilder, type UpdateObject } from 'kysely';
 import type { Database, Db } from './database.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
@@ -38,13 +38,13 @@ const readColumns = `
     c.last_fetched_at, c.created_at, c.updated_at`;
 
 /** The columns of an API key that authentication needs, under their own names. */
-export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'last_used_at'> & {
+export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'allowed_cidrs' | 'last_used_at'> & {
     key_id: string;
     environment_gone: boolean;
 };
 
 export const keyReadColumns = `
-    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.last_used_at,
+    k.id as key_id, k.scopes, k.environment_id, k.expires_at, k.allowed_cidrs, k.last_used_at,
     (k.environment_id is not null and e.id is null) as environment_gone`;
 
 const byKeyText = `
@@ -109,59 +109,25 @@ export const lockByKey = (db: Db, integrationId: string, connectionId: string): 
         .forUpdate()
         .executeTakeFirst();
 
-export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow> =>
-    db.insertInto('connections').values(row).returningAll().executeTakeFirstOrThrow();
+/** @returns `undefined` when the id is taken, also by a request that was faster. */
+export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow | undefined> =>
+    db
+        .insertInto('connections')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['integration_id', 'connection_id']).where('deleted_at', 'is', null).doNothing())
+        .returningAll()
+        .executeTakeFirst();
 
-export interface ConnectionFilter {
-    environmentId: string;
-    connectionId?: string | undefined;
-    search?: string | undefined;
-    endUserId?: string | undefined;
-    endUserOrganizationId?: string | undefined;
-    integrationKeys?: readonly string[] | undefined;
-    tags?: Record<string, string> | undefined;
-    limit: number;
-    offset: number;
-}
-
-export type ListedConnection = Pick<
-    Selectable<Schema['connections']>,
-    'public_id' | 'connection_id' | 'provider' | 'created_at' | 'metadata' | 'tags' | 'auth_error' | 'end_user'
-> & { provider_config_key: string };
-
-/** Newest first. Wildcards in `search` are matched literally. */
-export async function list(db: Db, filter: ConnectionFilter): Promise<ListedConnection[]> {
-    let query = db
-        .selectFrom('connections as c')
-        .innerJoin('integrations as i', 'i.id', 'c.integration_id')
-        .select(['c.public_id', 'c.connection_id', 'c.provider', 'c.created_at', 'c.metadata', 'c.tags', 'c.auth_error', 'c.end_user'])
-        .select('i.unique_key as provider_config_key')
-        .where('c.environment_id', '=', filter.environmentId)
-        .where('c.deleted_at', 'is', null);
-    if (filter.connectionId !== undefined) {
-        query = query.where('c.connection_id', '=', filter.connectionId);
-    }
-    if (filter.search !== undefined) {
-        const pattern = `%${filter.search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
-        query = query.where(
-            sql<boolean>`(c.connection_id ilike ${pattern} or c.end_user ->> 'display_name' ilike ${pattern} or c.end_user ->> 'email' ilike ${pattern}
-                or c.tags ->> 'end_user_id' ilike ${pattern} or c.tags ->> 'end_user_display_name' ilike ${pattern} or c.tags ->> 'end_user_email' ilike ${pattern})`,
-        );
-    }
-    if (filter.endUserId !== undefined) {
-        query = query.where(sql<boolean>`c.end_user ->> 'id' = ${filter.endUserId}`);
-    }
-    if (filter.endUserOrganizationId !== undefined) {
-        query = query.where(sql<boolean>`c.end_user -> 'organization' ->> 'id' = ${filter.endUserOrganizationId}`);
-    }
-    if (filter.integrationKeys !== undefined) {
-        // any(), because `in ()` of an empty list is a syntax error
-        query = query.where(sql<boolean>`i.unique_key = any(${[...filter.integrationKeys]})`);
-    }
-    if (filter.tags !== undefined) {
-        query = query.where(sql<boolean>`c.tags @> ${JSON.stringify(filter.tags)}::jsonb`);
-    }
-    return query.orderBy('c.created_at', 'desc').orderBy('c.public_id', 'desc').limit(filter.limit).offset(filter.offset).execute();
+/** Swaps the sealed part of a connection's configuration, unless somebody wrote it meanwhile. */
+export async function replaceSecrets(db: Db, id: string, swap: { from: string | null; to: string }): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({ sealed_secrets: swap.to })
+        .where('id', '=', id)
+        .where(sql<boolean>`sealed_secrets is not distinct from ${swap.from}`)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
 }
 
 /** `last_fetched_at` of many connections at once; reads collect them in memory (one write per flush, not per read). */
@@ -173,37 +139,57 @@ export async function touchFetched(db: Db, ids: readonly string[], at: Date): Pr
         where c.id = fetched.id`.execute(db);
 }
 
+/** What deleting leaves of a row: nothing sealed, nothing due, and an epoch at which no renewal under way can write. */
+const shredded = (at: Date): UpdateObject<Schema, 'connections'> => ({
+    deleted_at: at,
+    updated_at: at,
+    sealed_credentials: '',
+    sealed_previous_refresh_token: null,
+    sealed_secrets: null,
+    next_refresh_at: null,
+    refresh_epoch: sql`refresh_epoch + 1`,
+    refresh_lease_owner: null,
+    refresh_lease_until: null,
+    refresh_intent: null,
+});
+
 /**
  * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open, in the journal neither (E7).
  * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
  */
-export async function remove(db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> {
-    const removed = await db
+export const remove = async (db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> =>
+    (await removeWhere(db, sql<boolean>`integration_id = ${integrationId} and connection_id = ${connectionId}`, at)) > 0;
+
+/** As `remove`, for every connection of an integration. @returns how many there were. */
+export const removeOfIntegration = (db: Db, integrationId: string, at: Date): Promise<number> =>
+    removeWhere(db, sql<boolean>`integration_id = ${integrationId}`, at);
+
+async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Promise<number> {
+    const { removed } = await db
         .with('removed', (query) =>
-            query
-                .updateTable('connections')
-                .set({
-                    deleted_at: at,
-                    updated_at: at,
-                    sealed_credentials: '',
-                    sealed_previous_refresh_token: null,
-                    sealed_secrets: null,
-                    next_refresh_at: null,
-                    refresh_epoch: sql`refresh_epoch + 1`,
-                    refresh_lease_owner: null,
-                    refresh_lease_until: null,
-                    refresh_intent: null,
-                })
-                .where('integration_id', '=', integrationId)
-                .where('connection_id', '=', connectionId)
-                .where('deleted_at', 'is', null)
-                .returning('id'),
+            query.updateTable('connections').set(shredded(at)).where(condition).where('deleted_at', 'is', null).returning('id'),
         )
         .with('shredded', (query) =>
             query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
         )
         .selectFrom('removed')
-        .select('id')
-        .executeTakeFirst();
-    return removed !== undefined;
+        .select((removed) => removed.fn.countAll<string>().as('removed'))
+        .executeTakeFirstOrThrow();
+    return Number(removed);
+}
+
+/** What the deprecated configuration endpoint shows of an integration's connections (http-api §7.7). */
+export const ofIntegration = (db: Db, integrationId: string): Promise<Pick<ConnectionRow, 'public_id' | 'connection_id' | 'connection_config'>[]> =>
+    db
+        .selectFrom('connections')
+        .select(['public_id', 'connection_id', 'connection_config'])
+        .where('integration_id', '=', integrationId)
+        .where('deleted_at', 'is', null)
+        .orderBy('public_id')
+        .execute();
+
+/** As `remove`, for every connection of an environment, and whatever else its journal holds. */
+export async function removeAll(db: Db, environmentId: string, at: Date): Promise<void> {
+    await removeWhere(db, sql<boolean>`environment_id = ${environmentId}`, at);
+    await db.deleteFrom('credential_journal').where('environment_id', '=', environmentId).execute();
 }

@@ -13,7 +13,15 @@ export interface RenewalTarget extends ConnectionRow {
     is_production: boolean;
     integration: Pick<
         IntegrationRow,
-        'id' | 'environment_id' | 'unique_key' | 'provider' | 'oauth_client_id' | 'sealed_oauth_client_secret' | 'oauth_scopes' | 'allowed_hosts'
+        | 'id'
+        | 'environment_id'
+        | 'unique_key'
+        | 'provider'
+        | 'oauth_client_id'
+        | 'sealed_oauth_client_secret'
+        | 'oauth_scopes'
+        | 'sealed_custom'
+        | 'allowed_hosts'
     >;
     /** A token answer that was journalled but never applied. */
     journal: { id: string; sealed_response: string; base_version: number; refresh_epoch: number } | null;
@@ -35,7 +43,7 @@ export async function loadTarget(db: Db, id: string): Promise<RenewalTarget | un
         select c.*, e.name as environment_name, e.is_production,
             jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
                 'oauth_client_id', i.oauth_client_id, 'sealed_oauth_client_secret', i.sealed_oauth_client_secret,
-                'oauth_scopes', i.oauth_scopes, 'allowed_hosts', i.allowed_hosts) as integration,
+                'oauth_scopes', i.oauth_scopes, 'sealed_custom', i.sealed_custom, 'allowed_hosts', i.allowed_hosts) as integration,
             (select jsonb_build_object('id', j.id, 'sealed_response', j.sealed_response, 'base_version', j.base_version, 'refresh_epoch', j.refresh_epoch)
              from credential_journal j where j.connection_row_id = c.id and j.outcome is null order by j.received_at desc limit 1) as journal
         from connections c join integrations i on i.id = c.integration_id join environments e on e.id = c.environment_id
@@ -156,6 +164,24 @@ export async function writeFailure(db: Db, write: FailureWrite): Promise<boolean
         .where('deleted_at', 'is', null)
         .executeTakeFirst();
     return result.numUpdatedRows > 0n;
+}
+
+/**
+ * Gives connections that were lost because the provider refused the integration's client another chance, now that there is
+ * another client. Their problem stays until a renewal succeeds; a refusal of the new client ends them again.
+ */
+export async function retryRefusedClients(db: Db, integrationId: string, now: Date): Promise<void> {
+    await db
+        .updateTable('connections')
+        .set({
+            auth_state: sql`case when credentials_expires_at > ${now} or credentials_expires_at is null then 'degraded' else 'unavailable' end`,
+            next_refresh_at: now,
+        })
+        .where('integration_id', '=', integrationId)
+        .where('auth_state', '=', 'needs_reauth')
+        .where(sql<boolean>`auth_error @> '{"client_refused": true}'`)
+        .where('deleted_at', 'is', null)
+        .execute();
 }
 
 /** Ends the lease without an attempt, setting when to look again. */

@@ -85,10 +85,14 @@ async function readMigrations(): Promise<Record<string, Migration>> {
     return Object.fromEntries(migrations);
 }
 
-/** The embedded dialect runs one statement at a time; in our files a statement ends with `;` at the end of a line. */
+/**
+ * The embedded dialect runs one statement at a time; in our files a statement ends with `;` at the end of a line, and the
+ * `$$` body of a function, whose own lines end so too, holds no comment behind code.
+ */
 const splitStatements = (text: string): string[] =>
     text
         .replace(/^\s*--.*$/gm, '')
+        .replace(/\$\$.*?\$\$/gs, (body) => body.replaceAll('\n', ' '))
         .split(/;\s*$/m)
         .map((statement) => statement.trim())
         .filter((statement) => statement !== '');

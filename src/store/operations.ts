@@ -10,6 +10,16 @@ export async function open(db: Db, operation: NewOperation): Promise<void> {
     await db.insertInto('operations').values(operation).execute();
 }
 
+/** Ends an operation that nobody has ended: what it waited for will not come. */
+export async function cancel(db: Db, id: string, message: string, at: Date): Promise<void> {
+    await db
+        .updateTable('operations')
+        .set({ state: 'cancelled', message, ended_at: at })
+        .where('id', '=', id)
+        .where('state', 'in', ['waiting', 'running'])
+        .execute();
+}
+
 export interface OperationEnd {
     state: Extract<OperationRow['state'], 'success' | 'failed' | 'cancelled' | 'timeout'>;
     message: string;

@@ -27,6 +27,8 @@ export interface AuthError {
     not_before?: string;
     /** How many of the attempts were refused in a way that we cannot read. */
     refusals?: number;
+    /** The provider refused the client, not the grant: another client secret may mend it. */
+    client_refused?: true;
 }
 
 export interface RefreshIntent {
@@ -80,8 +82,17 @@ interface EnvironmentSettingsTable {
     otlp_endpoint: string | null;
     sealed_otlp_headers: string | null;
     allowed_return_urls: Generated<string[]>;
+    previous_callback_urls: Generated<string[]>;
     connect_ui: Json<ConnectUiSettings> | null;
     updated_at: Time;
+}
+
+interface EnvironmentVariablesTable {
+    id: string;
+    environment_id: string;
+    name: string;
+    sealed_value: string;
+    created_at: Time;
 }
 
 interface ApiKeysTable {
@@ -94,7 +105,10 @@ interface ApiKeysTable {
     origin: 'first_start' | 'created' | 'configured';
     created_at: Time;
     last_used_at: Time | null;
+    last_used_ip: string | null;
     expires_at: Time | null;
+    allowed_cidrs: string[] | null;
+    replaced_at: Time | null;
     deleted_at: Time | null;
 }
 
@@ -116,8 +130,10 @@ interface WebhookSigningKeysTable {
     id: string;
     environment_id: string;
     state: 'active' | 'retiring' | 'revoked';
-    sealed_keys: string;
+    sealed_keys: string | null;
     created_at: Time;
+    retires_at: Time | null;
+    signs_legacy: Generated<boolean>;
 }
 
 interface IntegrationsTable {
@@ -174,6 +190,13 @@ interface ConnectionsTable {
     deleted_at: Time | null;
 }
 
+/** Kept by triggers on `connections`; only listing reads it. */
+interface ConnectionFacetsTable {
+    facet: string;
+    created_at: Time;
+    public_id: number;
+}
+
 interface ConnectSessionsTable {
     id: string;
     environment_id: string;
@@ -187,6 +210,10 @@ interface ConnectSessionsTable {
     webhook_url_override: string | null;
     operation_id: string | null;
     outcome: Json<ConnectOutcome | null> | null;
+    return_url: string | null;
+    single_use: Generated<boolean>;
+    used_by: string | null;
+    keeps_tags: Generated<boolean>;
     created_at: Time;
     expires_at: Time;
 }
@@ -297,11 +324,13 @@ export interface Schema {
     data_keys: DataKeysTable;
     environments: EnvironmentsTable;
     environment_settings: EnvironmentSettingsTable;
+    environment_variables: EnvironmentVariablesTable;
     api_keys: ApiKeysTable;
     webhook_settings: WebhookSettingsTable;
     webhook_signing_keys: WebhookSigningKeysTable;
     integrations: IntegrationsTable;
     connections: ConnectionsTable;
+    connection_facets: ConnectionFacetsTable;
     connect_sessions: ConnectSessionsTable;
     oauth_flows: OauthFlowsTable;
     oauth_flow_requests: OauthFlowRequestsTable;
@@ -316,6 +345,9 @@ export type DataKeyRow = Selectable<DataKeysTable>;
 export type EnvironmentSettingsRow = Selectable<EnvironmentSettingsTable>;
 export type EnvironmentRow = Selectable<EnvironmentsTable>;
 export type ApiKeyRow = Selectable<ApiKeysTable>;
+export type WebhookSigningKeyRow = Selectable<WebhookSigningKeysTable>;
+export type EnvironmentVariableRow = Selectable<EnvironmentVariablesTable>;
+export type NewEnvironmentVariable = Insertable<EnvironmentVariablesTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;
 export type ConnectionRow = Selectable<ConnectionsTable>;
@@ -330,4 +362,6 @@ export type NewIntegration = Insertable<IntegrationsTable>;
 export type NewConnectSession = Insertable<ConnectSessionsTable>;
 export type NewOauthFlow = Insertable<OauthFlowsTable>;
 export type NewJournalEntry = Insertable<CredentialJournalTable>;
+export type NewEnvironmentSettings = Insertable<EnvironmentSettingsTable>;
+export type NewApiKey = Insertable<ApiKeysTable>;
 export type NewOperation = Insertable<OperationsTable>;

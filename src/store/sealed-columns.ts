@@ -10,6 +10,7 @@ export interface SealedColumn {
 export const sealedColumns: readonly SealedColumn[] = [
     { table: 'environment_settings', column: 'sealed_hmac_key' },
     { table: 'environment_settings', column: 'sealed_otlp_headers' },
+    { table: 'environment_variables', column: 'sealed_value' },
     { table: 'webhook_signing_keys', column: 'sealed_keys' },
     { table: 'integrations', column: 'sealed_oauth_client_secret' },
     { table: 'integrations', column: 'sealed_custom' },

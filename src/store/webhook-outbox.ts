@@ -1,25 +1,8 @@
-/** Webhook settings, signing keys, events and their deliveries. */
-import { sql, type Insertable, type Kysely, type UpdateObject } from 'kysely';
+/** Webhook events and their deliveries. */
+import { sql, type Insertable, type Kysely } from 'kysely';
 import type { Db } from './database.ts';
-import type { Schema, WebhookDeliveryRow, WebhookSettingsRow } from './schema.ts';
-
-export const settings = (db: Db, environmentId: string): Promise<WebhookSettingsRow | undefined> =>
-    db.selectFrom('webhook_settings').selectAll().where('environment_id', '=', environmentId).executeTakeFirst();
-
-export const updateSettings = (
-    db: Db,
-    environmentId: string,
-    change: UpdateObject<Schema, 'webhook_settings'>,
-): Promise<WebhookSettingsRow | undefined> =>
-    db.updateTable('webhook_settings').set(change).where('environment_id', '=', environmentId).returningAll().executeTakeFirst();
-
-export const activeSigningKeys = (db: Db, environmentId: string): Promise<{ id: string; sealed_keys: string } | undefined> =>
-    db
-        .selectFrom('webhook_signing_keys')
-        .select(['id', 'sealed_keys'])
-        .where('environment_id', '=', environmentId)
-        .where('state', '=', 'active')
-        .executeTakeFirst();
+import type { Schema, WebhookDeliveryRow } from './schema.ts';
+import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
 
 export async function insertEvent(db: Db, event: Insertable<Schema['webhook_events']>): Promise<void> {
     await db.insertInto('webhook_events').values(event).execute();
@@ -45,18 +28,18 @@ export interface DueDelivery extends Pick<
 > {
     body: string;
     event_created_at: Date;
-    signing_key_id: string;
-    sealed_keys: string;
+    /** Newest first. */
+    signing_keys: LiveKeyRow[];
 }
 
-/** A claimed delivery with what is signed and the key that signs it. */
-export async function loadDelivery(db: Db, id: string): Promise<DueDelivery | undefined> {
+/** A claimed delivery with what is signed and the keys that sign it now: read each time, so that a rotation holds everywhere at once (W6). */
+export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDelivery | undefined> {
     return db
         .selectFrom('webhook_deliveries as d')
         .innerJoin('webhook_events as e', 'e.id', 'd.event_id')
-        .innerJoin('webhook_signing_keys as k', (join) => join.onRef('k.environment_id', '=', 'd.environment_id').on('k.state', '=', 'active'))
         .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch', 'e.body'])
-        .select(['e.created_at as event_created_at', 'k.id as signing_key_id', 'k.sealed_keys'])
+        .select('e.created_at as event_created_at')
+        .select((from) => liveKeysOfDelivery(from, now).as('signing_keys'))
         .where('d.id', '=', id)
         .executeTakeFirst();
 }

@@ -7,6 +7,7 @@
 import { newRowId, type Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
 import * as outbox from '../store/webhook-outbox.ts';
+import * as webhookSettings from '../store/webhook-settings.ts';
 import type { EndUser, WebhookSettingsRow } from '../store/schema.ts';
 
 export interface AuthEvent {
@@ -28,7 +29,7 @@ export interface AuthEvent {
 
 /** Adds the event to the outbox if its environment wants it and has somewhere to send it. @returns its id. */
 export async function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEvent): Promise<string | undefined> {
-    const settings = await outbox.settings(db, event.environment.id);
+    const settings = await webhookSettings.read(db, event.environment.id);
     const destinations = settings === undefined || !isWanted(settings, event) ? [] : destinationsOf(settings, event.urlOverride);
     if (destinations.length === 0) {
         return undefined;

@@ -9,7 +9,7 @@ import type { Schema } from '../store/schema.ts';
 import * as outbox from '../store/webhook-outbox.ts';
 import type { DueDelivery } from '../store/webhook-outbox.ts';
 import { nextWait } from './retry-schedule.ts';
-import { signatureHeaders, type SigningKeys } from './signature.ts';
+import { signatureHeaders, type LiveSigningKeys } from './signature.ts';
 
 const concurrency = 20;
 /** A slow receiver leaves slots to the others. */
@@ -26,7 +26,8 @@ export interface DeliveryDependencies {
     sources: Sources;
     logger: Logger;
     owner: string;
-    openSigningKeys(delivery: DueDelivery): Promise<SigningKeys>;
+    /** Of `delivery.signing_keys`, in their order. */
+    openSigningKeys(delivery: DueDelivery): Promise<LiveSigningKeys>;
     /** For fault injection: called when a delivery is about to be sent. */
     onSend?: (() => void | Promise<void>) | undefined;
 }
@@ -63,7 +64,7 @@ export class WebhookDelivery {
 
     async #deliver(id: string, epoch: number): Promise<void> {
         const { db, sources, logger } = this.#dependencies;
-        const delivery = await outbox.loadDelivery(db, id);
+        const delivery = await outbox.loadDelivery(db, id, new Date(sources.now()));
         if (delivery === undefined || delivery.lease_epoch !== epoch) {
             return;
         }
@@ -96,9 +97,12 @@ export class WebhookDelivery {
 
     async #send(delivery: DueDelivery): Promise<EgressResponse | EgressError> {
         const { egress, sources, logger, openSigningKeys, onSend } = this.#dependencies;
-        let keys: SigningKeys;
+        let keys: LiveSigningKeys;
         try {
             keys = await openSigningKeys(delivery);
+            if (keys.length === 0) {
+                throw new Error('the environment has no webhook signing key');
+            }
         } catch (error) {
             logger.error({ err: error, environment: delivery.environment_id }, 'the webhook signing key cannot be opened');
             return new EgressError('aborted', new URL(delivery.url).hostname, { neverSent: true, reason: 'signing_key_unreadable' });

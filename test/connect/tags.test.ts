@@ -12,7 +12,7 @@ describe('an end user alone', () => {
     test('replaces what was generated from the one before, and nothing else', () => {
         const endUser = user({ email: 'a@example.com', tags: { Plan: 'pro', seats: '3' }, organization: { id: 'org', display_name: 'Org' } });
         const tags = mergeTags({ endUser, organization: endUser.organization, explicit: { team: 'blue' } })!;
-        expect(changedTags({ tags, endUser }, { endUser: user({ id: 'u2', display_name: 'Two', tags: { plan: 'free' } }) })).toEqual({
+        expect(changedTags({ tags, end_user: endUser }, { endUser: user({ id: 'u2', display_name: 'Two', tags: { plan: 'free' } }) })).toEqual({
             end_user_id: 'u2',
             end_user_display_name: 'Two',
             plan: 'free',
@@ -22,34 +22,34 @@ describe('an end user alone', () => {
 
     test('says who the end user is, whoever said it before', () => {
         const tags = { end_user_id: 'carl', end_user_email: 'carl@example.com', organization_id: 'org', constructor: 'x' };
-        expect(changedTags({ tags, endUser: null }, { endUser: user() })).toEqual({ end_user_id: 'u1', organization_id: 'org', constructor: 'x' });
+        expect(changedTags({ tags, end_user: null }, { endUser: user() })).toEqual({ end_user_id: 'u1', organization_id: 'org', constructor: 'x' });
     });
 
     test('leaves a tag that was written over since', () => {
         const endUser = user({ tags: { plan: 'pro' } });
-        expect(changedTags({ tags: { end_user_id: 'u1', plan: 'trial' }, endUser }, { endUser: user() })).toEqual({
+        expect(changedTags({ tags: { end_user_id: 'u1', plan: 'trial' }, end_user: endUser }, { endUser: user() })).toEqual({
             end_user_id: 'u1',
             plan: 'trial',
         });
     });
 
     test('may not make them more than ten', () => {
-        expect(changedTags({ tags: names(9), endUser: null }, { endUser: user() })).toEqual({ ...names(9), end_user_id: 'u1' });
-        expect(changedTags({ tags: names(9), endUser: null }, { endUser: user({ email: 'a@example.com' }) })).toBeUndefined();
+        expect(changedTags({ tags: names(9), end_user: null }, { endUser: user() })).toEqual({ ...names(9), end_user_id: 'u1' });
+        expect(changedTags({ tags: names(9), end_user: null }, { endUser: user({ email: 'a@example.com' }) })).toBeUndefined();
         // the end user's own tags are dropped when they do not fit beside its identity, as everywhere
-        expect(changedTags({ tags: {}, endUser: null }, { endUser: user({ tags: names(10) }) })).toEqual({ end_user_id: 'u1' });
+        expect(changedTags({ tags: {}, end_user: null }, { endUser: user({ tags: names(10) }) })).toEqual({ end_user_id: 'u1' });
     });
 });
 
 describe('explicit tags', () => {
     test('replace all, generated ones too', () => {
-        const stored = { tags: { end_user_id: 'u1', team: 'blue' }, endUser: user() };
+        const stored = { tags: { end_user_id: 'u1', team: 'blue' }, end_user: user() };
         expect(changedTags(stored, { tags: {} })).toEqual({});
         expect(changedTags(stored, { tags: { plan: 'pro' } })).toEqual({ plan: 'pro' });
     });
 
     test('win over those generated from an end user that comes with them', () => {
-        const stored = { tags: { team: 'blue' }, endUser: null };
+        const stored = { tags: { team: 'blue' }, end_user: null };
         expect(changedTags(stored, { endUser: user({ tags: { plan: 'pro' } }), tags: { plan: 'free', end_user_id: 'x' } })).toEqual({
             end_user_id: 'x',
             plan: 'free',
@@ -78,7 +78,7 @@ describe('for any sequence of changes', () => {
     test('there are at most ten; those of explicit tags and no others survive; what is shown of the end user is the last one', () => {
         fc.assert(
             fc.property(fc.array(change, { maxLength: 6 }), (changes) => {
-                let stored: { tags: Record<string, string>; endUser: EndUser | null } = { tags: {}, endUser: null };
+                let stored: { tags: Record<string, string>; end_user: EndUser | null } = { tags: {}, end_user: null };
                 let explicit: Record<string, string> = {};
                 for (const { endUser, tags } of changes) {
                     const next = changedTags(stored, { endUser, tags });
@@ -86,7 +86,7 @@ describe('for any sequence of changes', () => {
                         continue;
                     }
                     explicit = tags ?? explicit;
-                    stored = { tags: next, endUser: endUser ?? stored.endUser };
+                    stored = { tags: next, end_user: endUser ?? stored.end_user };
                     expect(Object.keys(next).length).toBeLessThanOrEqual(10);
                     const generated = mergeTags({ endUser: endUser ?? null, organization: null, explicit: undefined })!;
                     if (endUser !== undefined) {
@@ -95,7 +95,7 @@ describe('for any sequence of changes', () => {
                         expect(next).toEqual(tags);
                     }
                     // nothing is there that neither the last explicit tags nor the last end user put there
-                    const own = lowerCased(stored.endUser?.tags ?? {});
+                    const own = lowerCased(stored.end_user?.tags ?? {});
                     const foreign = Object.keys(next).filter(
                         (name) => !Object.hasOwn(explicit, name) && !Object.hasOwn(own, name) && !/^end_user_(id|email|display_name)$/.test(name),
                     );
@@ -113,7 +113,7 @@ describe('for any sequence of changes', () => {
                 // explicit tags of the same name lose what they had won, so only the others are looked at
                 const generated = mergeTags({ endUser, organization: null, explicit: undefined })!;
                 fc.pre(Object.keys(explicit).every((name) => !Object.hasOwn(generated, name) && !name.startsWith('end_user_')));
-                expect(changedTags({ tags, endUser }, { endUser })).toEqual(tags);
+                expect(changedTags({ tags, end_user: endUser }, { endUser })).toEqual(tags);
             }),
         );
     });

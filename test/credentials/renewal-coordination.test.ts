@@ -1,7 +1,7 @@
 /** Renewal between processes, and between a process and its own unfinished work: one lease, one token call, nothing lost (R1, R2, R10). */
 import type { KyselyPlugin } from 'kysely';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { newRowId, systemSources } from '../../src/sources.ts';
 import type { Credentials, OAuth2Credentials } from '../../src/credentials/credential.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
@@ -11,9 +11,11 @@ import { credentialsPlace } from '../../src/credentials/credential-places.ts';
 import type { RenewalDependencies, RenewalStep } from '../../src/credentials/leased-renewal.ts';
 import { Renewals } from '../../src/credentials/renewal.ts';
 import { TokenFailure } from '../../src/credentials/token-failure.ts';
+import { changeIntegration, openSetup } from '../../src/environments/integration.ts';
 import type { Vault } from '../../src/credentials/vault.ts';
 import * as journal from '../../src/store/credential-journal.ts';
 import { json } from '../../src/store/database.ts';
+import * as integrations from '../../src/store/integrations.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
@@ -257,5 +259,93 @@ describe('giving up (R5)', () => {
         provider.failures.push(refused('transient'));
         await replica(provider).renew(id, { force: true, since: sources.now() });
         expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', next_refresh_at: null });
+    });
+});
+
+describe('a client that the provider refuses', () => {
+    /** For a busy machine. */
+    const patience = { timeout: 30_000 };
+    const refusal = () => refused('permanent', { code: 'invalid_client' });
+    const force = (process: Renewals, id: string) => process.renew(id, { force: true, since: sources.now() });
+    /** As PATCH /integrations does. */
+    const replaceClient = async (): Promise<void> => {
+        await store.database.db.transaction().execute(async (transaction) => {
+            const row = await integrations.lockByKey(transaction, integration.environment_id, integration.unique_key);
+            const setup = await openSetup(vault, row!);
+            const credentials = { type: 'OAUTH2', client_id: 'another client', client_secret: newRowId(systemSources) } as const;
+            await changeIntegration(transaction, { vault, sources }, row!, setup, { credentials });
+        });
+    };
+    /** Through the pause between a refusal and the attempt that confirms it, once it has begun. */
+    const pastConfirmation = async (): Promise<void> => {
+        await vi.waitFor(() => expect(sources.sleeping()).toContain(second), patience);
+        await sources.advance(second);
+    };
+    /** Refused twice, a second apart: once more to make sure. */
+    async function lose(id: string, provider = new Provider()): Promise<void> {
+        provider.failures.push(refusal(), refusal());
+        const renewed = replica(provider).renew(id, { force: false, since: sources.now() });
+        await pastConfirmation();
+        expect(await renewed).toMatchObject({ kind: 'failed' });
+    }
+
+    test('ends the connection, until the client is another', async () => {
+        const { id } = await insertDue();
+        await lose(id);
+        expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', next_refresh_at: null, auth_error: { client_refused: true } });
+        await replaceClient();
+        expect(await stored(id)).toMatchObject({
+            auth_state: 'degraded',
+            next_refresh_at: new Date(sources.now()),
+            auth_error: { client_refused: true },
+        });
+        await replica(new Provider()).renewClaimed(id, (await claim())!.epoch);
+        expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null });
+    });
+
+    test('a refusal of the new client ends it again', async () => {
+        const { id } = await insertDue();
+        await lose(id);
+        await replaceClient();
+        await lose(id);
+        expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', next_refresh_at: null });
+    });
+
+    test('a connection that was lost for another reason stays lost', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        provider.failures.push(refused('permanent', { code: 'invalid_grant' }), refused('permanent', { code: 'invalid_grant' }));
+        const renewed = replica(provider).renew(id, { force: false, since: sources.now() });
+        await pastConfirmation();
+        await renewed;
+        await replaceClient();
+        expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', next_refresh_at: null });
+    });
+
+    test('an outage met by a forced attempt does not hide why it was lost', async () => {
+        const { id } = await insertDue();
+        await lose(id);
+        const provider = new Provider();
+        provider.failures.push(refused('transient'));
+        await force(replica(provider), id);
+        expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', auth_error: { client_refused: true } });
+        await replaceClient();
+        expect((await stored(id)).auth_state).toBe('degraded');
+    });
+
+    test('a refusal that was on its way when the client was replaced says nothing about the new one', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const gate = Promise.withResolvers<void>();
+        provider.gate = gate.promise;
+        provider.failures.push(refusal(), refusal());
+        const renewed = replica(provider).renew(id, { force: false, since: sources.now() });
+        await vi.waitFor(() => expect(provider.calls).toHaveLength(1), patience);
+        await replaceClient();
+        gate.resolve();
+        await pastConfirmation();
+        expect(await renewed).toMatchObject({ kind: 'failed' });
+        expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null, refresh_lease_owner: null });
+        expect(await claim()).toMatchObject({ id });
     });
 });

@@ -18,6 +18,7 @@ let options: ValetkeyOptions;
 let valetkey: Valetkey;
 const ids = { oauth: '', key: '' };
 let sessionToken: string;
+const accountKey = newTestApiKey();
 
 beforeAll(async () => {
     server = await startFaultyTokenServer();
@@ -30,6 +31,7 @@ beforeAll(async () => {
         encryptionKey: newEncryptionKey(),
         apiKey: newTestApiKey(),
         providers: providersFile(oauth2Entry('faulty', server), untestedKeyEntry('keys')),
+        env: { VALETKEY_ACCOUNT_KEY: accountKey },
     };
     valetkey = await startValetkey(options);
 });
@@ -64,6 +66,17 @@ const expectEverythingOpens = async (): Promise<void> => {
     expect(read.body).toMatchObject({ data: { integrations_config_defaults: { keys: { connection_config: { region: 'preset' } } } } });
     const signing = await valetkey.call('GET', '/environment/webhook-signing-key');
     expect(signing.status).toBe(200);
+    const settings = await valetkey.call('GET', '/environment');
+    expect(settings.body).toMatchObject({ data: { hmac_key_set: true, otlp_headers: [{ name: 'authorization' }] } });
+    expect((await valetkey.call<unknown>('GET', '/environment-variables')).body).toEqual([{ name: 'A', value: 'of-the-environment' }]);
+    // Compares what is stored with what is given, so it opens all of it.
+    const config = await valetkey.call<unknown>('PUT', '/environment/config?dry_run=true', declared);
+    expect(config.body).toEqual({ data: { dry_run: true, changes: [] } });
+};
+const declared = {
+    version: 1,
+    environment: { hmac_key: { secret: 'hmac' }, otlp_headers: [{ name: 'authorization', value: { secret: 'otlp' } }] },
+    secrets: { hmac: 'the-hmac-key', otlp: 'the-otlp-token' },
 };
 /** Names of the keys under which values are sealed, by column. */
 const keysInUse = async (): Promise<Record<string, string[]>> => {
@@ -99,6 +112,12 @@ test('a deployment with a value in every sealed column', async () => {
         credentials: { type: 'OAUTH2', client_id: server.clientId, client_secret: server.clientSecret, webhook_secret: 'of the webhooks' },
     });
     await valetkey.client.createIntegration({ provider: 'keys', unique_key: 'keys' });
+    const settings = { hmac_key: 'of-the-hmac', otlp_headers: [{ name: 'authorization', value: 'of-the-collector' }] };
+    const headers = { authorization: `Bearer ${accountKey}`, 'idempotency-key': 'once' };
+    const environment = await valetkey.call('POST', '/environments', { name: 'other', ...settings }, headers);
+    expect(environment.status).toBe(200);
+    expect((await valetkey.call('PUT', '/environment/config', declared)).status).toBe(200);
+    expect((await valetkey.call('PUT', '/environment-variables', [{ name: 'A', value: 'of-the-environment' }])).status).toBe(200);
     const { opened, callbackUrl } = await popup();
     ids.oauth = (await finishPopup(opened, callbackUrl)).outcome.connection_id!;
     opened.socket.close();

@@ -99,12 +99,12 @@ describe('the outcome socket', () => {
             'invalid_query_params',
         ],
         [
-            'parameters that are none',
-            () => Promise.resolve(`/oauth/connect/plain?connect_session_token=${token}&params=x`),
+            'parameters that cannot be stored',
+            () => Promise.resolve(`/oauth/connect/plain?connect_session_token=${token}&params[a]=%00`),
             400,
             'invalid_query_params',
         ],
-        ['an impossible key', () => Promise.resolve(`/oauth/connect/a%2Fb?connect_session_token=${token}`), 400, 'invalid_uri_params'],
+        ['an impossible key', () => Promise.resolve(`/oauth/connect/a%2Fb?connect_session_token=${token}`), 400, 'provider_config_err'],
         ['an unknown integration', () => Promise.resolve(`/oauth/connect/none?connect_session_token=${token}`), 400, 'provider_config_err'],
         [
             'an integration that is not allowed',

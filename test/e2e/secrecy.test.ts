@@ -172,6 +172,23 @@ describe('a day in the life of a deployment', () => {
         await call('PATCH', '/environment/webhooks', { primary_url: receiver.url });
         const signing = (await call('GET', '/environment/webhook-signing-key')).body as { data: { webhook_signing_key: string } };
         canary('webhook signing key', signing.data.webhook_signing_key);
+        const rotated = (await call('POST', '/environment/webhook-signing-key/rotate')).body as { data: { webhook_signing_key: string } };
+        canary('second webhook signing key', rotated.data.webhook_signing_key);
+        await call('PUT', '/environment-variables', [{ name: 'A', value: canary('environment variable') }]);
+        const settings = { hmac_key: canary('HMAC key'), otlp_headers: [{ name: 'authorization', value: canary('OTLP header') }] };
+        const set = await call('PATCH', '/environment', settings);
+        const declared = await call('PUT', '/environment/config', {
+            version: 1,
+            environment: { hmac_key: { secret: 'hmac' } },
+            integrations: { declared: { provider: 'oauth', client_id: 'the-client', client_secret: { secret: 'client' } } },
+            secrets: { hmac: canary('second HMAC key'), client: canary('declared client secret') },
+        });
+        const keys = await call('POST', '/environment/webhook-signing-key/promote');
+        // What is shown of these is never the secret.
+        for (const { status, body } of [set, declared, keys, await call('GET', '/environment'), await call('GET', '/environment/config')]) {
+            expect(status).toBe(200);
+            answers.push(JSON.stringify(body));
+        }
 
         const token = await newSession({
             end_user: { id: 'u1' },
@@ -231,6 +248,9 @@ describe('a day in the life of a deployment', () => {
             credentials: { type: 'OAUTH2', client_id: 1, client_secret: secret, extra: secret },
         });
         await call('POST', '/integrations', { provider: 'oauth', unique_key: 'x', credentials: { type: secret } });
+        await call('PUT', '/environment-variables', [{ name: 'A', value: secret, more: secret }]);
+        await call('PATCH', '/environment', { hmac_key: secret.repeat(40), otlp_headers: [{ name: '', value: secret }] });
+        await call('PUT', '/environment/config', { version: 1, environment: { hmac_key: secret }, secrets: { hmac: secret } });
         await call('POST', `/api-auth/api-key/keys?connect_session_token=${token}`, { apiKey: secret.repeat(40) });
         await call('POST', `/api-auth/basic/basic?connect_session_token=${token}`, { username: `${secret}\n`, password: secret });
         await call('POST', '/connect/sessions', {

@@ -140,7 +140,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
             const [row] = await query<{ id: string }>('select id from environments where name = $1', [environment]);
             await query(
                 `insert into api_keys (id, environment_id, display_name, key_hash, scopes, origin, created_at, expires_at, deleted_at)
-                 values ($1, $2, 'test', $3, $4, 'created', now(), $5, $6)`,
+                 values ($1, $2, 'test ' || $1::uuid, $3, $4, 'created', now(), $5, $6)`,
                 [newRowId(sources), row?.id ?? null, vault.hash(text), [...scopes], expiresAt ?? null, deletedAt ?? null],
             );
             return text;

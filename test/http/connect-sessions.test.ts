@@ -1,8 +1,10 @@
-/** Connect sessions: issued to a backend, read by a browser, renewing a connection (http-api §4, tags of §5). */
+/** Connect sessions: issued to a backend, read by a browser (http-api §4.1, §4.3). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiKeyEntry, providersFile } from '../e2e/provider-entries.ts';
 import { connectKey, createIntegration, createSession, untestedKeyEntry } from './accounts.ts';
-import { startTestApp, type Answer, type TestApp } from './app.ts';
+import { SessionAnswer } from '../../src/http/endpoints/connect-sessions/session-view.ts';
+import { startTestApp, type TestApp } from './app.ts';
+import { create, issues, readConnection, readSession, type Connection } from './sessions.ts';
 
 let valetkey: TestApp;
 
@@ -16,32 +18,9 @@ beforeAll(async () => {
 
 afterAll(() => valetkey?.close());
 
-const create = (body: unknown): Promise<Answer<{ data: { token: string; connect_link: string; expires_at: string } }>> =>
-    valetkey.call('POST', '/connect/sessions', { body });
-const issues = (answer: Answer<unknown>): unknown =>
-    (answer.body as { error: { errors?: { code: string; path: string[] }[] } }).error.errors?.map(({ code, path }) => [code, path]);
-const readSession = async (token: string): Promise<Record<string, unknown>> => {
-    const answer = await valetkey.call<{ data: Record<string, unknown> }>('GET', '/connect/session', { key: token });
-    expect(answer.status, answer.text).toBe(200);
-    return answer.body.data;
-};
-interface Connection {
-    tags: Record<string, string>;
-    end_user: unknown;
-    metadata: unknown;
-    connection_config: Record<string, unknown>;
-    webhook_url_override: string | null;
-    credentials: unknown;
-}
-const readConnection = async (id: string, integration = 'keys'): Promise<Connection> =>
-    (await valetkey.call<Connection>('GET', `/connections/${id}?provider_config_key=${integration}`)).body;
-/** The tags that a session with this body gives its connection. */
-const tagsOf = async (body: Record<string, unknown>): Promise<Record<string, string>> =>
-    (await readConnection(await connectKey(valetkey, 'keys', await createSession(valetkey, body)))).tags;
-
 describe('POST /connect/sessions', () => {
     test('issues a token, a link with it, and the end of its 30 minutes; nobody in between may keep the answer', async () => {
-        const answer = await create({ end_user: { id: 'u1' } });
+        const answer = await create(valetkey, { end_user: { id: 'u1' } });
         expect(answer.status).toBe(201);
         const { token, connect_link, expires_at } = answer.body.data;
         expect(Object.keys(answer.body.data)).toEqual(['token', 'connect_link', 'expires_at']);
@@ -54,11 +33,22 @@ describe('POST /connect/sessions', () => {
     });
 
     test('tags may stand in for an end user', async () => {
-        expect((await create({ tags: {} })).status).toBe(201);
-        expect((await create({ tags: { team: 'blue' }, allowed_integrations: ['keys'] })).status).toBe(201);
-        expect(issues(await create({ tags: {}, end_user: null }))).toEqual([['invalid_type', ['end_user']]]);
-        expect(issues(await create({ organization: { id: 'o' } }))).toEqual([['invalid_type', ['end_user']]]);
-        expect(issues(await create({ tags: null }))).toEqual([['invalid_type', ['tags']]]);
+        expect((await create(valetkey, { tags: {} })).status).toBe(201);
+        expect((await create(valetkey, { tags: { team: 'blue' }, allowed_integrations: ['keys'] })).status).toBe(201);
+        expect(issues(await create(valetkey, { tags: {}, end_user: null }))).toEqual([['invalid_type', ['end_user']]]);
+        expect(issues(await create(valetkey, { organization: { id: 'o' } }))).toEqual([['invalid_type', ['end_user']]]);
+        expect(issues(await create(valetkey, { tags: null }))).toEqual([['invalid_type', ['tags']]]);
+    });
+
+    test('which body a mistake is reported against: `tags` without `end_user` asks for tags, anything else for an end user', async () => {
+        expect(issues(await create(valetkey, {}))).toEqual([['invalid_type', ['end_user']]]);
+        expect((await create(valetkey, { tags: {} })).status).toBe(201);
+        expect(issues(await create(valetkey, { tags: { a: 1 } }))).toEqual([['invalid_type', ['tags', 'a']]]);
+        expect(issues(await create(valetkey, { tags: { a: 1 }, end_user: {} }))).toEqual([
+            ['invalid_type', ['end_user', 'id']],
+            ['invalid_type', ['tags', 'a']],
+        ]);
+        expect(issues(await create(valetkey, []))).toEqual([['invalid_type', []]]);
     });
 
     const user = { id: 'u' };
@@ -119,18 +109,20 @@ describe('POST /connect/sessions', () => {
         ['a private webhook URL', { end_user: user, webhook_url_override: 'https://10.0.0.1/hook' }, [['custom', ['webhook_url_override']]]],
         ['an organization without id', { end_user: user, organization: {} }, [['invalid_type', ['organization', 'id']]]],
     ])('refuses %s', async (_name, body, expected) => {
-        const answer = await create(body);
+        const answer = await create(valetkey, body);
         expect([answer.status, issues(answer)]).toEqual([400, expected]);
         expect(answer.body).not.toHaveProperty('error.message');
     });
 
     test('an organization may have an empty id, and overrides may hold what is not known yet', async () => {
-        expect((await create({ end_user: user, organization: { id: '' } })).status).toBe(201);
-        expect((await create({ end_user: user, overrides: { keys: { docs_connect: 'https://docs.example.com', later: true } } })).status).toBe(201);
+        expect((await create(valetkey, { end_user: user, organization: { id: '' } })).status).toBe(201);
+        expect(
+            (await create(valetkey, { end_user: user, overrides: { keys: { docs_connect: 'https://docs.example.com', later: true } } })).status,
+        ).toBe(201);
     });
 
     test('every integration that does not exist is named, in the order of the contract', async () => {
-        const answer = await create({
+        const answer = await create(valetkey, {
             end_user: user,
             overrides: { ghost: {}, keys: {} },
             integrations_config_defaults: { phantom: {} },
@@ -142,6 +134,33 @@ describe('POST /connect/sessions', () => {
             ['custom', ['integrations_config_defaults', 'phantom']],
             ['custom', ['overrides', 'ghost']],
         ]);
+    });
+
+    test('nested webhook URLs are looked at when the rest has its shape, and before integrations are looked up', async () => {
+        const nested = (url: unknown, key = 'keys') => ({ [key]: { connection_config: { webhook_url: url } } });
+        const at = (key: string) => ['integrations_config_defaults', key, 'connection_config', 'webhook_url'];
+        const shape = await create(valetkey, { end_user: user, integrations_config_defaults: nested('nope'), surprise: 1 });
+        expect(issues(shape)).toEqual([['unrecognized_keys', []]]);
+        const urls = { ...nested('nope', 'none'), ...nested(7), ...nested('https://10.0.0.1', 'more-keys') };
+        const all = await create(valetkey, { end_user: user, integrations_config_defaults: urls, allowed_integrations: ['ghost'] });
+        expect(issues(all)).toEqual([
+            ['invalid_union', at('none')],
+            ['invalid_union', at('keys')],
+            ['custom', at('more-keys')],
+        ]);
+        expect(issues(await create(valetkey, { end_user: user, integrations_config_defaults: nested('', 'none') }))).toEqual([
+            ['custom', ['integrations_config_defaults', 'none']],
+        ]);
+    });
+
+    test('a preset of which nothing is left but the webhook URL is absent; an empty one stays', async () => {
+        const shown = async (config: object): Promise<unknown> =>
+            (await readSession(valetkey, await createSession(valetkey, { tags: {}, integrations_config_defaults: { keys: config } })))[
+                'integrations_config_defaults'
+            ];
+        expect(await shown({ user_scopes: 'a', connection_config: { webhook_url: '' } })).toEqual({ keys: {} });
+        expect(await shown({ connection_config: { webhook_url: '', region: 'eu' } })).toEqual({ keys: { connection_config: { region: 'eu' } } });
+        expect(await shown({ connection_config: {} })).toEqual({ keys: { connection_config: {} } });
     });
 
     test('the same token makes several connections until it expires', async () => {
@@ -165,13 +184,15 @@ describe('POST /connect/sessions', () => {
             },
         };
         const urlOf = async (body: object): Promise<Connection> =>
-            readConnection(await connectKey(valetkey, 'keys', await createSession(valetkey, { end_user: user, ...body })));
+            readConnection(valetkey, await connectKey(valetkey, 'keys', await createSession(valetkey, { end_user: user, ...body })));
         expect(await urlOf({ webhook_url_override: 'https://hooks.example.com/o' })).toMatchObject({
             webhook_url_override: 'https://hooks.example.com/o',
         });
         expect(await urlOf(nested)).toMatchObject({ webhook_url_override: 'https://hooks.example.com/n', connection_config: { region: 'eu' } });
         expect((await urlOf(nested)).connection_config).not.toHaveProperty('webhook_url');
         expect(await urlOf({ ...nested, webhook_url_override: '' })).toMatchObject({ webhook_url_override: null });
+        const second = { keys: { connection_config: { webhook_url: '' } }, 'more-keys': nested.integrations_config_defaults.keys };
+        expect(await urlOf({ integrations_config_defaults: second })).toMatchObject({ webhook_url_override: 'https://hooks.example.com/n' });
     });
 
     test('presets win over what the browser sends', async () => {
@@ -180,77 +201,52 @@ describe('POST /connect/sessions', () => {
             integrations_config_defaults: { keys: { connection_config: { region: 'eu', level: 3 } } },
         });
         const id = await connectKey(valetkey, 'keys', token, 'k', '&params[region]=us&params[note]=mine');
-        expect((await readConnection(id)).connection_config).toEqual({ region: 'eu', level: 3, note: 'mine' });
+        expect((await readConnection(valetkey, id)).connection_config).toEqual({ region: 'eu', level: 3, note: 'mine' });
     });
 });
 
-describe('tags', () => {
-    test.each<[string, Record<string, unknown>, [string, string[]]]>([
-        ['eleven', Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`t${index}`, 'x'])), ['custom', ['tags']]],
-        ['two that differ in letter case', { team: 'a', Team: 'b' }, ['custom', ['tags']]],
-        ['an end_user_email that is none', { End_User_Email: 'nobody' }, ['custom', ['tags']]],
-        ['an end_user_email that is too short', { end_user_email: 'a@b' }, ['custom', ['tags']]],
-        ['a name that begins with a digit', { '1a': 'x' }, ['invalid_key', ['tags', '1a']]],
-        ['a name with a blank', { 'a b': 'x' }, ['invalid_key', ['tags', 'a b']]],
-        ['a name of 65', { ['a'.repeat(65)]: 'x' }, ['invalid_key', ['tags', 'a'.repeat(65)]]],
-        ['an empty name', { '': 'x' }, ['invalid_key', ['tags', '']]],
-        ['an empty value', { a: '' }, ['too_small', ['tags', 'a']]],
-        ['a value of 256', { a: 'x'.repeat(256) }, ['too_big', ['tags', 'a']]],
-        ['a number', { a: 1 }, ['invalid_type', ['tags', 'a']]],
-        ['null', { a: null }, ['invalid_type', ['tags', 'a']]],
-        ['a list', { a: ['x'] }, ['invalid_type', ['tags', 'a']]],
-    ])('%s: refused', async (_name, tags, expected) => {
-        expect(issues(await create({ tags }))).toEqual([expected]);
-    });
+describe('return_url', () => {
+    const allow = (...urls: string[]): Promise<unknown> =>
+        valetkey.query(
+            `update environment_settings set allowed_return_urls = $1 where environment_id = (select id from environments where name = 'dev')`,
+            [urls],
+        );
+    const ask = (return_url: unknown, more: object = {}) => create(valetkey, { tags: {}, return_url, ...more });
 
-    test('too many are not reported while one of them has the wrong type', async () => {
-        const tags = { ...Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`t${index}`, 'x'])), t3: 7 };
-        expect(issues(await create({ tags }))).toEqual([['invalid_type', ['tags', 't3']]]);
-    });
-
-    test('the limits themselves are fine; names are stored in lower case, values as they are', async () => {
-        const tags = { ['A'.repeat(64)]: 'X'.repeat(255), 'a-_./9': 'ü ☃ 😀', End_User_Email: 'Ann@Example.com' };
-        expect(await tagsOf({ tags })).toEqual({ ['a'.repeat(64)]: 'X'.repeat(255), 'a-_./9': 'ü ☃ 😀', end_user_email: 'Ann@Example.com' });
-    });
-
-    test('are generated from end user and organization, the end user’s own over those, explicit ones over all', async () => {
-        expect(
-            await tagsOf({
-                end_user: { id: 'u1', email: 'u@example.com', display_name: '', tags: { Plan: 'pro', organization_id: 'own' } },
-                organization: { id: 'o1', display_name: 'Org' },
-                tags: { plan: 'explicit', end_user_id: 'mine' },
-            }),
-        ).toEqual({
-            end_user_id: 'mine',
-            end_user_email: 'u@example.com',
-            organization_id: 'own',
-            organization_display_name: 'Org',
-            plan: 'explicit',
+    test('is one that the environment allows, and is told to the page', async () => {
+        await allow('https://other.example', 'https://app.example.com/done');
+        const answer = await ask('https://APP.example.com/done/x/../now?state=1');
+        expect(answer.status, answer.text).toBe(201);
+        expect(await readSession(valetkey, answer.body.data.token)).toMatchObject({ return_url: 'https://app.example.com/done/now?state=1' });
+        const id = await connectKey(valetkey, 'keys', answer.body.data.token);
+        const renewed = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'keys', return_url: 'https://other.example' },
         });
+        expect(await readSession(valetkey, renewed.body.data.token)).toMatchObject({ return_url: 'https://other.example/' });
     });
 
-    test('an organization counts without an end user too', async () => {
-        expect(await tagsOf({ tags: { a: '1' }, organization: { id: 'o1' } })).toEqual({ organization_id: 'o1', a: '1' });
-    });
+    test.each(['https://evil.example', 'https://app.example.com/donetoo', 'http://app.example.com/done', '/done', 'javascript:alert(1)', ''])(
+        '%j is refused, together with integrations that are missing',
+        async (url) => {
+            await allow('https://app.example.com/done');
+            expect(issues(await ask(url))).toEqual([['custom', ['return_url']]]);
+            expect(issues(await ask(url, { overrides: { ghost: {} } }))).toEqual([
+                ['custom', ['overrides', 'ghost']],
+                ['custom', ['return_url']],
+            ]);
+        },
+    );
 
-    test('an end user’s own tags are all dropped when they do not fit or one is empty', async () => {
-        const nine = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`t${index}`, 'x']));
-        expect(await tagsOf({ end_user: { id: 'u', tags: nine } })).toEqual({ end_user_id: 'u', ...nine });
-        expect(await tagsOf({ end_user: { id: 'u', tags: { ...nine, t9: 'x' } } })).toEqual({ end_user_id: 'u' });
-        expect(await tagsOf({ end_user: { id: 'u', tags: { a: 'x', b: '' } } })).toEqual({ end_user_id: 'u' });
-    });
-
-    test('an end user’s own tags keep their case on the end user, and follow the same rules', async () => {
-        const token = await createSession(valetkey, { end_user: { id: 'u', tags: { Plan: 'Pro', note: '' } } });
-        expect(await readSession(token)).toMatchObject({ endUser: { tags: { Plan: 'Pro', note: '' } } });
-        expect(issues(await create({ end_user: { id: 'u', tags: { a: 'x', A: 'y' } } }))).toEqual([['custom', ['end_user', 'tags']]]);
-        expect(issues(await create({ end_user: { id: 'u', tags: { '-': 'x' } } }))).toEqual([['invalid_key', ['end_user', 'tags', '-']]]);
-    });
-
-    test('explicit and generated ones together beyond ten are a mistake of the request, not of the server', async () => {
-        const tags = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`t${index}`, 'x']));
-        expect((await create({ tags })).status).toBe(201);
-        expect(issues(await create({ tags, end_user: { id: 'u' } }))).toEqual([['custom', ['tags']]]);
+    test('is text of at most 2048 characters, and the list is the environment’s own', async () => {
+        await allow('https://app.example.com');
+        expect(issues(await ask(1))).toEqual([['invalid_type', ['return_url']]]);
+        expect(issues(await ask(`https://app.example.com/${'x'.repeat(2048)}`))).toEqual([['too_big', ['return_url']]]);
+        const body = { tags: {}, return_url: 'https://app.example.com/' };
+        const prod = await valetkey.call('POST', '/connect/sessions', { key: valetkey.prodKey, body });
+        expect(issues(prod)).toEqual([['custom', ['return_url']]]);
+        expect((await create(valetkey, body)).status).toBe(201);
+        await allow();
+        expect(issues(await create(valetkey, body))).toEqual([['custom', ['return_url']]]);
     });
 });
 
@@ -299,20 +295,52 @@ describe('GET /connect/session', () => {
     });
 
     test('leaves out what is not set', async () => {
-        const data = await readSession(await createSession(valetkey, { tags: {} }));
+        const data = await readSession(valetkey, await createSession(valetkey, { tags: {} }));
         expect(data['endUser']).toBeNull();
         expect(Object.keys(data).toSorted()).toEqual(['connectUISettings', 'endUser', 'outcome', 'websocketsPath']);
     });
 
-    test('takes no query', async () => {
-        const answer = await valetkey.call('GET', '/connect/session?x=1', { key: await createSession(valetkey) });
+    test('looks as its environment wants it to', async () => {
+        const settings = { defaultTheme: 'dark', theme: { light: { primary: '#112233' }, dark: { primary: '#ddeeff' } }, showWatermark: true };
+        const set = await valetkey.call('PUT', '/environment/connect-ui', { key: valetkey.prodKey, body: settings });
+        expect(set.status, set.text).toBe(200);
+        const token = await createSession(valetkey, undefined, valetkey.prodKey);
+        expect((await valetkey.call('GET', '/connect/session', { key: token })).body).toMatchObject({ data: { connectUISettings: settings } });
+    });
+
+    test('takes no query, and no body but an empty one', async () => {
+        const key = await createSession(valetkey);
+        const answer = await valetkey.call('GET', '/connect/session?x=1', { key });
         expect([answer.status, issues(answer)]).toEqual([400, [['unrecognized_keys', []]]]);
+        const get = (body: string) => valetkey.call('GET', '/connect/session', { key, body });
+        expect((await get('{}')).status).toBe(200);
+        expect((await get('')).status).toBe(200);
+        expect(issues(await get('{"a":1}'))).toEqual([['unrecognized_keys', []]]);
+        expect(issues(await get('[]'))).toEqual([['invalid_type', []]]);
+        expect([(await get('{')).status, (await get(`{"a":"${'x'.repeat(5000)}"}`)).status]).toEqual([400, 400]);
+    });
+
+    test('is what its description says', async () => {
+        const id = await connectKey(valetkey, 'keys', await createSession(valetkey));
+        const renewal = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'keys' },
+        });
+        const failed = await createSession(valetkey, {
+            end_user: { id: 'u', tags: { A: '' } },
+            organization: { id: '' },
+            integrations_config_defaults: { keys: { authorization_params: {}, connection_config: { a: [1] } }, refused: {} },
+            overrides: { keys: {}, refused: { docs_connect: 'x', later: 1 } },
+        });
+        await expect(connectKey(valetkey, 'refused', failed)).rejects.toThrow('connection_test_failed');
+        for (const token of [renewal.body.data.token, failed, await createSession(valetkey, { tags: {} })]) {
+            expect(SessionAnswer.safeParse({ data: await readSession(valetkey, token) }).error).toBeUndefined();
+        }
     });
 
     test('tells how the last attempt ended', async () => {
         const token = await createSession(valetkey);
         await expect(connectKey(valetkey, 'refused', token, 'a-key-nobody-may-see')).rejects.toThrow('connection_test_failed');
-        const failed = await readSession(token);
+        const failed = await readSession(valetkey, token);
         expect(failed['outcome']).toMatchObject({
             status: 'error',
             provider_config_key: 'refused',
@@ -320,141 +348,13 @@ describe('GET /connect/session', () => {
         });
         expect(JSON.stringify(failed)).not.toContain('a-key-nobody-may-see');
         const id = await connectKey(valetkey, 'keys', token);
-        expect((await readSession(token))['outcome']).toEqual({
+        expect((await readSession(valetkey, token))['outcome']).toEqual({
             status: 'success',
             provider_config_key: 'keys',
             connection_id: id,
             is_pending: false,
             at: expect.any(String) as string,
         });
-    });
-});
-
-describe('a reconnect session', () => {
-    const reconnect = (body: unknown): Promise<Answer<{ data: { token: string } }>> => valetkey.call('POST', '/connect/sessions/reconnect', { body });
-    const tokenFor = async (id: string, more: object = {}): Promise<string> => {
-        const answer = await reconnect({ connection_id: id, integration_id: 'keys', ...more });
-        expect(answer.status, answer.text).toBe(201);
-        return answer.body.data.token;
-    };
-    const connection = async (body?: Record<string, unknown>, query = ''): Promise<string> =>
-        connectKey(valetkey, 'keys', await createSession(valetkey, body), 'first-key', query);
-
-    test('is for a connection that exists, and says so without a list of issues', async () => {
-        const id = await connection();
-        for (const body of [
-            { connection_id: 'none', integration_id: 'keys' },
-            { connection_id: id, integration_id: 'more-keys' },
-            { connection_id: id, integration_id: 'none' },
-        ]) {
-            const answer = await reconnect(body);
-            expect([answer.status, answer.body]).toEqual([400, { error: { code: 'invalid_body', message: expect.any(String) as string } }]);
-        }
-        // only then are the integrations of its defaults looked at
-        const answer = await reconnect({ connection_id: id, integration_id: 'keys', overrides: { none: {} } });
-        expect(issues(answer)).toEqual([['custom', ['overrides', 'none']]]);
-    });
-
-    test.each<[string, object, [string, string[]][]]>([
-        [
-            'nothing',
-            {},
-            [
-                ['invalid_type', ['connection_id']],
-                ['invalid_type', ['integration_id']],
-            ],
-        ],
-        [
-            'allowed integrations, which it sets itself',
-            { connection_id: 'c', integration_id: 'keys', allowed_integrations: ['keys'] },
-            [['unrecognized_keys', []]],
-        ],
-        ['an impossible connection id', { connection_id: 'c\n', integration_id: 'keys' }, [['invalid_format', ['connection_id']]]],
-        [
-            'eleven tags',
-            { connection_id: 'c', integration_id: 'keys', tags: Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`t${index}`, 'x'])) },
-            [['custom', ['tags']]],
-        ],
-    ])('refuses %s', async (_name, body, expected) => {
-        expect(issues(await reconnect(body))).toEqual(expected);
-    });
-
-    test('allows its own integration only, and shows whose connection it is', async () => {
-        const id = await connection({ end_user: { id: 'u7', display_name: 'Seven' } });
-        const token = await tokenFor(id);
-        expect(await readSession(token)).toMatchObject({
-            isReconnecting: true,
-            allowed_integrations: ['keys'],
-            endUser: { id: 'u7', display_name: 'Seven' },
-        });
-        await expect(connectKey(valetkey, 'more-keys', token)).rejects.toThrow('integration_not_allowed');
-    });
-
-    test('renews the same connection, and leaves alone what it does not mention', async () => {
-        const id = await connection(
-            { end_user: { id: 'u1' }, tags: { team: 'blue' }, webhook_url_override: 'https://hooks.example.com/a' },
-            '&params[region]=eu&params[password]=old',
-        );
-        await valetkey.query(
-            `update connections set metadata = '{"kept": true}', auth_state = 'needs_reauth', auth_error = '{"type": "x", "log_id": "op"}' where connection_id = $1`,
-            [id],
-        );
-        const before = await readConnection(id);
-        expect(await connectKey(valetkey, 'keys', await tokenFor(id), 'second-key', '&params[note]=new')).toBe(id);
-        expect(await readConnection(id)).toMatchObject({
-            credentials: { type: 'API_KEY', apiKey: 'second-key' },
-            tags: before.tags,
-            end_user: before.end_user,
-            metadata: { kept: true },
-            webhook_url_override: 'https://hooks.example.com/a',
-            connection_config: { region: 'eu', password: 'old', note: 'new' },
-            errors: [],
-        });
-    });
-
-    test('replaces what it does mention', async () => {
-        const id = await connection(
-            { end_user: { id: 'u1' }, tags: { team: 'blue' }, webhook_url_override: 'https://hooks.example.com/a' },
-            '&params[region]=eu',
-        );
-        const token = await tokenFor(id, {
-            end_user: { id: 'u2' },
-            tags: { team: 'red' },
-            webhook_url_override: '',
-            integrations_config_defaults: { keys: { connection_config: { region: 'us' } } },
-        });
-        await connectKey(valetkey, 'keys', token);
-        expect(await readConnection(id)).toMatchObject({
-            tags: { end_user_id: 'u2', team: 'red' },
-            end_user: { id: 'u2' },
-            webhook_url_override: null,
-            connection_config: { region: 'us' },
-        });
-        await connectKey(valetkey, 'keys', await tokenFor(id, { tags: {} }));
-        expect((await readConnection(id)).tags).toEqual({});
-    });
-
-    test('is told as an override; a failed one leaves the old credentials in place', async () => {
-        await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: 'https://hooks.example.com/primary' } });
-        const id = await connection();
-        await connectKey(valetkey, 'keys', await tokenFor(id), 'second-key');
-        const answer = await valetkey.call('POST', `/api-auth/api-key/keys?connect_session_token=${await tokenFor(id)}`, {
-            key: null,
-            body: { apiKey: '\t' },
-        });
-        expect(answer.status).toBe(400);
-        expect(await readConnection(id)).toMatchObject({ credentials: { apiKey: 'second-key' } });
-        const events = await valetkey.query<{ body: string }>(`select body from webhook_events where body like $1 order by created_at`, [`%${id}%`]);
-        expect(events.map(({ body }) => (JSON.parse(body) as { operation: string }).operation)).toEqual(['creation', 'override']);
-    });
-
-    test('fails when its connection was deleted meanwhile', async () => {
-        const id = await connection();
-        const token = await tokenFor(id);
-        await valetkey.call('DELETE', `/connections/${id}?provider_config_key=keys`);
-        const answer = await valetkey.call('POST', `/api-auth/api-key/keys?connect_session_token=${token}`, { key: null, body: { apiKey: 'k' } });
-        expect([answer.status, answer.body]).toEqual([400, { error: { code: 'invalid_connection', message: expect.any(String) as string } }]);
-        expect(await readSession(token)).toMatchObject({ isReconnecting: true, endUser: null });
     });
 });
 

@@ -50,11 +50,13 @@ beforeAll(async () => {
             oauth2Entry('oauth', oauth),
             untestedKeyEntry('untested'),
             tenantEntry,
+            { open: { display_name: 'Open', categories: ['other'], auth_mode: 'NONE', proxy: { base_url: url } } },
         ),
     });
     await createIntegration(valetkey, 'keys', 'keys');
     await createIntegration(valetkey, 'basic', 'basic');
     await createIntegration(valetkey, 'tenant', 'tenant');
+    await createIntegration(valetkey, 'open', 'open');
     await createIntegration(valetkey, 'oauth', 'oauth', { credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's' } });
     await createIntegration(valetkey, 'leaving', 'untested');
     // a provider that was taken out of the operator's file
@@ -126,6 +128,34 @@ describe('success', () => {
     });
 });
 
+describe('POST /auth/unauthenticated', () => {
+    const connect = (options: object = {}, query = '', key = 'open'): Promise<Answer<{ connectionId: string }>> =>
+        valetkey.call('POST', `/auth/unauthenticated/${key}?connect_session_token=${token}${query}`, { key: null, ...options });
+    const json = { 'content-type': 'application/json' };
+
+    test.each([
+        ['no body', {}],
+        ['an empty JSON body, as the official client sends it', { headers: { ...json, 'content-length': '0' }, body: '' }],
+        ['{}', { body: {} }],
+    ])('connects with %s: a configuration and no credentials', async (_name, options) => {
+        const answer = await connect(options, '&params[region]=eu');
+        expect([answer.status, answer.body]).toEqual([200, { connectionId: expect.any(String) as string, providerConfigKey: 'open' }]);
+        const connection = await valetkey.call('GET', `/connections/${answer.body.connectionId}?provider_config_key=open&force_refresh=true`);
+        expect([connection.status, connection.body]).toMatchObject([200, { connection_config: { region: 'eu' }, errors: [] }]);
+        expect(connection.body['credentials']).toEqual({});
+        expect([await webhooks(), asked]).toEqual([[['NONE', 'creation', true]], []]);
+    });
+
+    test('takes nothing else, and is for such providers only', async () => {
+        const body = await connect({ body: { apiKey: 'k' } }, '&connection_id=a%7Cb', 'no%2Fsuch');
+        expect([body.status, issues(body)]).toEqual([400, [['unrecognized_keys', []]]]);
+        const mode = await connect({}, '', 'keys');
+        expect([mode.status, mode.body]).toEqual([400, simple('invalid_auth_mode')]);
+        const other = await post('api-key/open', { apiKey: 'k' });
+        expect([other.status, other.body]).toEqual([400, simple('invalid_auth_mode')]);
+    });
+});
+
 describe('order of checks', () => {
     test('body, then query, then path, then the connection id that a session decides itself, then what is named', async () => {
         const all = '&params=x&connection_id=mine';
@@ -137,6 +167,8 @@ describe('order of checks', () => {
         expect([path.body, issues(path)]).toMatchObject([{ error: { code: 'invalid_uri_params' } }, [['invalid_format', ['providerConfigKey']]]]);
         const id = await post('api-key/none', { apiKey: 'k' }, '&connection_id=mine');
         expect([id.body, issues(id)]).toMatchObject([{ error: { code: 'invalid_query_params' } }, [['custom', ['connection_id']]]]);
+        const impossible = await post('api-key/none', { apiKey: 'k' }, '&connection_id=a%7Fb');
+        expect(issues(impossible)).toEqual([['invalid_format', ['connection_id']]]);
         const integration = await post('api-key/none', { apiKey: 'k' });
         expect([integration.status, integration.body]).toEqual([404, simple('unknown_provider_config')]);
         expect(asked).toEqual([]);
@@ -203,6 +235,20 @@ describe('refusals that a person can act on: a message, no webhook, no connectio
         expect(answer.text).not.toMatch(/a-wrong-key|of the account|elsewhere/);
         expect([await webhooks(), await count()]).toEqual([[], before]);
         expect(await outcome()).toMatchObject({ status: 'error', error: { type: 'connection_test_failed' } });
+    });
+
+    test('the way of connecting comes before what the session allows, and that before the connection to be renewed', async () => {
+        const id = (await post('api-key/keys', { apiKey: 'k' })).body.connectionId;
+        const renewal = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'keys' },
+        });
+        token = renewal.body.data.token;
+        await valetkey.call('DELETE', `/connections/${id}?provider_config_key=keys`);
+        expect((await post('api-key/basic', { apiKey: 'k' })).body).toEqual(simple('invalid_auth_mode'));
+        expect((await post('basic/basic', {})).body).toEqual(simple('integration_not_allowed'));
+        asked = [];
+        expect((await post('api-key/keys', { apiKey: 'k' })).body).toEqual(simple('invalid_connection'));
+        expect(asked).toEqual([]);
     });
 
     test('an integration that the session does not allow', async () => {

@@ -1,29 +1,20 @@
-/** POST /integrations, the catalogue, logos: what is set up before anybody connects (http-api §6, §7.2). */
+/** POST /integrations and its quickstart: what is set up before anybody connects (http-api §7.2, §7.3). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { basicEntry, oauth2Entry, providersFile } from '../e2e/provider-entries.ts';
-import { createSession, untestedKeyEntry } from './accounts.ts';
 import { startTestApp, type Answer, type TestApp } from './app.ts';
+import { codeOf, credentialsOf, everyMode, issues, pem, pkcs8 } from './every-mode.ts';
 
 let valetkey: TestApp;
 
 beforeAll(async () => {
-    const server = { authorizationEndpoint: 'https://auth.example.com/authorize', tokenEndpoint: 'https://auth.example.com/token' };
-    valetkey = await startTestApp({
-        providers: providersFile(
-            untestedKeyEntry('keys'),
-            basicEntry('basic', 'https://api.example.com'),
-            oauth2Entry('oauth', server),
-            oauth2Entry('scoped', server, { default_scopes: ['read', 'write'] }),
-        ),
-    });
+    valetkey = await startTestApp({ providers: everyMode() });
 });
 
 afterAll(() => valetkey?.close());
 
 const create = (body: unknown): Promise<Answer<{ data: Record<string, unknown> }>> => valetkey.call('POST', '/integrations', { body });
-const issues = (answer: Answer<unknown>): unknown =>
-    (answer.body as { error: { errors?: { code: string; path: string[] }[] } }).error.errors?.map(({ code, path }) => [code, path]);
-const app = { type: 'OAUTH2', client_id: 'id', client_secret: 'a-client-secret' };
+const app = credentialsOf.oauth;
+const created = (unique_key: string) =>
+    valetkey.query('select provider, display_name, forward_webhooks, oauth_scopes from integrations where unique_key = $1', [unique_key]);
 
 describe('POST /integrations', () => {
     test('answers 200 with the public form, never with what is secret', async () => {
@@ -84,6 +75,9 @@ describe('POST /integrations', () => {
         for (const [provider, unique_key] of [
             ['keys', 'A~z:0.@ _-'],
             ['basic', 'basic'],
+            ['tba', 'tba-without'],
+            ['mcp', 'mcp-without'],
+            ['set-up', 'set-up-without'],
         ]) {
             expect((await create({ provider, unique_key })).status).toBe(200);
         }
@@ -131,22 +125,66 @@ describe('POST /integrations', () => {
             [['unrecognized_keys', ['credentials']]],
         ],
         [
+            'a key that is no PEM',
+            { provider: 'app', unique_key: 'k', credentials: { ...credentialsOf.app, private_key: 'MIIBOgIBAAJBAKj34Gkx' } },
+            [['invalid_format', ['credentials', 'private_key']]],
+        ],
+        [
+            'a public key',
+            { provider: 'app', unique_key: 'k', credentials: { ...credentialsOf.app, private_key: pem.replaceAll('RSA PRIVATE', 'PUBLIC') } },
+            [['invalid_format', ['credentials', 'private_key']]],
+        ],
+        [
+            'an app without its link and key',
+            { provider: 'app', unique_key: 'k', credentials: { type: 'APP', app_id: '', app_link: '' } },
+            [
+                ['too_small', ['credentials', 'app_id']],
+                ['too_small', ['credentials', 'app_link']],
+                ['invalid_type', ['credentials', 'private_key']],
+            ],
+        ],
+        [
+            'a custom app without its client',
+            { provider: 'custom', unique_key: 'k', credentials: { ...credentialsOf.app, type: 'CUSTOM' } },
+            [
+                ['invalid_type', ['credentials', 'client_id']],
+                ['invalid_type', ['credentials', 'client_secret']],
+            ],
+        ],
+        [
+            'scopes of an app',
+            { provider: 'app', unique_key: 'k', credentials: { ...credentialsOf.app, scopes: 'a' } },
+            [['unrecognized_keys', ['credentials']]],
+        ],
+        [
+            'a setting of more than 8192 characters',
+            { provider: 'set-up', unique_key: 'k', integration_config: { keyLabel: 'x'.repeat(8193) } },
+            [['too_big', ['integration_config', 'keyLabel']]],
+        ],
+        [
+            'a setting that is no text',
+            { provider: 'set-up', unique_key: 'k', integration_config: { timeout: 30 } },
+            [['invalid_type', ['integration_config', 'timeout']]],
+        ],
+        [
             'a host that is a URL',
             { provider: 'oauth', unique_key: 'k', credentials: app, allowed_hosts: ['https://x.example'] },
             [['invalid_format', ['allowed_hosts', '0']]],
         ],
     ])('refuses %s', async (_name, body, expected) => {
         const answer = await create(body);
-        expect([answer.status, (answer.body as unknown as { error: { code: string } }).error.code, issues(answer)]).toEqual([
-            400,
-            'invalid_body',
-            expected,
-        ]);
+        expect([answer.status, codeOf(answer), issues(answer)]).toEqual([400, 'invalid_body', expected]);
     });
 
     test.each<[string, object]>([
         ['credentials of another mode', { provider: 'keys', unique_key: 'k', credentials: app }],
+        ['OAuth 1 credentials for OAuth 2', { provider: 'oauth', unique_key: 'k', credentials: credentialsOf.oauth1 }],
         ['OAuth without an app', { provider: 'oauth', unique_key: 'k' }],
+        ['OAuth 1 without an app', { provider: 'oauth1', unique_key: 'k' }],
+        ['an app without an app', { provider: 'app', unique_key: 'k' }],
+        ['a custom app without an app', { provider: 'custom', unique_key: 'k' }],
+        ['settings of a provider that has none', { provider: 'keys', unique_key: 'k', integration_config: {} }],
+        ['custom values beside settings', { provider: 'set-up', unique_key: 'k', custom: { a: 'b' } }],
     ])('refuses %s with a sentence', async (_name, body) => {
         const answer = await create(body);
         expect([answer.status, answer.body]).toEqual([400, { error: { code: 'invalid_body', message: expect.any(String) as string } }]);
@@ -159,65 +197,113 @@ describe('POST /integrations', () => {
         const elsewhere = await valetkey.call('POST', '/integrations', { key: valetkey.prodKey, body: { provider: 'keys', unique_key: 'twice' } });
         expect(elsewhere.status).toBe(200);
     });
-});
 
-describe('the catalogue', () => {
-    const names = async (query: string): Promise<unknown[]> => {
-        const answer = await valetkey.call<{ data: { name: string }[] }>('GET', `/providers${query}`);
-        expect(answer.status, answer.text).toBe(200);
-        return answer.body.data.map((provider) => provider.name);
-    };
-
-    test('lists the built-in providers and the operator’s, for a key and for a session', async () => {
-        const all = await names('');
-        expect(all).toEqual(expect.arrayContaining(['github', 'slack', 'keys', 'oauth']));
-        const bySession = await valetkey.call<{ data: unknown[] }>('GET', '/providers', { key: await createSession(valetkey) });
-        expect(bySession.body.data).toHaveLength(all.length);
-    });
-
-    test('an entry has its name, logo and what a form is built from', async () => {
-        const answer = await valetkey.call<{ data: Record<string, unknown> }>('GET', '/providers/keys');
-        expect(answer.body.data).toMatchObject({
-            name: 'keys',
-            display_name: 'Test keys',
-            auth_mode: 'API_KEY',
-            logo_url: `${valetkey.url}/images/template-logos/keys.svg`,
-            credentials: { apiKey: { type: 'string', title: 'API key', secret: true } },
-        });
-    });
-
-    test('search looks at name and display name, ignores case, and is no pattern', async () => {
-        expect(await names('?search=GITHUB')).toContain('github');
-        expect(await names('?search=Test%20key')).toEqual(['keys']);
-        expect(await names('?search=g.thub')).toEqual([]);
-        expect(await names('?search=no-such-thing')).toEqual([]);
-    });
+    test.each(Object.entries(credentialsOf))(
+        'takes the credentials of %s, and keeps what is secret of them sealed',
+        async (provider, credentials) => {
+            const answer = await create({ provider, unique_key: `with-${provider}`, credentials });
+            expect([answer.status, Object.keys(answer.body.data)]).toEqual([200, expect.not.arrayContaining(['credentials'])]);
+            const [row] = await valetkey.query<{ text: string }>('select i::text as text from integrations i where unique_key = $1', [
+                `with-${provider}`,
+            ]);
+            expect(row!.text).not.toMatch(/a-client-secret|a-consumer-secret|BEGIN|apps\.example/);
+        },
+    );
 
     test.each([
-        ['/providers?search=', 400, 'invalid_query_params'],
-        ['/providers?search=a%25', 400, 'invalid_query_params'],
-        ['/providers?find=x', 400, 'invalid_query_params'],
-        ['/providers/a%20b', 400, 'invalid_uri_params'],
-        ['/providers/keys?x=1', 400, 'invalid_query_params'],
-        ['/providers/nobody', 404, 'not_found'],
-        ['/providers/constructor', 404, 'not_found'],
-    ])('%s: %i %s', async (path, status, code) => {
-        const answer = await valetkey.call('GET', path);
-        expect([answer.status, answer.body]).toMatchObject([status, { error: { code } }]);
+        ['with blank lines around it', `\r\n  ${pem}\n\n`],
+        ['as PKCS#8', pkcs8],
+    ])('takes a private key %s', async (name, private_key) => {
+        const credentials = { ...credentialsOf.app, private_key };
+        expect((await create({ provider: 'app', unique_key: `key ${name.slice(0, 4)}`, credentials })).status).toBe(200);
     });
+
+    test('keeps the settings that the provider declares, defaults left out', async () => {
+        const integration_config = { keyPlacement: 'header', keyName: 'X-Key', baseUrl: '', keyLabel: 'Acme key' };
+        const answer = await create({ provider: 'set-up', unique_key: 'set', integration_config });
+        expect([answer.status, answer.body.data['credentials_label']]).toEqual([200, { apiKey: 'Acme key' }]);
+        expect(await customOf('set')).toEqual({ keyPlacement: 'header', keyName: 'X-Key', keyLabel: 'Acme key' });
+    });
+
+    test.each<[string, Record<string, string>, RegExp]>([
+        ['an undeclared setting', { keyPlacement: 'query', colour: 'red' }, /no setting "colour"/],
+        ['a name that every object has', { keyPlacement: 'query', constructor: 'x' }, /no setting "constructor"/],
+        ['a missing one', { keyLabel: 'x' }, /Placement \("keyPlacement"\) is required/],
+        ['an empty one', { keyPlacement: '' }, /"keyPlacement"\) is required/],
+        ['another than the choices', { keyPlacement: 'body' }, /one of header, query/],
+        ['one that does not fit its pattern', { keyPlacement: 'header', keyName: 'X Key' }, /"keyName" is not written as expected/],
+        ['an address that is none', { keyPlacement: 'query', baseUrl: 'api.example.com' }, /"baseUrl" must be an http or https URL/],
+        ['an address of another kind', { keyPlacement: 'query', baseUrl: 'ftp://api.example.com' }, /"baseUrl" must be an http or https URL/],
+        ['a default overwritten badly', { keyPlacement: 'query', timeout: 'long' }, /"timeout" is not written/],
+        ['one that a choice makes visible', { keyPlacement: 'header' }, /"keyName" is required/],
+        ['one that a chain of choices makes visible', { keyPlacement: 'header', keyName: 'Authorization' }, /"keyPrefix" is required/],
+        ['several at once', { keyPlacement: 'body', timeout: 'long' }, /keyPlacement.*timeout/],
+    ])('refuses settings with %s, in a sentence without the value', async (_name, integration_config, sentence) => {
+        const answer = await create({ provider: 'set-up', unique_key: 'k', integration_config });
+        expect([answer.status, answer.body]).toEqual([400, { error: { code: 'invalid_body', message: expect.stringMatching(sentence) as string } }]);
+        expect(answer.text).not.toMatch(/X Key|ftp:|long/);
+    });
+
+    test('a setting that is not visible is neither demanded, nor judged, nor kept', async () => {
+        const integration_config = { keyPlacement: 'query', keyName: 'no name at all!' };
+        expect((await create({ provider: 'set-up', unique_key: 'hidden', integration_config })).status).toBe(200);
+        expect(await customOf('hidden')).toEqual({ keyPlacement: 'query' });
+    });
+
+    test('the first of several mistakes is the one that is reported', async () => {
+        await create({ provider: 'keys', unique_key: 'taken' });
+        const unique_key = 'taken';
+        // provider, type, presence, key, settings, custom
+        const unknown = await create({ provider: 'nobody', unique_key, credentials: app });
+        expect(issues(unknown)).toEqual([['invalid_string', ['provider']]]);
+        expect(issues(await create({ provider: 'keys', unique_key, credentials: app }))).toBeUndefined();
+        expect(issues(await create({ provider: 'oauth', unique_key }))).toBeUndefined();
+        const taken = await create({ provider: 'set-up', unique_key, integration_config: { colour: 'red' }, custom: {} });
+        expect(issues(taken)).toEqual([['invalid_string', ['unique_key']]]);
+        const settings = await create({ provider: 'set-up', unique_key: 'k', integration_config: { colour: 'red' }, custom: {} });
+        expect(settings.text).toContain('colour');
+    });
+
+    const customOf = async (key: string): Promise<unknown> =>
+        (await valetkey.call<{ config: { custom: unknown } }>('GET', `/config/${key}?include_creds=true`)).body.config.custom;
 });
 
-describe('without a key', () => {
-    test('logos are drawn for every provider and may be shown anywhere; an unknown one is 404', async () => {
-        const answer = await valetkey.call('GET', '/images/template-logos/github.svg?v=2', { key: null });
-        expect(answer.status).toBe(200);
-        expect(answer.headers).toMatchObject({ 'content-type': 'image/svg+xml', 'cross-origin-resource-policy': 'cross-origin' });
-        expect(answer.text).toMatch(/^<svg .*<\/svg>$/);
-        for (const file of ['nobody.svg', 'github.png', '..%2Fgithub.svg']) {
-            expect(await valetkey.call('GET', `/images/template-logos/${file}`, { key: null })).toMatchObject({
-                status: 404,
-                body: { error: { code: 'not_found' } },
-            });
+describe('POST /integrations/quickstart', () => {
+    const quickstart = (body: unknown): Promise<Answer> => valetkey.call('POST', '/integrations/quickstart', { body });
+
+    test('has no shared app to offer', async () => {
+        for (const provider of ['oauth', 'oauth1', 'app']) {
+            const answer = await quickstart({ provider, unique_key: 'quick', display_name: 'Quick', forward_webhooks: true });
+            expect([answer.status, answer.body]).toEqual([
+                400,
+                { error: { code: 'invalid_body', message: expect.stringMatching(/no shared app/i) as string } },
+            ]);
         }
+        expect(await created('quick')).toEqual([]);
+    });
+
+    test('says before that what else is wrong', async () => {
+        await create({ provider: 'keys', unique_key: 'slow' });
+        for (const [body, expected] of [
+            [
+                {},
+                [
+                    ['invalid_type', ['provider']],
+                    ['invalid_type', ['unique_key']],
+                ],
+            ],
+            [{ provider: 'oauth', unique_key: 'q', credentials: app }, [['unrecognized_keys', []]]],
+            [{ provider: 'nobody', unique_key: 'slow' }, [['invalid_string', ['provider']]]],
+            [{ provider: 'keys', unique_key: 'slow' }, [['invalid_string', ['unique_key']]]],
+            [{ provider: 'oauth', unique_key: 'slow' }, [['invalid_string', ['unique_key']]]],
+        ]) {
+            const answer = await quickstart(body);
+            expect([answer.status, codeOf(answer), issues(answer)]).toEqual([400, 'invalid_body', expected]);
+        }
+        const answer = await quickstart({ provider: 'custom', unique_key: 'q' });
+        expect([answer.status, answer.body]).toEqual([
+            400,
+            { error: { code: 'invalid_body', message: expect.stringContaining('CUSTOM') as string } },
+        ]);
     });
 });

@@ -27,7 +27,8 @@ beforeAll(async () => {
     }
     await createIntegration(valetkey, 'keys', 'keys');
     await createIntegration(valetkey, 'unfinished', 'plain', { credentials: app });
-    await valetkey.query(`update integrations set oauth_client_id = null, sealed_oauth_client_secret = null where unique_key = 'unfinished'`);
+    await createIntegration(valetkey, 'special-unfinished', 'special', { credentials: app });
+    await valetkey.query(`update integrations set oauth_client_id = null, sealed_oauth_client_secret = null where unique_key like '%unfinished'`);
     await createIntegration(valetkey, 'leaving', 'keys');
     await valetkey.query(`update integrations set provider = 'no-longer-there' where unique_key = 'leaving'`);
 });
@@ -146,7 +147,8 @@ describe('pages that say why not', () => {
         ['an unknown integration', 'none', '', 'provider_config_err'],
         ['an integration without an app', 'unfinished', '', 'provider_config_err'],
         ['a provider that is gone', 'leaving', '', 'unknown_config_key'],
-        ['a provider that is connected otherwise', 'keys', '', 'auth_mode_err'],
+        ['a provider that is connected otherwise, so that it has no app', 'keys', '', 'provider_config_err'],
+        ['a key that no integration can have', 'no%2Fsuch', '', 'provider_config_err'],
         ['a parameter without a value', 'special', '', 'url_param_err'],
     ])('%s', async (_name, key, query, type) => {
         const token = await createSession(valetkey);
@@ -154,7 +156,25 @@ describe('pages that say why not', () => {
         expect([answer.status, answer.headers['content-type']]).toEqual([400, 'text/html; charset=utf-8']);
         expect(shown(answer)).toEqual([expect.stringMatching(/.{20}/) as string, type]);
         expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' });
-        expect(await outcome(token)).toMatchObject({ status: 'error', provider_config_key: key, error: { type } });
+        expect(await outcome(token)).toMatchObject({ status: 'error', provider_config_key: decodeURIComponent(key), error: { type } });
+    });
+
+    test('what the session allows comes first, then the app, then the way of connecting, then its parameters', async () => {
+        const elsewhere = await open('keys', await createSession(valetkey, { tags: {}, allowed_integrations: ['plain'] }));
+        expect(elsewhere.body).toMatchObject({ error: { code: 'integration_not_allowed' } });
+        const app = '&credentials[oauth_client_id_override]=i&credentials[oauth_client_secret_override]=s';
+        expect(shown(await open('keys', await createSession(valetkey), app))[1]).toBe('auth_mode_err');
+        expect(shown(await open('special-unfinished', await createSession(valetkey)))[1]).toBe('provider_config_err');
+        expect(shown(await open('special-unfinished', await createSession(valetkey), app))[1]).toBe('url_param_err');
+    });
+
+    test('what is not what it should be counts as absent', async () => {
+        const answer = await open(
+            'plain',
+            await createSession(valetkey),
+            '&params=x&credentials=y&authorization_params=z&ws_client_id=a&ws_client_id=b',
+        );
+        expect(answer.status, answer.text).toBe(302);
     });
 
     test('reflects nothing that a page would run', async () => {

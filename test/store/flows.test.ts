@@ -155,7 +155,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             const session = newSession({ token_hash: 'p1.hash' });
             await sessions.insert(db, session);
             const found = await sessions.findByToken(db, ['p2.hash', 'p1.hash'], after(1_799_999));
-            expect(found).toMatchObject({ id: session.id, allowed_integrations: ['github', 'slack'], is_production: false });
+            expect(found).toMatchObject({ id: session.id, allowed_integrations: ['github', 'slack'], is_production: false, environment_gone: false });
             expect(await sessions.findByToken(db, ['p1.hash'], after(1_800_000))).toBeUndefined();
             expect(await sessions.findByToken(db, ['p2.hash'], madeAt)).toBeUndefined();
             expect(await sessions.findById(db, session.id)).toMatchObject({ id: session.id });
@@ -163,7 +163,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
                 .updateTable('environments')
                 .set({ deleted_at: after(1) })
                 .execute();
-            expect(await sessions.findByToken(db, ['p1.hash'], madeAt)).toBeUndefined();
+            expect(await sessions.findByToken(db, ['p1.hash'], madeAt)).toMatchObject({ environment_gone: true });
         });
 
         test('keep their outcome, and go without taking their flows along', async () => {
@@ -172,13 +172,38 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             await sessions.insert(db, session);
             const flow = newFlow({ connect_session_id: session.id });
             await flows.insert(db, flow);
-            await sessions.recordOutcome(db, session.id, success);
+            await sessions.recordFailure(db, session.id, success);
             expect((await sessions.findById(db, session.id))?.outcome).toEqual(success);
             await sessions.remove(db, session.id);
             expect(await sessions.findById(db, session.id)).toBeUndefined();
             expect(await db.selectFrom('oauth_flows').select(['id', 'connect_session_id']).execute()).toEqual([
                 { id: flow.id, connect_session_id: null },
             ]);
+        });
+
+        test('a single-use one is used up by one attempt, which may write again; failures leave it as it was', async () => {
+            const { db } = store.database;
+            const session = newSession({ single_use: true });
+            await sessions.insert(db, session);
+            const attempts = Array.from({ length: 10 }, newId);
+            const taken = await Promise.all(attempts.map((attempt) => sessions.recordSuccess(db, session.id, attempt, success)));
+            expect(taken.filter(Boolean)).toHaveLength(1);
+            const winner = attempts[taken.indexOf(true)]!;
+            expect(await sessions.recordSuccess(db, session.id, winner, success)).toBe(true);
+            expect(await sessions.recordFailure(db, session.id, { ...success, status: 'error' })).toBe(false);
+            expect(await sessions.findById(db, session.id)).toMatchObject({ used_by: winner, outcome: success });
+        });
+
+        test('any other succeeds as often as it likes, as long as it is there', async () => {
+            const { db } = store.database;
+            const session = newSession();
+            await sessions.insert(db, session);
+            expect(await sessions.recordSuccess(db, session.id, newId(), success)).toBe(true);
+            expect(await sessions.recordSuccess(db, session.id, newId(), success)).toBe(true);
+            expect(await sessions.findById(db, session.id)).toMatchObject({ used_by: null, outcome: success });
+            await sessions.remove(db, session.id);
+            expect(await sessions.recordSuccess(db, session.id, newId(), success)).toBe(false);
+            expect(await sessions.recordFailure(db, session.id, success)).toBe(false);
         });
 
         test('purge removes what expired before, and nothing else', async () => {

@@ -43,8 +43,8 @@ export async function insertIntegration(db: Db, environmentId: string, overrides
     return row!;
 }
 
-export const insertConnection = (db: Db, integration: IntegrationRow, overrides: Partial<NewConnection> = {}): Promise<ConnectionRow> =>
-    connections.insert(db, {
+export const insertConnection = async (db: Db, integration: IntegrationRow, overrides: Partial<NewConnection> = {}): Promise<ConnectionRow> =>
+    (await connections.insert(db, {
         id: newId(),
         environment_id: integration.environment_id,
         integration_id: integration.id,
@@ -75,7 +75,7 @@ export const insertConnection = (db: Db, integration: IntegrationRow, overrides:
         updated_at: madeAt,
         deleted_at: null,
         ...overrides,
-    });
+    }))!;
 
 /** An environment with one integration. */
 export async function insertSetting(db: Db): Promise<IntegrationRow> {

@@ -64,7 +64,7 @@ function startDelivery(overrides: Partial<DeliveryDependencies> = {}): WebhookDe
         sources,
         logger: pino({ level: 'silent' }),
         owner: 'test',
-        openSigningKeys: (due) => Promise.resolve(JSON.parse(due.sealed_keys)),
+        openSigningKeys: (due) => Promise.resolve(due.signing_keys.map((key) => ({ ...JSON.parse(key.sealed_keys), signsLegacy: key.signs_legacy }))),
         ...overrides,
     });
     cleanups.push(() => delivery.stop());
@@ -347,7 +347,7 @@ describe('crashes and company', () => {
         await configure({ primary_url: hook.url });
         const [unsigned, signed] = [await enqueue(), await enqueue()];
         startDelivery({
-            openSigningKeys: (due) => (due.event_id === unsigned ? Promise.reject(new Error('sealed under a lost key')) : Promise.resolve(keys)),
+            openSigningKeys: (due) => (due.event_id === unsigned ? Promise.reject(new Error('sealed under a lost key')) : Promise.resolve([keys])),
         });
         await hook.waitFor(({ headers }) => headers['webhook-id'] === signed, 2_000);
         await untilRows({ event_id: unsigned, attempts: 1, state: 'pending' }, { event_id: signed, state: 'delivered' });

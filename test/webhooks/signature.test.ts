@@ -5,7 +5,7 @@ import { Webhook } from 'standardwebhooks';
 import { describe, expect, test } from 'vitest';
 import { systemSources } from '../../src/sources.ts';
 import { stableJson } from '../../src/webhooks/auth-events.ts';
-import { newSigningKeys, publicVerificationKey, signatureHeaders } from '../../src/webhooks/signature.ts';
+import { newSigningKeys, publicVerificationKey, signatureHeaders, type LiveSigningKeys } from '../../src/webhooks/signature.ts';
 
 /** The first line of webhooks-proxy-settings §1.4. */
 const body =
@@ -21,14 +21,14 @@ const entries = (headers: Record<string, string>): Map<string, string> =>
 describe('vectors', () => {
     test('X-Nango-* of §1.6', () => {
         expect(Buffer.byteLength(body)).toBe(210);
-        expect(signatureHeaders({ secret: uuid, ed25519 }, 'msg_01', 1_767_225_600, body)).toMatchObject({
+        expect(signatureHeaders([{ secret: uuid, ed25519 }], 'msg_01', 1_767_225_600, body)).toMatchObject({
             'x-nango-signature': 'd8dede5936a03d1c82ed1c80c337cb8f9a070aa84ad76020913f8639a672c734',
             'x-nango-hmac-sha256': '35a3e411d85d075637dc0d75409a6422d9f13ebb82f62f8187c4aee4d0cb1310',
         });
     });
 
     test('X-Nango-* of §20.1', () => {
-        expect(signatureHeaders({ secret: 'sk', ed25519 }, 'msg_01', 1_767_225_600, '{"a":1}')).toMatchObject({
+        expect(signatureHeaders([{ secret: 'sk', ed25519 }], 'msg_01', 1_767_225_600, '{"a":1}')).toMatchObject({
             'x-nango-signature': 'db8d9b561cb845897149bd18755ca118afa573f7ccf8af21524cb71e7d5a958d',
             'x-nango-hmac-sha256': '80f617da151d0524599687f52f21f0d0db6abf69542c7cbaa0db76257aa195e5',
         });
@@ -36,9 +36,39 @@ describe('vectors', () => {
 
     test('webhook-signature of W4', () => {
         const secret = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
-        const headers = signatureHeaders({ secret, ed25519 }, 'msg_01', 1_767_225_600, body);
+        const headers = signatureHeaders([{ secret, ed25519 }], 'msg_01', 1_767_225_600, body);
         expect(headers).toMatchObject({ 'webhook-id': 'msg_01', 'webhook-timestamp': '1767225600' });
         expect(entries(headers).get('v1')).toBe('suqAeAFxCq3fFoTJGw+kvTWTL9JxCnrTaTWvylOUa+M=');
+    });
+});
+
+describe('while keys overlap (W6)', () => {
+    const w4 = { secret: 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', ed25519 };
+    const [w4Signature, uuidHmac] = [
+        'v1,suqAeAFxCq3fFoTJGw+kvTWTL9JxCnrTaTWvylOUa+M=',
+        '35a3e411d85d075637dc0d75409a6422d9f13ebb82f62f8187c4aee4d0cb1310',
+    ];
+    const sign = (...keys: LiveSigningKeys) => signatureHeaders(keys, 'msg_01', 1_767_225_600, body);
+
+    test('each key has its entry, newest first, and the other HMAC has a header', () => {
+        const headers = sign(w4, { secret: uuid, ed25519 });
+        expect(headers['webhook-signature']!.split(' ')[0]).toBe(w4Signature);
+        expect(headers['x-valetkey-hmac-sha256-other']).toBe(uuidHmac);
+        expect(headers['x-nango-hmac-sha256']).toBe(sign(w4)['x-nango-hmac-sha256']);
+    });
+
+    test('the key that signs the legacy headers need not be the newest', () => {
+        const headers = sign(w4, newSigningKeys(systemSources), { secret: uuid, ed25519, signsLegacy: true });
+        expect(headers).toMatchObject({
+            'x-nango-signature': 'd8dede5936a03d1c82ed1c80c337cb8f9a070aa84ad76020913f8639a672c734',
+            'x-nango-hmac-sha256': uuidHmac,
+            'x-valetkey-hmac-sha256-other': sign(w4)['x-nango-hmac-sha256'],
+        });
+        expect(headers['webhook-signature']!.split(' ').map((entry) => entry.split(',')[0])).toEqual(['v1', 'v1', 'v1', 'v1a', 'v1a', 'v1a']);
+    });
+
+    test('one key alone has no other', () => {
+        expect(sign(w4)).not.toHaveProperty('x-valetkey-hmac-sha256-other');
     });
 });
 
@@ -49,7 +79,7 @@ describe('the official clients verify', () => {
         fc.assert(
             fc.property(bodies, (text) => {
                 const keys = newSigningKeys(systemSources);
-                const headers = signatureHeaders(keys, 'msg_01ABC', seconds(), text);
+                const headers = signatureHeaders([keys], 'msg_01ABC', seconds(), text);
                 expect(new Webhook(keys.secret).verify(text, headers)).toEqual(JSON.parse(text));
             }),
             { numRuns: 20 },
@@ -57,14 +87,14 @@ describe('the official clients verify', () => {
     });
 
     test('standardwebhooks, with the whsec_ form of an imported UUID', () => {
-        const headers = signatureHeaders({ secret: uuid, ed25519 }, 'msg_01', seconds(), body);
+        const headers = signatureHeaders([{ secret: uuid, ed25519 }], 'msg_01', seconds(), body);
         expect(new Webhook(`whsec_${Buffer.from(uuid).toString('base64')}`).verify(body, headers)).toEqual(JSON.parse(body));
     });
 
     test('standardwebhooks refuses another body, id, time or key', () => {
         const keys = newSigningKeys(systemSources);
         const timestamp = seconds();
-        const headers = signatureHeaders(keys, 'msg_01', timestamp, body);
+        const headers = signatureHeaders([keys], 'msg_01', timestamp, body);
         const check = (changed: Record<string, string>, text = body, secret = keys.secret) =>
             new Webhook(secret).verify(text, { ...headers, ...changed });
         expect(() => check({}, `${body} `)).toThrow();
@@ -76,7 +106,7 @@ describe('the official clients verify', () => {
 
     test.each([uuid, newSigningKeys(systemSources).secret])('the Node client, with signing key %s', (secret) => {
         const nango = new Nango({ apiKey: uuid, webhookSigningKey: secret });
-        const headers = signatureHeaders({ secret, ed25519 }, 'msg_01', seconds(), body);
+        const headers = signatureHeaders([{ secret, ed25519 }], 'msg_01', seconds(), body);
         expect(nango.verifyIncomingWebhookRequest(body, headers)).toBe(true);
         expect(nango.verifyIncomingWebhookRequest(`${body} `, headers)).toBe(false);
         const other = new Nango({ apiKey: uuid, webhookSigningKey: newSigningKeys(systemSources).secret });
@@ -85,7 +115,7 @@ describe('the official clients verify', () => {
 
     test('the Node client’s deprecated method, from the parsed body', () => {
         const nango = new Nango({ secretKey: uuid });
-        const headers = signatureHeaders({ secret: uuid, ed25519 }, 'msg_01', seconds(), body);
+        const headers = signatureHeaders([{ secret: uuid, ed25519 }], 'msg_01', seconds(), body);
         expect(nango.verifyWebhookSignature(headers['x-nango-signature']!, JSON.parse(body))).toBe(true);
         expect(nango.verifyWebhookSignature(headers['x-nango-signature']!, { ...JSON.parse(body), success: false })).toBe(false);
     });
@@ -101,7 +131,7 @@ describe('the asymmetric signature (W5)', () => {
 
     test('verifies with the whpk_ key, over id, time and body', () => {
         const keys = newSigningKeys(systemSources);
-        const headers = signatureHeaders(keys, 'msg_01', 1_767_225_600, body);
+        const headers = signatureHeaders([keys], 'msg_01', 1_767_225_600, body);
         const signature = Buffer.from(entries(headers).get('v1a')!, 'base64');
         const key = publicKey(publicVerificationKey(keys));
         expect(verify(null, Buffer.from(`msg_01.1767225600.${body}`), key, signature)).toBe(true);
@@ -121,7 +151,7 @@ describe('the asymmetric signature (W5)', () => {
 
 test('a later attempt changes the time and what is signed over it, not the X-Nango-* values (W3, W4)', () => {
     const keys = newSigningKeys(systemSources);
-    const [first, second] = [100, 101].map((timestamp) => signatureHeaders(keys, 'msg_01', timestamp, body));
+    const [first, second] = [100, 101].map((timestamp) => signatureHeaders([keys], 'msg_01', timestamp, body));
     for (const name of ['webhook-id', 'x-nango-signature', 'x-nango-hmac-sha256']) {
         expect(second![name]).toBe(first![name]);
     }

@@ -1,23 +1,68 @@
 /** Every endpoint there is: a folder per resource, a file per endpoint or a few that belong together. */
 import type { Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
+import {
+    createAccountKey,
+    deleteAccountKey,
+    deleteAccountKeyByBody,
+    listAccountKeys,
+    rotateAccountKey,
+    updateAccountKey,
+} from './api-keys/account-keys.ts';
+import {
+    createEnvironmentKey,
+    deleteEnvironmentKey,
+    deleteEnvironmentKeyByBody,
+    listEnvironmentKeys,
+    rotateEnvironmentKey,
+    updateEnvironmentKey,
+} from './api-keys/environment-keys.ts';
 import { logo } from './catalogue/logo.ts';
-import { listProviders, readProvider } from './catalogue/providers.ts';
-import { createConnectSession, createReconnectSession, readConnectSession } from './connect-sessions/connect-sessions.ts';
+import { providerEndpoints } from './catalogue/providers.ts';
+import { createReconnectSession } from './connect-sessions/create-reconnect-session.ts';
+import { createConnectSession } from './connect-sessions/create-session.ts';
+import { deleteConnectSession } from './connect-sessions/delete-session.ts';
+import { readConnectSession } from './connect-sessions/read-session.ts';
+import { connectTelemetry } from './connect-sessions/telemetry.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
+import { importConnectionUntyped } from './connections/import-connection-untyped.ts';
+import { importConnection } from './connections/import-connection.ts';
 import { listConnections } from './connections/list-connections.ts';
 import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOne } from './connections/metadata.ts';
 import { readConnection } from './connections/read-connection.ts';
 import { updateConnection } from './connections/update-connection.ts';
-import { connectWithApiKey, connectWithBasic } from './direct-auth/direct-auth.ts';
-import { readEnvironment, updateEnvironment } from './environment/environment.ts';
-import { readSigningKey, readWebhookSettings, updateWebhookSettings } from './environment/webhooks.ts';
+import { dashboardSettings } from './dashboard/dashboard-settings.ts';
+import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
+import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
+import { checkCallbackUrl } from './environment/check-callback-url.ts';
+import { readConnectUi } from './environment/read-connect-ui.ts';
+import { readEnvironment } from './environment/read-environment.ts';
+import { replaceConnectUi } from './environment/replace-connect-ui.ts';
+import { replaceVariables } from './environment/replace-variables.ts';
+import { setProduction } from './environment/set-production.ts';
+import { updateEnvironment } from './environment/update-environment.ts';
+import { readVariables } from './environment/read-variables.ts';
+import { readWebhookSettings } from './environment/read-webhook-settings.ts';
+import { updateWebhookSettings } from './environment/update-webhook-settings.ts';
+import { applyConfig } from './environment-config/apply-config.ts';
+import { exportConfig } from './environment-config/export-config.ts';
 import { documentation } from './documentation/documentation.ts';
 import { createIntegration } from './integrations/create-integration.ts';
+import { deleteIntegration } from './integrations/delete-integration.ts';
+import { listIntegrations } from './integrations/list-integrations.ts';
+import { quickstartIntegration } from './integrations/quickstart-integration.ts';
+import { readConfig } from './integrations/read-config.ts';
+import { readIntegration } from './integrations/read-integration.ts';
+import { updateIntegration } from './integrations/update-integration.ts';
 import { health, ready, root } from './probes/health.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
 import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
+import { listSigningKeys } from './signing-keys/list-signing-keys.ts';
+import { promoteSigningKey } from './signing-keys/promote-signing-key.ts';
+import { readSigningKey } from './signing-keys/read-signing-key.ts';
+import { revokeSigningKey } from './signing-keys/revoke-signing-key.ts';
+import { rotateSigningKey } from './signing-keys/rotate-signing-key.ts';
 
 /** What a process without the API answers. */
 export const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
@@ -25,18 +70,27 @@ export const probesOf = (services: Services): Endpoint[] => [root(), health(), r
 /** Every endpoint there is. */
 export const endpointsOf = (services: Services): Endpoint[] => [
     ...probesOf(services),
-    listProviders(services),
-    readProvider(services),
+    ...providerEndpoints(services),
     logo(services),
+    dashboardSettings(services),
+    listIntegrations(services),
     createIntegration(services),
+    quickstartIntegration(services),
+    readIntegration(services),
+    updateIntegration(services),
+    deleteIntegration(services),
+    readConfig(services),
     createConnectSession(services),
     createReconnectSession(services),
     readConnectSession(services),
+    deleteConnectSession(services),
+    connectTelemetry(services),
     createOauthFlow(services),
     oauthConnect(services),
     oauthCallback(services),
     connectWithApiKey(services),
     connectWithBasic(services),
+    connectWithoutCredentials(services),
     listConnections(services),
     readConnection(services),
     updateConnection(services),
@@ -45,10 +99,39 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     mergeMetadata(services),
     replaceMetadataOfOne(services),
     mergeMetadataOfOne(services),
+    importConnection(services),
+    importConnectionUntyped(services),
     readEnvironment(services),
     updateEnvironment(services),
+    setProduction(services),
+    checkCallbackUrl(services),
+    readConnectUi(services),
+    replaceConnectUi(services),
+    readVariables(services),
+    replaceVariables(services),
+    exportConfig(services),
+    applyConfig(services),
     readWebhookSettings(services),
     updateWebhookSettings(services),
     readSigningKey(services),
+    listEnvironments(services),
+    createEnvironment(services),
+    deleteEnvironment(services),
+    listEnvironmentKeys(services),
+    createEnvironmentKey(services),
+    updateEnvironmentKey(services),
+    rotateEnvironmentKey(services),
+    deleteEnvironmentKey(services),
+    deleteEnvironmentKeyByBody(services),
+    listAccountKeys(services),
+    createAccountKey(services),
+    updateAccountKey(services),
+    rotateAccountKey(services),
+    deleteAccountKey(services),
+    deleteAccountKeyByBody(services),
+    listSigningKeys(services),
+    rotateSigningKey(services),
+    promoteSigningKey(services),
+    revokeSigningKey(services),
     ...documentation(services, () => endpointsOf(services)),
 ];

@@ -5,10 +5,12 @@ import { isRetriedByRead, type RenewalResult } from '../../../credentials/leased
 import { openConfig } from '../../../credentials/connection-secrets.ts';
 import type { Credentials } from '../../../credentials/credential.ts';
 import { isServable, lifetimeOf } from '../../../credentials/expiry.ts';
+import { TokenFailure } from '../../../credentials/token-failure.ts';
 import { VaultError } from '../../../credentials/vault.ts';
 import * as connections from '../../../store/connections.ts';
 import type { ConnectionRead, KeyAndConnection } from '../../../store/connections.ts';
 import { apiKey } from '../../authentication.ts';
+import { ConnectionObject } from '../../connection-schema.ts';
 import { assertServable, connectionView, unusable, withoutCredentials } from '../../connection-view.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
@@ -21,9 +23,9 @@ const readCredentials = 'environment:connections:read_credentials';
 
 const Query = z.strictObject({
     provider_config_key: IntegrationKey,
-    force_refresh: QueryBool.default(false),
-    refresh_token: QueryBool.default(false),
-    refresh_github_app_jwt_token: QueryBool.default(false),
+    force_refresh: QueryBool.default(false).describe('Renew now, where the credentials can be renewed.'),
+    refresh_token: QueryBool.default(false).describe('Include refresh tokens.'),
+    refresh_github_app_jwt_token: QueryBool.default(false).describe('Put a valid JWT of the GitHub App into `connection_config.jwtToken`.'),
 });
 
 export const readConnection = (services: Services) =>
@@ -32,6 +34,11 @@ export const readConnection = (services: Services) =>
         paths: ['/connections/:connectionId', '/connection/:connectionId'],
         tag: 'Connections',
         summary: 'A connection with fresh credentials',
+        description:
+            'Credentials are renewed before they expire; a token that still works is handed out whatever became of its last renewal, and `errors` says so. ' +
+            'Without the scope `environment:connections:read_credentials`, `credentials` is `{}` and the flags are refused.\n\n' +
+            'Credentials that cannot be handed out answer `invalid_credentials`, with the connection without them in `error.payload.connection`: 400 after a ' +
+            'forced renewal that failed, 424 while renewing fails (`Retry-After` says how long to wait) or when the user has to reconnect.',
         // Raw input: it is validated after authentication, and anything that cannot be a key finds nothing.
         authenticate: apiKey<KeyAndConnection>(services, (keyHash, request) => {
             const query = request.query as Record<string, unknown>;
@@ -39,6 +46,7 @@ export const readConnection = (services: Services) =>
             return connections.readByKey(services.database, keyHash, text(query['provider_config_key']), text(params['connectionId']));
         }),
         access: ['environment:connections:read', readCredentials],
+        answers: { 200: ConnectionObject },
         query: Query,
         params: z.object({ connectionId: ConnectionId }),
         noStore: true,
@@ -52,11 +60,22 @@ export const readConnection = (services: Services) =>
             if (!mayReadCredentials) {
                 return withoutCredentials(row);
             }
-            const fresh = await freshRow(services, row, query.force_refresh, startedAt);
-            assertServable(fresh, services.sources.now());
-            const opened = await openSealed(services, fresh);
-            services.fetched.note(fresh);
-            return connectionView(fresh, { ...opened, includeRefreshToken: query.refresh_token, lastFetchedAt: new Date(services.sources.now()) });
+            try {
+                let fresh = await freshRow(services, row, query.force_refresh, startedAt);
+                assertServable(fresh, services.sources.now());
+                if (query.refresh_github_app_jwt_token) {
+                    fresh = await withAppJwt(services, fresh);
+                }
+                const opened = await openSealed(services, fresh);
+                services.fetched.note(fresh);
+                return connectionView(fresh, {
+                    ...opened,
+                    includeRefreshToken: query.refresh_token,
+                    lastFetchedAt: new Date(services.sources.now()),
+                });
+            } catch (error) {
+                throw error instanceof ApiError ? error : unexpected(services, row, error);
+            }
         },
     });
 
@@ -83,10 +102,7 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
         services.logger.error({ err: error, connection_row: row.id }, 'a renewal could not be carried out');
         return { kind: 'busy' };
     });
-    const after = await connections.readById(services.database.db, row.id);
-    if (after === undefined) {
-        throw ApiError.simple(404, 'not_found', 'There is no connection with this id.');
-    }
+    const after = await readAgain(services, row.id);
     if (force && result.kind === 'failed') {
         const status = result.failure.type === 'credentials_unreadable' ? 500 : 400;
         throw unusable(after, status, result.failure.type, `The credentials could not be renewed: ${result.failure.message}`);
@@ -99,6 +115,41 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
     return after;
 }
 
+/** The row with a valid JWT of its app, where there is an app behind it. @throws ApiError when none can be signed */
+async function withAppJwt(services: Services, row: ConnectionRead): Promise<ConnectionRead> {
+    try {
+        await services.renewals.renewAppJwt(row.id);
+    } catch (error) {
+        if (error instanceof TokenFailure) {
+            throw unusable(row, 400, error.type, `The JWT of the app could not be renewed: ${error.message}`);
+        }
+        if (error instanceof VaultError) {
+            throw unreadable(services, row, error);
+        }
+        throw error;
+    }
+    return readAgain(services, row.id);
+}
+
+async function readAgain(services: Services, id: string): Promise<ConnectionRead> {
+    const row = await connections.readById(services.database.db, id);
+    if (row === undefined) {
+        throw ApiError.simple(404, 'not_found', 'There is no connection with this id.');
+    }
+    return row;
+}
+
+/** http-api §8.2 has a code of its own for it. */
+function unexpected({ logger }: Services, row: ConnectionRead, error: unknown): ApiError {
+    logger.error({ err: error, connection_row: row.id }, 'a connection could not be read');
+    return ApiError.simple(500, 'server_error', 'Something went wrong in Valetkey; its log has the details.');
+}
+
+function unreadable({ logger }: Services, row: ConnectionRead, error: VaultError): ApiError {
+    logger.error({ err: error, connection_row: row.id }, 'stored credentials cannot be opened');
+    return unusable(row, 500, 'credentials_unreadable', 'The stored credentials cannot be opened.');
+}
+
 async function openSealed(services: Services, row: ConnectionRead): Promise<{ credentials: Credentials; connectionConfig: Record<string, unknown> }> {
     const { vault } = services;
     try {
@@ -106,8 +157,7 @@ async function openSealed(services: Services, row: ConnectionRead): Promise<{ cr
         return { credentials, connectionConfig: await openConfig(vault, row) };
     } catch (error) {
         if (error instanceof VaultError) {
-            services.logger.error({ err: error, connection_row: row.id }, 'stored credentials cannot be opened');
-            throw unusable(row, 500, 'credentials_unreadable', 'The stored credentials cannot be opened.');
+            throw unreadable(services, row, error);
         }
         throw error;
     }

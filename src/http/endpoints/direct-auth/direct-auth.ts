@@ -1,4 +1,4 @@
-/** POST /api-auth/api-key/:key and /api-auth/basic/:key: credentials that the user types in (http-api §12). */
+/** POST /api-auth/api-key/:key, /api-auth/basic/:key and /auth/unauthenticated/:key: what the user types in is all it takes (http-api §12). */
 import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { admit, resolveTarget } from '../../../connect/attempt.ts';
@@ -6,12 +6,12 @@ import { connectDirectly } from '../../../connect/direct-connect.ts';
 import { sessionInQuery } from '../../authentication.ts';
 import { endpoint, type Endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
-import { IntegrationKey, LooseObject } from '../../field-types.ts';
+import { ConnectionId, IntegrationKey, LooseObject } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 
 /** Not strict: `user_scope`, `hmac` and whatever else a client sends along is ignored (§12.1). */
 export const ConnectQuery = z.looseObject({
-    connection_id: z.unknown().optional().meta({ description: 'Refused: the connect session decides which connection it is.', deprecated: true }),
+    connection_id: ConnectionId.optional().meta({ description: 'Refused: the connect session decides which connection it is.', deprecated: true }),
     params: LooseObject.default({}).describe('The connection configuration that the provider’s entry asks for, e.g. `params[subdomain]=acme`.'),
 });
 
@@ -22,11 +22,11 @@ export const Connected = z
 
 /** What stands in the way of connecting, whatever is submitted (§12.1). */
 export const connectErrors = {
-    400: ['invalid_auth_mode', 'integration_not_allowed', 'invalid_connection', 'connection_test_failed'],
+    400: ['account_or_environment_retrieval_err', 'invalid_auth_mode', 'integration_not_allowed', 'invalid_connection', 'connection_test_failed'],
     404: ['unknown_provider_config', 'unknown_provider_template'],
 } as const;
 
-const directAuth = <Body extends z.ZodType<Record<string, string>>>(
+const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
     services: Services,
     definition: { path: string; mode: string; operationId: string; summary: string; body: Body },
 ): Endpoint =>
@@ -59,7 +59,7 @@ const directAuth = <Body extends z.ZodType<Record<string, string>>>(
                 );
             }
             const attempt = await admit(services.connect, session, { ...target, mode: target.mode });
-            const saved = await connectDirectly(services.connect, attempt, { params: query.params, submitted: body });
+            const saved = await connectDirectly(services.connect, attempt, { params: query.params, submitted: body ?? {} });
             return { connectionId: saved.row.connection_id, providerConfigKey: target.integration.unique_key };
         },
     });
@@ -90,4 +90,14 @@ export const connectWithBasic = (services: Services) =>
         operationId: 'connectWithBasic',
         summary: 'Connect with user name and password',
         body: z.strictObject({ username: z.string().max(1024).default(''), password: z.string().max(1024).default('') }),
+    });
+
+/** The official client sends a JSON content type and no body. */
+export const connectWithoutCredentials = (services: Services) =>
+    directAuth(services, {
+        path: '/auth/unauthenticated/:providerConfigKey',
+        mode: 'NONE',
+        operationId: 'connectWithoutCredentials',
+        summary: 'Connect without credentials',
+        body: z.strictObject({}).optional(),
     });

@@ -11,19 +11,20 @@ import type { ConnectOutcome } from '../../../store/schema.ts';
 import { principalOf, sessionInQuery, type Authentication } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError, toApiError } from '../../errors.ts';
-import { IntegrationKey, LooseObject } from '../../field-types.ts';
+import { LooseObject } from '../../field-types.ts';
 import { sendOutcomePage } from '../../outcome-page.ts';
 import type { Services } from '../../services.ts';
 import { assertNoConnectionId } from '../direct-auth/direct-auth.ts';
 
+/** Nothing is refused for its shape (§11.2): what is not what it should be counts as absent. */
 const Query = z.looseObject({
-    params: LooseObject.default({}).describe('The connection configuration that the provider’s entry asks for, e.g. `params[subdomain]=acme`.'),
-    authorization_params: LooseObject.default({}).describe('Added to the authorization URL. Reserved names are refused.'),
-    credentials: LooseObject.default({}).describe(
+    params: LooseObject.catch({}).describe('The connection configuration that the provider’s entry asks for, e.g. `params[subdomain]=acme`.'),
+    authorization_params: LooseObject.catch({}).describe('Added to the authorization URL. Reserved names are refused.'),
+    credentials: LooseObject.catch({}).describe(
         'An OAuth app of the person’s own: `oauth_client_id_override`, `oauth_client_secret_override`, `oauth_refresh_token_override`. ' +
             'In `POST /oauth/flows` they stay out of the URL.',
     ),
-    ws_client_id: z.string().max(64).optional().describe('The socket that is told how it ended.'),
+    ws_client_id: z.string().max(64).optional().catch(undefined).describe('The socket that is told how it ended.'),
     // read before it is validated
     flow: z
         .unknown()
@@ -57,7 +58,8 @@ export const oauthConnect = (services: Services) =>
         authenticate: sessionOrFlow(services),
         access: 'connect session',
         query: Query,
-        params: z.object({ providerConfigKey: IntegrationKey }),
+        // A key that none can have is one that there is not, with a page that says so.
+        params: z.object({ providerConfigKey: z.string() }),
         onError: (error, request, reply) => answerFailure(services, error, request, reply),
         async handle({ query, params, principal, found, request, reply }) {
             if (found === undefined) {
@@ -67,14 +69,7 @@ export const oauthConnect = (services: Services) =>
             const { connect, sockets, config } = services;
             let started: StartedFlow;
             try {
-                const target = await resolveTarget(connect, session, params.providerConfigKey);
-                if (target.mode === undefined) {
-                    throw new ConnectFailure(
-                        'auth_mode_err',
-                        `${target.provider.displayName} (${target.provider.authMode}) is not connected through a popup.`,
-                    );
-                }
-                const attempt = await admit(connect, session, { ...target, mode: target.mode });
+                const attempt = await admit(connect, session, await resolveTarget(connect, session, params.providerConfigKey));
                 started = await startRedirectFlow(connect, attempt, {
                     ...(found ?? requestedIn(query)),
                     wsClientId: query.ws_client_id,

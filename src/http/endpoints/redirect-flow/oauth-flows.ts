@@ -25,7 +25,7 @@ export const createOauthFlow = (services: Services) =>
                 }),
             }),
         },
-        authenticate: connectSession(services),
+        authenticate: connectSession(services, 'connecting'),
         access: 'connect session',
         body: z.strictObject({
             provider_config_key: IntegrationKey,

@@ -1,0 +1,86 @@
+/** What APP and CUSTOM share: the token of an app's installation, and the JWT that buys it. */
+import type { Obtained } from '../credentials/credential.ts';
+import { parseExpiresAt } from '../credentials/expiry.ts';
+import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
+import { TokenFailure } from '../credentials/token-failure.ts';
+import type { UrlTemplate } from '../providers/url-template.ts';
+import type { ModeContext } from './auth-mode.ts';
+import { signAppJwt } from './client-assertion.ts';
+import { asTokenFailure, buildUrl } from './fill-template.ts';
+import { assertSecretMayGoTo } from './secret-destination.ts';
+import { readAnswer, requestToken } from './token-endpoint.ts';
+
+const failureType = 'github_app_token_fetch_error';
+const usualLifetimeMs = 3600 * 1000;
+
+/** The app behind an integration, wherever its mode keeps it. */
+export interface InstalledApp {
+    tokenUrl: UrlTemplate | undefined;
+    appId: string | null;
+    privateKey: string | null;
+}
+
+export function installationTokens(context: ModeContext, installed: InstalledApp): RenewalStrategy {
+    const { provider, egress, sources, connectionConfig } = context;
+    const signJwt = async (): Promise<string> => {
+        // The integration's key signs for the integration's app; a connection names it too, and does where the integration does not.
+        const id = installed.appId || connectionConfig['app_id'];
+        if (typeof id !== 'string' || id === '' || !installed.privateKey) {
+            throw new TokenFailure('unknown', 'The integration has no app id and private key yet.', { type: failureType });
+        }
+        return signAppJwt({ id, privateKey: installed.privateKey }, sources);
+    };
+    return {
+        marginSeconds: provider.entry.token_expiration_buffer,
+        canRenew: (credentials) => credentials.type === 'APP',
+        signAppJwt: signJwt,
+        present: async (_credentials, _refreshToken, deadlineMs) => {
+            const url = asTokenFailure(() => tokenUrl(context, installed.tokenUrl), failureType);
+            const jwt = await signJwt();
+            const receipt = await requestToken(egress, {
+                url,
+                params: {},
+                clientId: '',
+                clientSecret: jwt,
+                clientAuthentication: 'bearer',
+                bodyFormat: 'empty',
+                accept: 'application/vnd.github.v3+json',
+                deadlineMs,
+                secrets: [],
+                failureType,
+            });
+            return { ...receipt, presentedAssertion: jwt };
+        },
+        interpret: readInstallationToken,
+    };
+}
+
+/** It is about to receive what the integration's key has signed (N2). */
+function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
+    if (template === undefined) {
+        throw new TokenFailure('unknown', `${context.provider.displayName} has no token URL.`, { type: failureType });
+    }
+    const url = buildUrl(template, context);
+    assertSecretMayGoTo(url, template, context);
+    return url;
+}
+
+function readInstallationToken(receipt: TokenReceipt): Obtained {
+    const raw = readAnswer(receipt);
+    const token = raw['token'];
+    if (typeof token !== 'string' || token === '') {
+        throw new TokenFailure('unknown', 'The token endpoint answered without an installation token.', { type: failureType });
+    }
+    const expiresAt = parseExpiresAt(raw['expires_at'], receipt.requestedAt) ?? receipt.requestedAt + usualLifetimeMs;
+    return {
+        obtainedAt: receipt.requestedAt,
+        expiresAt,
+        credentials: {
+            type: 'APP',
+            access_token: token,
+            expires_at: new Date(expiresAt).toISOString(),
+            raw,
+            ...(receipt.presentedAssertion === undefined ? {} : { jwtToken: receipt.presentedAssertion }),
+        },
+    };
+}

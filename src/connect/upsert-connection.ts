@@ -1,0 +1,166 @@
+/**
+ * Creates a connection or gives an existing one new credentials, whatever they came from. An existing one keeps everything
+ * that is not mentioned (A2): its metadata, tags, end user, webhook URL, and what else stands in its configuration.
+ */
+import { ConnectFailure, type AuthMode, type ModeIntegration } from '../auth-modes/auth-mode.ts';
+import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
+import { credentialTypeOf, refreshTokenOf, type Obtained } from '../credentials/credential.ts';
+import { nextRefreshAt } from '../credentials/expiry.ts';
+import { credentialsPlace } from '../credentials/credential-places.ts';
+import { withDefaults } from '../providers/fields.ts';
+import type { Provider } from '../providers/provider.ts';
+import { newRowId } from '../sources.ts';
+import * as connections from '../store/connections.ts';
+import { writeCredentials } from '../store/credential-writes.ts';
+import { json, type Db } from '../store/database.ts';
+import * as integrations from '../store/integrations.ts';
+import type { ConnectionRow, EndUser, IntegrationRow } from '../store/schema.ts';
+import type { ConnectContext } from './connect-session.ts';
+
+export interface SavedConnection {
+    row: ConnectionRow;
+    operation: 'creation' | 'override';
+}
+
+/** What is said about a connection beside its credentials. A member that is absent was not mentioned. */
+export interface Description {
+    metadata?: Record<string, unknown>;
+    tags?: Record<string, string>;
+    endUser?: EndUser;
+    /** Empty: none. */
+    webhookUrlOverride?: string;
+}
+
+export interface ConnectionToStore {
+    integration: IntegrationRow;
+    provider: Provider;
+    connectionId: string;
+    obtained: Obtained;
+    /** Laid over what an existing connection has. */
+    connectionConfig: Record<string, unknown>;
+    /** Milliseconds; `null`: never by itself. */
+    nextRefreshAt: number | null;
+    /** Asked under the lock, as it may depend on what is stored. @param existing `undefined`: it will be created */
+    describe(existing: ConnectionRow | undefined): Description;
+}
+
+/**
+ * Inside a transaction: the row stays locked until it ends.
+ * @throws ConnectFailure `unknown_provider_config`, `account_or_environment_retrieval_err` when they were deleted meanwhile
+ */
+export async function upsertConnection(transaction: Db, context: ConnectContext, given: ConnectionToStore): Promise<SavedConnection> {
+    // What is deleted has taken its connections along; one more would be there for good.
+    const holder = await integrations.holdWithEnvironment(transaction, given.integration.id);
+    if (holder === 'no environment') {
+        throw new ConnectFailure('account_or_environment_retrieval_err', 'The environment was deleted meanwhile.');
+    }
+    if (holder === 'no integration') {
+        throw new ConnectFailure('unknown_provider_config', 'The integration was deleted meanwhile.');
+    }
+    for (;;) {
+        const existing = await connections.lockByKey(transaction, given.integration.id, given.connectionId);
+        if (existing !== undefined) {
+            return { row: await override(transaction, context, existing, given), operation: 'override' };
+        }
+        const row = await create(transaction, context, given);
+        if (row !== undefined) {
+            return { row, operation: 'creation' };
+        }
+        // Somebody else has just created it.
+    }
+}
+
+/** When freshly obtained credentials are to be renewed for the first time. */
+export function firstRenewalAt(
+    context: ConnectContext,
+    target: { provider: Provider; mode: AuthMode | undefined; integration: ModeIntegration; connectionConfig: Record<string, unknown> },
+    obtained: Obtained,
+): number | null {
+    const strategy = target.mode?.renewal?.({ ...context, ...target }, obtained.credentials);
+    return nextRefreshAt(
+        obtained,
+        {
+            canRenew: strategy?.canRenew(obtained.credentials) ?? false,
+            hasRefreshToken: refreshTokenOf(obtained.credentials) !== undefined,
+            marginSeconds: strategy?.marginSeconds,
+            assumedLifetimeSeconds: strategy?.assumedLifetimeSeconds,
+        },
+        context.sources,
+    );
+}
+
+function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToStore): Promise<ConnectionRow | undefined> {
+    const { integration, provider, obtained } = given;
+    const now = new Date(sources.now());
+    const key = { id: newRowId(sources), environment_id: integration.environment_id };
+    const config = sealConfig(vault, key, withDefaults(provider, given.connectionConfig), isMarkedSecret(provider));
+    const { metadata, tags, endUser, webhookUrlOverride } = given.describe(undefined);
+    return connections.insert(db, {
+        ...key,
+        integration_id: integration.id,
+        provider: provider.name,
+        connection_id: given.connectionId,
+        credential_type: credentialTypeOf(obtained.credentials),
+        sealed_credentials: vault.sealJson(obtained.credentials, credentialsPlace(key)),
+        sealed_previous_refresh_token: null,
+        sealed_secrets: config.sealed,
+        credentials_obtained_at: new Date(obtained.obtainedAt),
+        credentials_expires_at: dateOrNull(obtained.expiresAt),
+        auth_state: 'ok',
+        auth_error: null,
+        next_refresh_at: dateOrNull(given.nextRefreshAt),
+        refresh_lease_owner: null,
+        refresh_lease_until: null,
+        refresh_intent: null,
+        last_refresh_success: now,
+        last_refresh_failure: null,
+        refresh_failure_reported_at: null,
+        connection_config: json(config.clear),
+        metadata: metadata === undefined ? null : json(metadata),
+        tags: json(tags ?? {}),
+        end_user: endUser === undefined ? null : json(endUser),
+        webhook_url_override: webhookUrlOverride || null,
+        last_fetched_at: null,
+        created_at: now,
+        updated_at: now,
+        deleted_at: null,
+    });
+}
+
+async function override(db: Db, { vault, sources }: ConnectContext, existing: ConnectionRow, given: ConnectionToStore): Promise<ConnectionRow> {
+    const { provider, obtained } = given;
+    const now = new Date(sources.now());
+    const merged = withDefaults(provider, { ...(await openConfig(vault, existing)), ...given.connectionConfig });
+    const config = sealConfig(vault, existing, merged, isMarkedSecret(provider));
+    const { metadata, tags, endUser, webhookUrlOverride } = given.describe(existing);
+    await writeCredentials(db, {
+        id: existing.id,
+        epoch: existing.refresh_epoch,
+        version: existing.credentials_version,
+        sealedCredentials: vault.sealJson(obtained.credentials, credentialsPlace(existing)),
+        // a fresh grant has no generation before it
+        sealedPreviousRefreshToken: null,
+        credentialType: credentialTypeOf(obtained.credentials),
+        obtainedAt: new Date(obtained.obtainedAt),
+        expiresAt: dateOrNull(obtained.expiresAt),
+        nextRefreshAt: dateOrNull(given.nextRefreshAt),
+        now,
+        alongside: {
+            connection_config: json(config.clear),
+            sealed_secrets: config.sealed,
+            updated_at: now,
+            ...(metadata === undefined ? {} : { metadata: json(metadata) }),
+            ...(tags === undefined ? {} : { tags: json(tags) }),
+            ...(endUser === undefined ? {} : { end_user: json(endUser) }),
+            ...(webhookUrlOverride === undefined ? {} : { webhook_url_override: webhookUrlOverride || null }),
+        },
+    });
+    return (await connections.findById(db, existing.id)) ?? existing;
+}
+
+const isMarkedSecret =
+    (provider: Provider) =>
+    (name: string): boolean =>
+        provider.entry.connection_config?.[name]?.secret === true;
+
+const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));

@@ -1,0 +1,185 @@
+/** What an integration is made of, whatever its auth mode, and how a change is laid over it (http-api §7.2, §7.5). */
+import { openIntegrationSecrets, sealIntegrationSecrets, type IntegrationSecrets } from '../credentials/integration-secrets.ts';
+import type { Vault } from '../credentials/vault.ts';
+import { newRowId, type Sources } from '../sources.ts';
+import * as connections from '../store/connections.ts';
+import { retryRefusedClients } from '../store/credential-writes.ts';
+import type { Db } from '../store/database.ts';
+import * as integrations from '../store/integrations.ts';
+import type { IntegrationRow } from '../store/schema.ts';
+
+export interface OauthAppCredentials {
+    type: 'OAUTH1' | 'OAUTH2' | 'TBA';
+    client_id: string;
+    client_secret: string;
+    /** Comma separated. */
+    scopes?: string | undefined;
+    webhook_secret?: string | undefined;
+}
+
+export interface AppCredentials {
+    type: 'APP';
+    app_id: string;
+    app_link: string;
+    /** PEM. */
+    private_key: string;
+}
+
+export interface CustomCredentials extends Omit<AppCredentials, 'type'> {
+    type: 'CUSTOM';
+    client_id: string;
+    client_secret: string;
+}
+
+export type IntegrationCredentials = OauthAppCredentials | AppCredentials | CustomCredentials;
+
+/** What is absent stays as it is. */
+export interface IntegrationChange {
+    unique_key?: string | undefined;
+    display_name?: string | undefined;
+    forward_webhooks?: boolean | undefined;
+    credentials?: IntegrationCredentials | undefined;
+    /** Checked against the provider; `''` takes a value away. */
+    config?: Readonly<Record<string, string>> | undefined;
+    custom?: Readonly<Record<string, string>> | undefined;
+    /** `null`: the catalogue's. */
+    allowed_hosts?: string[] | null | undefined;
+}
+
+/** An integration's own part of what connecting with it needs, opened. */
+export interface IntegrationSetup extends IntegrationSecrets {
+    /** OAuth client id, consumer key, or (APP) the app's id. */
+    clientId: string | null;
+    scopes: string | null;
+}
+
+const blank: IntegrationSetup = { clientId: null, scopes: null, clientSecret: null, extras: {} };
+
+interface Context {
+    vault: Vault;
+    sources: Sources;
+}
+
+export interface NewIntegration extends IntegrationChange {
+    environmentId: string;
+    provider: string;
+    unique_key: string;
+    defaultScopes: readonly string[] | undefined;
+}
+
+/** @returns `undefined` when the key is taken. */
+export function createIntegration(db: Db, { vault, sources }: Context, wanted: NewIntegration): Promise<IntegrationRow | undefined> {
+    const key = { id: newRowId(sources), environment_id: wanted.environmentId };
+    const now = new Date(sources.now());
+    const setup = changedSetup({ ...blank, scopes: wanted.defaultScopes?.join(',') ?? null }, wanted);
+    return integrations.insert(db, {
+        ...key,
+        unique_key: wanted.unique_key,
+        provider: wanted.provider,
+        display_name: wanted.display_name ?? null,
+        ...sealSetup(vault, key, setup),
+        forward_webhooks: wanted.forward_webhooks ?? true,
+        allowed_hosts: wanted.allowed_hosts ?? null,
+        created_at: now,
+        updated_at: now,
+        deleted_at: null,
+    });
+}
+
+/**
+ * Writes a change over `stored`, which the caller has locked. Connections that the provider refused because of the client get
+ * another chance with another client.
+ */
+export async function changeIntegration(
+    db: Db,
+    { vault, sources }: Context,
+    stored: IntegrationRow,
+    setup: IntegrationSetup,
+    change: IntegrationChange,
+): Promise<IntegrationRow> {
+    const now = new Date(sources.now());
+    const changed = changedSetup(setup, change);
+    const row = await integrations.update(db, stored.id, {
+        ...(change.unique_key === undefined ? {} : { unique_key: change.unique_key }),
+        ...(change.display_name === undefined ? {} : { display_name: change.display_name }),
+        ...(change.forward_webhooks === undefined ? {} : { forward_webhooks: change.forward_webhooks }),
+        ...(change.allowed_hosts === undefined ? {} : { allowed_hosts: change.allowed_hosts }),
+        ...(changed === setup ? {} : sealSetup(vault, stored, changed)),
+        updated_at: now,
+    });
+    if (changed.clientId !== setup.clientId || changed.clientSecret !== setup.clientSecret) {
+        await retryRefusedClients(db, stored.id, now);
+    }
+    return row;
+}
+
+/** With all its connections, whose credentials are shredded and whose renewals end (E7). Call it in a transaction. @returns whether it existed. */
+export async function deleteIntegration(db: Db, { sources }: Context, environmentId: string, uniqueKey: string): Promise<boolean> {
+    const stored = await integrations.lockByKey(db, environmentId, uniqueKey);
+    if (stored === undefined) {
+        return false;
+    }
+    const now = new Date(sources.now());
+    await connections.removeOfIntegration(db, stored.id, now);
+    await integrations.remove(db, stored.id, now);
+    return true;
+}
+
+/** @throws VaultError */
+export const openSetup = async (vault: Vault, row: IntegrationRow): Promise<IntegrationSetup> => ({
+    clientId: row.oauth_client_id,
+    scopes: row.oauth_scopes,
+    ...(await openIntegrationSecrets(vault, row)),
+});
+
+const sealSetup = (vault: Vault, key: Pick<IntegrationRow, 'id' | 'environment_id'>, { clientId, scopes, ...secrets }: IntegrationSetup) => ({
+    oauth_client_id: clientId,
+    oauth_scopes: scopes,
+    ...sealIntegrationSecrets(vault, key, secrets),
+});
+
+/** @returns `setup` itself when there is nothing to change in it */
+export function changedSetup(setup: IntegrationSetup, { credentials, config, custom }: IntegrationChange): IntegrationSetup {
+    let changed = credentials === undefined ? setup : withCredentials(setup, credentials);
+    if (config !== undefined) {
+        changed = withExtra(changed, 'config', withoutEmpty({ ...changed.extras.config, ...config }));
+    }
+    if (custom !== undefined) {
+        changed = withExtra(changed, 'custom', { ...changed.extras.custom, ...custom });
+    }
+    return changed;
+}
+
+/** Credentials replace the stored ones as a block; scopes and the webhook secret have a life of their own (http-api §7.5). */
+function withCredentials(setup: IntegrationSetup, credentials: IntegrationCredentials): IntegrationSetup {
+    switch (credentials.type) {
+        case 'APP': {
+            const { app_id, app_link, private_key } = credentials;
+            return { ...setup, clientId: app_id, clientSecret: private_key, extras: { ...setup.extras, app_link } };
+        }
+        case 'CUSTOM': {
+            const { client_id, client_secret, app_id, app_link, private_key } = credentials;
+            return { ...setup, clientId: client_id, clientSecret: client_secret, extras: { ...setup.extras, app_id, app_link, private_key } };
+        }
+        case 'OAUTH1':
+        case 'OAUTH2':
+        case 'TBA': {
+            const { client_id, client_secret, scopes = setup.scopes, webhook_secret } = credentials;
+            const changed = { ...setup, clientId: client_id, clientSecret: client_secret, scopes };
+            if (webhook_secret === undefined) {
+                return changed;
+            }
+            const { webhookSecret: _replaced, ...others } = setup.extras.custom ?? {};
+            return withExtra(changed, 'custom', webhook_secret === '' ? others : { ...others, webhookSecret: webhook_secret });
+        }
+    }
+}
+
+/** An empty map is none. */
+function withExtra(setup: IntegrationSetup, name: 'config' | 'custom', values: Readonly<Record<string, string>>): IntegrationSetup {
+    const { [name]: _replaced, ...others } = setup.extras;
+    return { ...setup, extras: Object.keys(values).length === 0 ? others : { ...others, [name]: values } };
+}
+
+const withoutEmpty = (values: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));

@@ -1,0 +1,81 @@
+/** A connection as the API shows it, for the description of the API. `connection-view.ts` makes it. */
+import { z } from 'zod';
+
+const Json = z.record(z.string(), z.unknown());
+const Raw = Json.describe('What the provider answered; after an import, the credentials that were imported.');
+const ExpiresAt = z.iso.datetime().optional().describe('Absent: the provider names no lifetime.');
+const ConfigOverride = z
+    .object({ client_id: z.string().optional(), client_secret: z.string().optional() })
+    .describe("The OAuth app of this connection, where it is not the integration's.");
+
+/** Credentials by type; those without a type belong to an integration that needs none, or to a caller who may not read them. */
+export const CredentialsObject = z
+    .union([
+        z.object({
+            type: z.literal('OAUTH2'),
+            access_token: z.string(),
+            refresh_token: z.string().optional().describe('Only if it was asked for.'),
+            expires_at: ExpiresAt,
+            raw: Raw,
+            config_override: ConfigOverride.optional(),
+        }),
+        z.object({
+            type: z.literal('OAUTH2_CC'),
+            token: z.string(),
+            client_id: z.string(),
+            client_secret: z.string(),
+            client_certificate: z.string().optional(),
+            client_private_key: z.string().optional(),
+            expires_at: ExpiresAt,
+            raw: Raw,
+        }),
+        z.object({ type: z.literal('OAUTH1'), oauth_token: z.string(), oauth_token_secret: z.string(), raw: Raw }),
+        z.object({ type: z.literal('BASIC'), username: z.string(), password: z.string() }),
+        z.object({ type: z.literal('API_KEY'), apiKey: z.string() }),
+        z.object({ type: z.literal('TBA'), token_id: z.string(), token_secret: z.string(), config_override: ConfigOverride }),
+        z.object({
+            type: z.literal('APP'),
+            access_token: z.string(),
+            expires_at: ExpiresAt,
+            raw: Raw,
+            jwtToken: z.string().optional().describe("The app's own JWT that bought the token; it lives ten minutes."),
+        }),
+        z.strictObject({}),
+    ])
+    .meta({ id: 'ConnectionCredentials' });
+
+export const EndUserObject = z
+    .object({
+        id: z.string(),
+        display_name: z.string().nullable(),
+        email: z.string().nullable(),
+        tags: z.record(z.string(), z.string()).nullable(),
+        organization: z.object({ id: z.string(), display_name: z.string().nullable() }).nullable(),
+    })
+    .meta({ id: 'ConnectionEndUser' });
+
+export const ConnectionErrors = z
+    .array(z.object({ type: z.literal('auth'), log_id: z.string() }))
+    .describe('Active problems; empty when all is well.');
+
+/** Milliseconds; with `+00:00` where a connection is read, with `Z` where it is imported (http-api §1.12). */
+const When = z.iso.datetime({ offset: true });
+
+export const ConnectionObject = z
+    .object({
+        id: z.int(),
+        connection_id: z.string(),
+        provider: z.string(),
+        provider_config_key: z.string(),
+        errors: ConnectionErrors,
+        end_user: EndUserObject.nullable(),
+        tags: z.record(z.string(), z.string()),
+        metadata: Json.nullable(),
+        connection_config: Json.describe('Its secret members are there for callers who may read credentials.'),
+        webhook_url_override: z.string().nullable(),
+        created_at: When,
+        updated_at: When,
+        last_fetched_at: When.nullable(),
+        credentials: CredentialsObject,
+    })
+    .meta({ id: 'Connection' });

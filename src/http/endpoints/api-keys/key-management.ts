@@ -1,0 +1,55 @@
+/**
+ * Who manages whose keys: an environment key those of its environment, an account key those of any (decision 3).
+ *
+ * Endpoints that make a key take no Idempotency-Key: its answer would be kept, where keys are stored as hashes only (S5), and
+ * replayed to any other key of the environment, which may hold less (S4). A retry finds the name taken.
+ */
+import type { KeyManagement } from '../../../environments/api-keys.ts';
+import { Refusal } from '../../../environments/refusal.ts';
+import * as apiKeys from '../../../store/api-keys.ts';
+import * as environments from '../../../store/environments.ts';
+import type { Principal } from '../../authentication.ts';
+import { ApiError } from '../../errors.ts';
+import { hasScope } from '../../scopes.ts';
+import type { Services } from '../../services.ts';
+
+export const managementBy = ({ database, vault, sources }: Services, principal: Principal): KeyManagement => ({
+    db: database.db,
+    vault,
+    sources,
+    manager: { isAccountKey: principal.kind === 'account key', holds: (scope) => hasScope(principal.scopes, scope) },
+});
+
+/**
+ * The environment that the request is about, by its row id. For an environment key any other does not exist.
+ * @throws Refusal `not_found`; ApiError 400 where an account key names none
+ */
+export async function namedEnvironment(
+    services: Services,
+    principal: Principal,
+    publicId: number | undefined,
+    invalid: 'invalid_body' | 'invalid_query_params',
+): Promise<string> {
+    const own = principal.environment?.id;
+    if (publicId === undefined) {
+        if (own === undefined) {
+            const message = 'An account key names the environment';
+            throw ApiError.invalid(invalid, [{ code: 'invalid_type', message, path: ['environment_id'] }]);
+        }
+        return own;
+    }
+    const found = await environments.findByPublicId(services.database.db, publicId);
+    if (found === undefined || (own !== undefined && found.id !== own)) {
+        throw new Refusal('not_found', 'There is no environment with this id.');
+    }
+    return found.id;
+}
+
+/** The environment whose key it is; whether an environment key may see it is found out with the key. @throws Refusal `not_found` */
+export async function environmentOfKey({ database }: Services, principal: Principal, keyId: number): Promise<string> {
+    const id = principal.environment?.id ?? (await apiKeys.environmentOf(database.db, keyId));
+    if (id === undefined) {
+        throw new Refusal('not_found', 'There is no API key with this id.');
+    }
+    return id;
+}

@@ -1,0 +1,21 @@
+/** GET /providers.json: the catalogue for whoever asks, by name (http-api §3). */
+import { z } from 'zod';
+import { publicEndpoint } from '../../authentication.ts';
+import { anyQuery, endpoint } from '../../endpoint.ts';
+import { sendTagged } from '../../tagged-json.ts';
+import { Provider } from './provider-view.ts';
+import type { PublicCatalogue } from './public-catalogue.ts';
+
+export const exportProviders = (catalogue: PublicCatalogue) =>
+    endpoint({
+        method: 'GET',
+        paths: ['/providers.json'],
+        tag: 'Providers',
+        summary: 'The provider catalogue, without a key',
+        authenticate: publicEndpoint,
+        access: 'anyone',
+        anyContentType: true,
+        query: anyQuery,
+        answers: { 200: z.record(z.string(), Provider).describe('By name.'), 304: null },
+        handle: ({ request, reply }) => sendTagged(request, reply, catalogue.map, 'public, max-age=300'),
+    });

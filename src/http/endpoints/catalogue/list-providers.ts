@@ -1,0 +1,28 @@
+/** GET /providers: the catalogue (http-api §6.1). */
+import { z } from 'zod';
+import { sessionOrApiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { IntegrationKey } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
+import { revalidated, sendTagged } from '../../tagged-json.ts';
+import { Provider } from './provider-view.ts';
+import type { PublicCatalogue } from './public-catalogue.ts';
+
+export const listProviders = (services: Services, catalogue: PublicCatalogue) =>
+    endpoint({
+        method: 'GET',
+        paths: ['/providers'],
+        tag: 'Providers',
+        summary: 'The provider catalogue',
+        description:
+            'In the order of the catalogue, all at once. The whole list carries an `ETag`; a request with `If-None-Match` is answered with 304.',
+        authenticate: sessionOrApiKey(services),
+        access: 'environment',
+        query: z.strictObject({ search: IntegrationKey.optional().describe('Part of the name or display name, in any case.') }),
+        answers: { 200: z.object({ data: z.array(Provider) }), 304: null },
+        handle({ query, request, reply }) {
+            return query.search === undefined
+                ? sendTagged(request, reply, catalogue.list, revalidated)
+                : reply.header('content-type', 'application/json; charset=utf-8').send(catalogue.search(query.search));
+        },
+    });

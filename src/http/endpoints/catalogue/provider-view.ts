@@ -1,0 +1,54 @@
+/** What a provider's entry is, for the description of the API; `providers/public-form.ts` makes it. */
+import { z } from 'zod';
+
+const Field = z
+    .looseObject({
+        type: z.literal('string'),
+        title: z.string(),
+        description: z.string(),
+        format: z.enum(['hostname', 'uri', 'uuid', 'email']).optional(),
+        pattern: z.string().optional(),
+        enum: z.array(z.string()).optional(),
+        default_value: z.string().optional(),
+        optional: z.boolean().optional(),
+        secret: z.boolean().optional(),
+        hidden: z.boolean().optional(),
+        automated: z.boolean().optional(),
+    })
+    .describe('An input of a form.');
+const Fields = z.record(z.string(), Field);
+
+export const Provider = z
+    .looseObject({
+        name: z.string(),
+        display_name: z.string(),
+        auth_mode: z.enum([
+            'API_KEY',
+            'APP',
+            'AWS_SIGV4',
+            'BASIC',
+            'BILL',
+            'CUSTOM',
+            'INSTALL_PLUGIN',
+            'JWT',
+            'MCP_OAUTH2',
+            'MCP_OAUTH2_GENERIC',
+            'NONE',
+            'OAUTH1',
+            'OAUTH2',
+            'OAUTH2_CC',
+            'SIGNATURE',
+            'TBA',
+            'TWO_STEP',
+        ]),
+        docs: z.string(),
+        logo_url: z.url(),
+        categories: z.array(z.string()).optional(),
+        docs_connect: z.string().optional(),
+        default_scopes: z.array(z.string()).optional(),
+        connection_config: Fields.optional().describe('Asked of the person who connects.'),
+        credentials: Fields.optional().describe('Asked of the person who connects, and kept secret.'),
+        integration_config: Fields.optional().describe('Asked once per integration.'),
+        assertion_option: Fields.optional(),
+    })
+    .describe('The catalogue’s entry, with all its other members.');

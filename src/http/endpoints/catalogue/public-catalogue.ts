@@ -1,0 +1,56 @@
+/** The catalogue as the API shows it. It cannot change while the process runs, so each answer is written once. */
+import type { Provider } from '../../../providers/provider.ts';
+import { publicProvider } from '../../../providers/public-form.ts';
+import type { Services } from '../../services.ts';
+import { taggedJson, type TaggedJson } from '../../tagged-json.ts';
+
+export class PublicCatalogue {
+    readonly #services: Services;
+    readonly #entries = new Map<string, TaggedJson>();
+    #list: TaggedJson | undefined;
+    #map: TaggedJson | undefined;
+
+    constructor(services: Services) {
+        this.#services = services;
+    }
+
+    /** `{data: […]}`. */
+    get list(): TaggedJson {
+        return (this.#list ??= taggedJson(listOf(this.#providers.map((provider) => this.#json(provider)))));
+    }
+
+    /** Every provider by its name. */
+    get map(): TaggedJson {
+        return (this.#map ??= taggedJson(
+            `{${this.#providers.map((provider) => `${JSON.stringify(provider.name)}:${this.#json(provider)}`).join(',')}}`,
+        ));
+    }
+
+    /** `{data: …}`. */
+    entry(name: string): TaggedJson | undefined {
+        const provider = this.#services.catalogue.get(name);
+        let entry = this.#entries.get(name);
+        if (entry === undefined && provider !== undefined) {
+            entry = taggedJson(`{"data":${this.#json(provider)}}`);
+            this.#entries.set(name, entry);
+        }
+        return entry;
+    }
+
+    /** `{data: […]}`: what has the text in its name or display name, in any case. */
+    search(text: string): string {
+        const wanted = text.toLowerCase();
+        const isWanted = ({ name, displayName }: Provider): boolean => name.includes(wanted) || displayName.toLowerCase().includes(wanted);
+        return listOf(this.#providers.filter(isWanted).map((provider) => this.#json(provider)));
+    }
+
+    get #providers(): readonly Provider[] {
+        return this.#services.catalogue.list();
+    }
+
+    #json(provider: Provider): string {
+        return JSON.stringify(publicProvider(provider, `${this.#services.config.publicUrl}/images/template-logos`));
+    }
+}
+
+const listOf = (entries: readonly string[]): string => `{"data":[${entries.join(',')}]}`;

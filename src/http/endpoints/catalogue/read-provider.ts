@@ -1,0 +1,29 @@
+/** GET /providers/:provider (http-api §6.2). */
+import { z } from 'zod';
+import { sessionOrApiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { ProviderName } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
+import { revalidated, sendTagged } from '../../tagged-json.ts';
+import { Provider } from './provider-view.ts';
+import type { PublicCatalogue } from './public-catalogue.ts';
+
+export const readProvider = (services: Services, catalogue: PublicCatalogue) =>
+    endpoint({
+        method: 'GET',
+        paths: ['/providers/:provider'],
+        tag: 'Providers',
+        summary: 'One provider',
+        authenticate: sessionOrApiKey(services),
+        access: 'environment',
+        params: z.object({ provider: ProviderName }),
+        answers: { 200: z.object({ data: Provider }), 304: null },
+        handle({ params, request, reply }) {
+            const entry = catalogue.entry(params.provider);
+            if (entry === undefined) {
+                throw ApiError.simple(404, 'not_found', `Unknown provider ${params.provider}`);
+            }
+            return sendTagged(request, reply, entry, revalidated);
+        },
+    });

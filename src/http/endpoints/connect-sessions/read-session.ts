@@ -1,0 +1,54 @@
+/** GET /connect/session: what the Connect UI asks first, and asks again while it waits for an outcome (http-api §4.3). */
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { sessionDefaults } from '../../../connect/connect-session.ts';
+import * as connections from '../../../store/connections.ts';
+import { connectSession } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError, toIssues } from '../../errors.ts';
+import type { Services } from '../../services.ts';
+import { SessionAnswer, sessionView } from './session-view.ts';
+
+export const readConnectSession = (services: Services) =>
+    endpoint({
+        method: 'GET',
+        paths: ['/connect/session'],
+        tag: 'Connect sessions',
+        summary: 'What a connect session allows, and what became of its last attempt',
+        authenticate: connectSession(services),
+        access: 'connect session',
+        answers: { 200: SessionAnswer },
+        noStore: true,
+        async handle({ principal, request }) {
+            await assertNoBody(request);
+            const session = principal.session!;
+            const defaults = await sessionDefaults(services.connect, session);
+            const renewed = session.connection_id === null ? undefined : await connections.findById(services.database.db, session.connection_id);
+            return sessionView(session, renewed?.end_user ?? session.end_user, defaults);
+        },
+    });
+
+const longestKept = 1000;
+
+/** The framework leaves the body of a GET unread; here one must be empty or `{}`. @throws ApiError 400 */
+async function assertNoBody({ raw, headers }: FastifyRequest): Promise<void> {
+    if ((headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined) {
+        return;
+    }
+    let text = '';
+    for await (const chunk of raw) {
+        text += text.length < longestKept ? String(chunk) : '';
+    }
+    const result = z.strictObject({}).safeParse(parsed(text));
+    if (!result.success) {
+        throw ApiError.invalid('invalid_body', toIssues(result.error));
+    }
+}
+
+function parsed(text: string): unknown {
+    try {
+        return JSON.parse(text === '' ? '{}' : text);
+    } catch {
+        throw ApiError.simple(400, 'invalid_json', 'The request body is not valid JSON.');
+    }
+}

@@ -1,0 +1,27 @@
+/** How a failed import is answered (http-api §8.3). */
+import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
+import { ImportRefused } from '../../../connect/import-connection.ts';
+import { TokenFailure } from '../../../credentials/token-failure.ts';
+import { ApiError } from '../../errors.ts';
+import type { Services } from '../../services.ts';
+
+/** @returns the answer. What nobody expected, such as a storage that fails, says nothing of itself (E5). */
+export function importFailure({ logger }: Services, error: unknown): ApiError {
+    if (error instanceof ApiError) {
+        return error;
+    }
+    if (error instanceof ImportRefused) {
+        return ApiError.invalid(
+            'invalid_body',
+            error.issues.map(({ code, path, message }) => ({ code, path, message })),
+        );
+    }
+    if (error instanceof ConnectFailure) {
+        return ApiError.simple(400, error.type === 'url_param_err' ? 'invalid_body' : error.type, error.message);
+    }
+    if (error instanceof TokenFailure) {
+        return ApiError.simple(500, 'server_error', `The provider gave no token for this installation: ${error.message}`);
+    }
+    logger.error({ err: error }, 'a connection could not be imported');
+    return ApiError.simple(500, 'server_error', 'The connection could not be stored; the log of Valetkey has the details.');
+}

@@ -1,0 +1,99 @@
+/** PUT /environment/config (S7). */
+import { z } from 'zod';
+import { ConfigPlan } from '../../../environments/config-plan.ts';
+import { planConnectUi, planEnvironment, planVariables, planWebhooks } from '../../../environments/declared-settings.ts';
+import * as environments from '../../../store/environments.ts';
+import { apiKey, type Principal } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import { QueryBool } from '../../field-types.ts';
+import { assertAccess, type Scope } from '../../scopes.ts';
+import type { Services } from '../../services.ts';
+import { settingsContext } from '../environment/environment-view.ts';
+import { asApiError, environmentGone } from '../environment/settings-refusals.ts';
+import { ConfigBody } from './document.ts';
+import { planIntegrations } from './integrations-section.ts';
+
+const Result = z.object({
+    dry_run: z.boolean(),
+    changes: z
+        .array(
+            z.object({
+                path: z.string().describe('Section, name, field: `integrations.github.scopes`.'),
+                kind: z.enum(['added', 'changed', 'removed']),
+                from: z.unknown().optional().describe('Absent for secrets.'),
+                to: z.unknown().optional().describe('Absent for secrets.'),
+            }),
+        )
+        .describe('What was changed, or would be. Empty when everything is as the document says.'),
+});
+
+export const applyConfig = (services: Services) =>
+    endpoint({
+        method: 'PUT',
+        paths: ['/environment/config'],
+        tag: 'Environment',
+        summary: 'Make the environment as a document says',
+        description:
+            'All of it or nothing, and nothing the second time. What the document does not mention stays: fields, variables and integrations are not removed. ' +
+            'A list is one value, and replaced. A secret is a reference: its value comes from `secrets`, or stays as it is stored; it is an error if there is ' +
+            'neither, and if `secrets` has one that nothing refers to. With `dry_run=true` the changes are listed and not made. Beside ' +
+            '`environment:settings:update` the key needs `environment:webhooks:write` for `webhooks`, `environment:variables:write` for `variables`, and ' +
+            '`environment:integrations:create` and `:update` for `integrations`.',
+        authenticate: apiKey(services),
+        access: ['environment:settings:update'],
+        query: z.strictObject({ dry_run: QueryBool.optional() }),
+        body: ConfigBody(services),
+        answers: { 200: z.object({ data: Result }) },
+        errors: { 404: ['not_found'], 409: ['conflict'] },
+        async handle({ query, body, principal }) {
+            assertSections(principal, body);
+            const isDryRun = query.dry_run ?? false;
+            const plan = new ConfigPlan(body.secrets ?? {});
+            await services.database.db
+                .transaction()
+                .execute(async (transaction) => {
+                    const environment = await environments.lock(transaction, principal.environment!.id);
+                    if (environment === undefined) {
+                        throw environmentGone();
+                    }
+                    const context = settingsContext(services);
+                    if (body.environment !== undefined) {
+                        await planEnvironment(transaction, context, plan, environment, body.environment);
+                    }
+                    if (body.connect_ui !== undefined) {
+                        await planConnectUi(transaction, context, plan, environment, body.connect_ui);
+                    }
+                    if (body.webhooks !== undefined) {
+                        await planWebhooks(transaction, context, plan, environment, body.webhooks);
+                    }
+                    if (body.variables !== undefined) {
+                        await planVariables(transaction, context, plan, environment, body.variables);
+                    }
+                    if (body.integrations !== undefined) {
+                        await planIntegrations(services, transaction, plan, environment.id, body.integrations);
+                    }
+                    plan.refuseUnused();
+                    if (plan.issues.length > 0) {
+                        throw ApiError.invalid('invalid_body', plan.issues);
+                    }
+                    if (!isDryRun) {
+                        await plan.carryOut();
+                    }
+                })
+                .catch((error: unknown) => {
+                    throw asApiError(error);
+                });
+            return { data: { dry_run: isDryRun, changes: plan.changes } };
+        },
+    });
+
+/** @throws ApiError 403 */
+function assertSections(principal: Principal, body: Partial<Record<'webhooks' | 'variables' | 'integrations', unknown>>): void {
+    const needed: Scope[] = [
+        ...(body.webhooks === undefined ? [] : (['environment:webhooks:write'] as const)),
+        ...(body.variables === undefined ? [] : (['environment:variables:write'] as const)),
+        ...(body.integrations === undefined ? [] : (['environment:integrations:create', 'environment:integrations:update'] as const)),
+    ];
+    needed.forEach((scope) => assertAccess(principal, [scope]));
+}

@@ -1,0 +1,31 @@
+/** DELETE /integrations/:uniqueKey: with its connections, whose credentials are shredded at once. The key can be used again. */
+import { z } from 'zod';
+import { deleteIntegration as remove } from '../../../environments/integration.ts';
+import { apiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { IntegrationKey } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
+import { noIntegration } from './integration-body.ts';
+
+export const deleteIntegration = (services: Services) =>
+    endpoint({
+        method: 'DELETE',
+        paths: ['/integrations/:uniqueKey'],
+        tag: 'Integrations',
+        summary: 'Delete an integration and its connections',
+        description: 'The credentials of its connections are destroyed at once. No webhooks are sent.',
+        authenticate: apiKey(services),
+        access: ['environment:integrations:delete'],
+        params: z.object({ uniqueKey: IntegrationKey }),
+        answers: { 200: z.object({ success: z.literal(true) }) },
+        async handle({ params, principal }) {
+            const { db } = services.database;
+            const existed = await db
+                .transaction()
+                .execute((transaction) => remove(transaction, services, principal.environment!.id, params.uniqueKey));
+            if (!existed) {
+                throw noIntegration();
+            }
+            return { success: true };
+        },
+    });

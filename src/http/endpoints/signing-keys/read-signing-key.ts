@@ -1,0 +1,31 @@
+/** GET /environment/webhook-signing-key: what receivers verify with. */
+import { z } from 'zod';
+import { openSigningKeys } from '../../../credentials/webhook-signing-keys.ts';
+import * as keys from '../../../store/webhook-signing-keys.ts';
+import { apiKey } from '../../authentication.ts';
+import { endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
+import type { Services } from '../../services.ts';
+import { SigningSecrets, signingSecrets } from './signing-key-view.ts';
+
+export const readSigningKey = (services: Services) =>
+    endpoint({
+        method: 'GET',
+        paths: ['/environment/webhook-signing-key'],
+        tag: 'Webhooks',
+        summary: 'The key that signs webhooks, and its public half',
+        description: 'The active key. While keys rotate, `GET /environment/webhook-signing-keys` lists every key that signs.',
+        authenticate: apiKey(services),
+        access: ['environment:webhooks:read'],
+        noStore: true,
+        answers: { 200: z.object({ data: SigningSecrets }) },
+        errors: { 404: ['not_found'] },
+        async handle({ principal }) {
+            const environmentId = principal.environment!.id;
+            const row = await keys.findActive(services.database.db, environmentId);
+            if (row === undefined) {
+                throw ApiError.simple(404, 'not_found', 'This environment has no webhook signing key.');
+            }
+            return { data: signingSecrets(await openSigningKeys(services.vault, environmentId, row)) };
+        },
+    });
