@@ -42,6 +42,7 @@ afterAll(async () => {
 beforeEach(async () => {
     account.requests = [];
     account.answer = { status: 200, body: {} };
+    account.meanwhile = undefined;
     await valetkey.query('delete from webhook_deliveries');
     await valetkey.query('delete from webhook_events');
 });
@@ -288,6 +289,27 @@ describe('what is refused', () => {
             const answer = await post(ofOauth2({ provider_config_key }));
             expect([answer.status, answer.body]).toEqual([404, simple('not_found')]);
         }
+    });
+
+    test.each(['integration', 'environment'])('an %s that is deleted while the provider is asked is 404 too', async (what) => {
+        const accountKey = valetkey.app.newApiKeys.get('account')!;
+        const environment = await valetkey.call<{ data: { id: number } }>('POST', '/environments', {
+            key: accountKey,
+            body: { name: `busy-${what}` },
+        });
+        const key = await valetkey.insertKey({ scopes: ['environment:*'], environment: `busy-${what}` });
+        await insertIntegration(valetkey, { provider: 'keys', environment: `busy-${what}` });
+        account.meanwhile = async () => {
+            const deletion =
+                what === 'integration'
+                    ? await valetkey.call('DELETE', '/integrations/keys', { key })
+                    : await valetkey.call('DELETE', `/environments/${environment.body.data.id}`, { key: accountKey });
+            expect([200, 204]).toContain(deletion.status);
+        };
+        const answer = await post({ provider_config_key: 'keys', connection_id: 'late', credentials: { type: 'API_KEY', apiKey: 'k' } }, key);
+        expect(account.requests).toHaveLength(1);
+        expect([answer.status, answer.body]).toEqual([404, simple('not_found')]);
+        expect(await valetkey.query(`select 1 from connections where connection_id = 'late'`)).toEqual([]);
     });
 
     test('credentials of another mode than the provider’s', async () => {

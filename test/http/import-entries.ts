@@ -129,6 +129,8 @@ export interface AccountServer {
     requests: AccountRequest[];
     /** What everything is answered with. */
     answer: { status: number; body: unknown };
+    /** Happens while somebody waits for an answer. */
+    meanwhile?: (() => Promise<void>) | undefined;
     close(): Promise<void>;
 }
 
@@ -137,8 +139,9 @@ export async function startAccountServer(): Promise<AccountServer> {
     const server = createServer((request, response) => {
         let body = '';
         request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-        request.on('end', () => {
+        request.on('end', async () => {
             account.requests.push({ method: request.method, url: request.url, headers: request.headers, body });
+            await account.meanwhile?.();
             response.writeHead(account.answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(account.answer.body));
         });
     });

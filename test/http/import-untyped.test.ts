@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { oauth2Entry, providersFile } from '../e2e/provider-entries.ts';
 import { startTestApp, type Answer, type TestApp } from './app.ts';
-import { everyEntry, insertEveryIntegration, insertIntegration, startAccountServer, type AccountServer } from './import-entries.ts';
+import { appKey, everyEntry, insertEveryIntegration, insertIntegration, startAccountServer, type AccountServer } from './import-entries.ts';
 
 let valetkey: TestApp;
 let account: AccountServer;
@@ -35,6 +35,7 @@ afterAll(async () => {
 beforeEach(async () => {
     account.requests = [];
     account.answer = { status: 401, body: {} };
+    account.meanwhile = undefined;
     await valetkey.query('delete from webhook_deliveries');
     await valetkey.query('delete from webhook_events');
 });
@@ -177,6 +178,15 @@ describe('what is refused', () => {
         expect([tba.status, tba.body]).toEqual([400, simple('missing_account_id')]);
         const gone = await post({ provider_config_key: 'leaving' });
         expect([gone.status, gone.body]).toEqual([404, simple('unknown_provider_template')]);
+    });
+
+    test('an integration that is deleted while its token is fetched', async () => {
+        await insertIntegration(valetkey, { provider: 'app', key: 'going', clientId: '4711', clientSecret: appKey.privateKey });
+        account.answer = { status: 201, body: { token: 'installed' } };
+        account.meanwhile = async () => expect((await valetkey.call('DELETE', '/integrations/going')).status).toBe(200);
+        const answer = await post({ provider_config_key: 'going', app_id: '4711', installation_id: '77' });
+        expect(account.requests).toHaveLength(1);
+        expect([answer.status, answer.body]).toEqual([400, legacy('unknown_provider_config')]);
     });
 
     test.each([

@@ -8,7 +8,7 @@ import { ConnectionId, webhookUrl } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
 import { importFailure } from './import-failure.ts';
-import { untypedCredentials } from './untyped-credentials.ts';
+import { untypedCredentials, untypedCredentialsErrors } from './untyped-credentials.ts';
 
 /** For the description of the API: which members count depends on the mode, and none is checked before that is known. */
 const Body = z
@@ -46,12 +46,19 @@ export const importConnectionUntyped = (services: Services) => {
         method: 'POST',
         paths: ['/connection'],
         tag: 'Connections',
-        summary: 'Import a connection (deprecated: use POST /connections)',
-        description: 'An existing connection with this id is overridden, as in POST /connections. Credentials are not tried at the provider.',
+        operationId: 'importConnectionDeprecated',
+        summary: 'Import a connection, for old clients',
+        description:
+            'Use `POST /connections` instead. An existing connection with this id is overridden, as there. Credentials are not tried at the provider.',
         isDeprecated: true,
         authenticate: apiKey(services),
         access: ['environment:connections:create'],
         answers: { 201: Answer },
+        errors: {
+            400: ['missing_provider_config', 'unknown_provider_config', 'missing_account_id', ...untypedCredentialsErrors],
+            404: ['unknown_provider_template'],
+            500: ['server_error'],
+        },
         body: Body,
         // Missing members have codes of their own, whatever the body is.
         bodyFor: () => z.unknown(),
@@ -89,7 +96,7 @@ export const importConnectionUntyped = (services: Services) => {
                     connection_id: imported.row.connection_id,
                 });
             } catch (error) {
-                throw importFailure(services, error);
+                throw importFailure(services, error, noIntegration);
             }
         },
     });
@@ -108,13 +115,15 @@ const echoed = new Set([
     'installation_id',
 ]);
 
+const noIntegration = (): ApiError => ApiError.legacy(400, 'unknown_provider_config', 'There is no integration with this provider_config_key.');
+
 async function targetOf(services: Services, environmentId: string, key: unknown): Promise<ImportTarget> {
     if (typeof key !== 'string' || key === '') {
         throw ApiError.legacy(400, 'missing_provider_config', 'provider_config_key is missing.');
     }
     const target = await findImportTarget(services.connect, environmentId, key);
     if (target === 'no integration') {
-        throw ApiError.legacy(400, 'unknown_provider_config', 'There is no integration with this provider_config_key.');
+        throw noIntegration();
     }
     if (target === 'no provider') {
         throw ApiError.simple(404, 'unknown_provider_template', 'The provider of this integration is not in the catalogue.');

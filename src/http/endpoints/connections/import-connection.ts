@@ -84,6 +84,7 @@ export const importConnection = (services: Services) =>
         method: 'POST',
         paths: ['/connections'],
         tag: 'Connections',
+        operationId: 'importConnection',
         summary: 'Import a connection, or give an existing one new credentials',
         description:
             'An existing connection with this id and `provider_config_key` is overridden: its credentials are replaced, members of `connection_config` ' +
@@ -93,6 +94,7 @@ export const importConnection = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:connections:create'],
         answers: { 201: ConnectionObject },
+        errors: { 400: ['connection_test_failed'], 404: ['not_found'], 500: ['server_error'] },
         body: bodySchema(services),
         noStore: true,
         async handle({ body, principal, reply }) {
@@ -110,7 +112,7 @@ export const importConnection = (services: Services) =>
                 });
                 return await reply.code(201).send(await view(services, principal, body, imported));
             } catch (error) {
-                throw importFailure(services, accountIdAsBody(error));
+                throw importFailure(services, accountIdAsBody(error), noIntegration);
             }
         },
     });
@@ -122,10 +124,12 @@ const endUserOf = ({ id, email, display_name, tags }: z.output<typeof EndUser>) 
     tags: tags ?? null,
 });
 
+const noIntegration = (): ApiError => ApiError.simple(404, 'not_found', 'There is no integration with this provider_config_key.');
+
 async function targetOf(services: Services, body: Body, principal: Principal): Promise<ImportTarget> {
     const target = await findImportTarget(services.connect, principal.environment!.id, body.provider_config_key);
     if (target === 'no integration') {
-        throw ApiError.simple(404, 'not_found', 'There is no integration with this provider_config_key.');
+        throw noIntegration();
     }
     if (target === 'no provider') {
         throw ApiError.simple(404, 'not_found', 'The provider of this integration is not in the catalogue.');

@@ -5,8 +5,14 @@ import { TokenFailure } from '../../../credentials/token-failure.ts';
 import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
 
-/** @returns the answer. What nobody expected, such as a storage that fails, says nothing of itself (E5). */
-export function importFailure({ logger }: Services, error: unknown): ApiError {
+/** Deleted while the provider was asked. */
+const goneMeanwhile: ReadonlySet<string> = new Set(['unknown_provider_config', 'account_or_environment_retrieval_err']);
+
+/**
+ * @param noIntegration what the endpoint answers when there is none
+ * @returns the answer. What nobody expected, such as a storage that fails, says nothing of itself (E5).
+ */
+export function importFailure({ logger }: Services, error: unknown, noIntegration: () => ApiError): ApiError {
     if (error instanceof ApiError) {
         return error;
     }
@@ -15,6 +21,9 @@ export function importFailure({ logger }: Services, error: unknown): ApiError {
             'invalid_body',
             error.issues.map(({ code, path, message }) => ({ code, path, message })),
         );
+    }
+    if (error instanceof ConnectFailure && goneMeanwhile.has(error.type)) {
+        return noIntegration();
     }
     if (error instanceof ConnectFailure) {
         return ApiError.simple(400, error.type === 'url_param_err' ? 'invalid_body' : error.type, error.message);

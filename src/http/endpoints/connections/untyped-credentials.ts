@@ -10,6 +10,22 @@ export interface UntypedCredentials {
     raw?: Record<string, unknown>;
 }
 
+/** What a body can lack, by the mode of its integration. */
+export const untypedCredentialsErrors = [
+    'unknown_oauth_type',
+    'missing_access_token',
+    'missing_expires_at',
+    'invalid_expires_at',
+    'missing_oauth_token',
+    'missing_oauth_token_secret',
+    'missing_basic_username',
+    'missing_api_key',
+    'missing_app_id',
+    'missing_installation_id',
+    'missing_token_id',
+    'missing_token_secret',
+] as const;
+
 /** @throws ApiError 400 with a code that names what is missing */
 export function untypedCredentials(mode: string, body: Body, now: number): UntypedCredentials {
     switch (mode) {
