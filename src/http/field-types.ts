@@ -32,11 +32,13 @@ export const EnvName = z
 
 const decimal = /^[-+]?\d+(\.\d+)?$/;
 
-/** A number that the API shows as an id; as text in paths and queries, and where the reference accepts text. */
+/** A number that the API shows as an id; text is as good. */
 export const PublicId = z.preprocess(
     (value) => (typeof value === 'string' ? (decimal.test(value) ? Number(value) : Number.NaN) : value),
     z.int().positive(),
 );
+/** In a body, where clients send it as text too. */
+export const PublicIdInBody = PublicId.meta({ type: ['integer', 'string'] });
 
 const yes = new Set(['true', '1', 'yes', 'on', 'y', 'enabled']);
 const no = new Set(['false', '0', 'no', 'off', 'n', 'disabled']);

@@ -108,7 +108,12 @@ function convert(schema: z.ZodType, side: Side): Converted {
         io: side,
         target: 'draft-2020-12',
         unrepresentable: 'any',
-        override: ({ jsonSchema }) => tidy(jsonSchema as JsonSchema),
+        override: ({ zodSchema, jsonSchema }) => {
+            // zod takes examples of what it converts to be of the result; ours are of what is sent.
+            const { examples } = z.globalRegistry.get(zodSchema) ?? {};
+            Object.assign(jsonSchema, side === 'input' && Array.isArray(examples) ? { examples } : {});
+            tidy(jsonSchema as JsonSchema);
+        },
     });
     const named = $defs as Record<string, JsonSchema>;
     const unnamed = Object.keys(named).find((id) => id.startsWith('__'));

@@ -4,11 +4,11 @@ import { createKey, deleteKey, rotateKey, updateKey } from '../../../environment
 import * as apiKeys from '../../../store/api-keys.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
-import { PublicId } from '../../field-types.ts';
+import { PublicIdInBody } from '../../field-types.ts';
 import { grantableToAccountKeys } from '../../grantable-scopes.ts';
 import type { Services } from '../../services.ts';
 import { keyChange, keyFields, KeyParams, RotateBody, UpdateBody, wantedKey } from './key-fields.ts';
-import { managementBy } from './key-management.ts';
+import { changeErrors, creationErrors, deletionErrors, managementBy, rotationErrors } from './key-management.ts';
 import { Deleted, KeyAnswer, KeysAnswer, keyView, NewKeyAnswer, newKeyView, RotatedKeyAnswer, rotatedKeyView } from './key-view.ts';
 
 const limits =
@@ -19,7 +19,8 @@ export const listAccountKeys = (services: Services) =>
         method: 'GET',
         paths: ['/account/api-keys'],
         tag: 'API keys',
-        summary: 'API keys of the account',
+        summary: 'List the API keys of the account',
+        description: 'The keys themselves are never shown again.',
         authenticate: apiKey(services),
         access: ['account:api_keys:read'],
         answers: { 200: KeysAnswer },
@@ -38,6 +39,7 @@ export const createAccountKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['account:api_keys:write'],
         answers: { 200: NewKeyAnswer },
+        errors: creationErrors,
         body: z.strictObject(keyFields(services.sources, grantableToAccountKeys).create),
         noStore: true,
         async handle({ body, principal }) {
@@ -55,6 +57,7 @@ export const updateAccountKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['account:api_keys:write'],
         answers: { 200: KeyAnswer },
+        errors: changeErrors,
         params: KeyParams,
         body: UpdateBody(services.sources, grantableToAccountKeys),
         noStore: true,
@@ -68,10 +71,15 @@ export const rotateAccountKey = (services: Services) =>
         method: 'POST',
         paths: ['/account/api-keys/:keyId/rotate'],
         tag: 'API keys',
+        operationId: 'rotateAccountApiKey',
         summary: 'Replace an API key of the account by a successor',
+        description:
+            'The successor has the name, scopes, addresses and expiry of its predecessor, which keeps working until the overlap ends. The caller needs every ' +
+            'scope of the key (403 `forbidden`).',
         authenticate: apiKey(services),
         access: ['account:api_keys:write'],
         answers: { 200: RotatedKeyAnswer },
+        errors: rotationErrors,
         params: KeyParams,
         body: RotateBody,
         noStore: true,
@@ -90,6 +98,7 @@ export const deleteAccountKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['account:api_keys:write'],
         answers: { 200: Deleted },
+        errors: deletionErrors,
         params: KeyParams,
         noStore: true,
         async handle({ params, principal }) {
@@ -104,12 +113,14 @@ export const deleteAccountKeyByBody = (services: Services) =>
         method: 'DELETE',
         paths: ['/account/api-keys'],
         tag: 'API keys',
+        operationId: 'deleteAccountApiKeyByBody',
         summary: 'Delete an API key of the account, named in the body',
         description: limits,
         authenticate: apiKey(services),
         access: ['account:api_keys:write'],
         answers: { 200: Deleted },
-        body: z.strictObject({ key_id: PublicId }),
+        errors: deletionErrors,
+        body: z.strictObject({ key_id: PublicIdInBody }),
         noStore: true,
         async handle({ body, principal }) {
             await deleteKey(managementBy(services, principal), null, body.key_id);

@@ -4,14 +4,15 @@ import { createKey, deleteKey, rotateKey, updateKey } from '../../../environment
 import * as apiKeys from '../../../store/api-keys.ts';
 import { apiKey, type Principal } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
-import { PublicId } from '../../field-types.ts';
+import { PublicId, PublicIdInBody } from '../../field-types.ts';
 import { grantableToEnvironmentKeys } from '../../grantable-scopes.ts';
 import type { Services } from '../../services.ts';
 import { keyChange, keyFields, KeyParams, RotateBody, UpdateBody, wantedKey } from './key-fields.ts';
-import { environmentOfKey, managementBy, namedEnvironment } from './key-management.ts';
+import { changeErrors, creationErrors, deletionErrors, environmentOfKey, managementBy, namedEnvironment, rotationErrors } from './key-management.ts';
 import { Deleted, KeyAnswer, KeysAnswer, keyView, NewKeyAnswer, newKeyView, RotatedKeyAnswer, rotatedKeyView } from './key-view.ts';
 
-const EnvironmentId = PublicId.describe('Required from an account key. An environment key manages its own environment, and need not name it.');
+const whoNames = 'Required from an account key. An environment key manages its own environment, and need not name it.';
+const EnvironmentId = PublicIdInBody.describe(whoNames);
 
 const whoMay = 'For a key of the environment, or an account key.';
 const full = '`environment:*`';
@@ -24,12 +25,13 @@ export const listEnvironmentKeys = (services: Services) =>
         method: 'GET',
         paths: ['/environment/api-keys'],
         tag: 'API keys',
-        summary: 'API keys of an environment',
+        summary: 'List the API keys of an environment',
         description: `${whoMay} The keys themselves are never shown again.`,
         authenticate: apiKey(services),
         access: ['environment:api_keys:read', 'account:environments:api_keys:read'],
         answers: { 200: KeysAnswer },
-        query: z.strictObject({ environment_id: EnvironmentId.optional() }),
+        errors: { 404: ['not_found'] },
+        query: z.strictObject({ environment_id: PublicId.optional().describe(whoNames) }),
         async handle({ query, principal }) {
             const { database, sources } = services;
             const environment = await namedEnvironment(services, principal, query.environment_id, 'invalid_query_params');
@@ -39,7 +41,9 @@ export const listEnvironmentKeys = (services: Services) =>
 
 export const createEnvironmentKey = (services: Services) => {
     const fields = keyFields(services.sources, grantableToEnvironmentKeys).create;
-    const Body = z.strictObject({ environment_id: EnvironmentId.optional(), ...fields });
+    const Body = z
+        .strictObject({ environment_id: EnvironmentId.optional(), ...fields })
+        .meta({ examples: [{ environment_id: 2, display_name: 'Continuous integration' }] });
     const AccountKeyBody = z.strictObject({ environment_id: EnvironmentId, ...fields });
     return endpoint({
         method: 'POST',
@@ -52,6 +56,7 @@ export const createEnvironmentKey = (services: Services) => {
         authenticate: apiKey(services),
         access: ['environment:api_keys:write', 'account:environments:api_keys:create'],
         answers: { 200: NewKeyAnswer },
+        errors: { ...creationErrors, 404: ['not_found'] },
         body: Body,
         bodyFor: (_raw, principal) => (isAccountKey(principal) ? AccountKeyBody : Body),
         noStore: true,
@@ -75,6 +80,7 @@ export const updateEnvironmentKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:api_keys:write', 'account:environments:api_keys:update'],
         answers: { 200: KeyAnswer },
+        errors: changeErrors,
         params: KeyParams,
         body: UpdateBody(services.sources, grantableToEnvironmentKeys),
         noStore: true,
@@ -89,6 +95,7 @@ export const rotateEnvironmentKey = (services: Services) =>
         method: 'POST',
         paths: ['/environment/api-keys/:keyId/rotate'],
         tag: 'API keys',
+        operationId: 'rotateEnvironmentApiKey',
         summary: 'Replace an API key of an environment by a successor',
         description:
             `${whoMay} The successor has the name, scopes, addresses and expiry of its predecessor, which keeps working until the overlap ends. ` +
@@ -96,6 +103,7 @@ export const rotateEnvironmentKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:api_keys:write', 'account:environments:api_keys:update'],
         answers: { 200: RotatedKeyAnswer },
+        errors: rotationErrors,
         params: KeyParams,
         body: RotateBody,
         noStore: true,
@@ -120,6 +128,7 @@ export const deleteEnvironmentKey = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:api_keys:write', 'account:environments:api_keys:delete'],
         answers: { 200: Deleted },
+        errors: deletionErrors,
         params: KeyParams,
         noStore: true,
         async handle({ params, principal }) {
@@ -131,17 +140,21 @@ export const deleteEnvironmentKey = (services: Services) =>
 
 /** As the reference has it: a DELETE with a body. */
 export const deleteEnvironmentKeyByBody = (services: Services) => {
-    const Body = z.strictObject({ environment_id: EnvironmentId.optional(), key_id: PublicId });
-    const AccountKeyBody = z.strictObject({ environment_id: EnvironmentId, key_id: PublicId });
+    const Body = z
+        .strictObject({ environment_id: EnvironmentId.optional(), key_id: PublicIdInBody })
+        .meta({ examples: [{ environment_id: 2, key_id: 7 }] });
+    const AccountKeyBody = z.strictObject({ environment_id: EnvironmentId, key_id: PublicIdInBody });
     return endpoint({
         method: 'DELETE',
         paths: ['/environment/api-keys'],
         tag: 'API keys',
+        operationId: 'deleteEnvironmentApiKeyByBody',
         summary: 'Delete an API key of an environment, named in the body',
         description: deletion,
         authenticate: apiKey(services),
         access: ['environment:api_keys:write', 'account:environments:api_keys:delete'],
         answers: { 200: Deleted },
+        errors: deletionErrors,
         body: Body,
         bodyFor: (_raw, principal) => (isAccountKey(principal) ? AccountKeyBody : Body),
         noStore: true,

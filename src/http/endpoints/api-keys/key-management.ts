@@ -13,6 +13,12 @@ import { ApiError } from '../../errors.ts';
 import { hasScope } from '../../scopes.ts';
 import type { Services } from '../../services.ts';
 
+/** How making a key can fail, of whichever kind it is. */
+export const creationErrors = { 400: ['resource_capped'], 409: ['conflict'] } as const;
+export const changeErrors = { 404: ['not_found'], 409: ['conflict', 'last_full_access_key', 'managed_by_configuration', 'key_replaced'] } as const;
+export const rotationErrors = { 404: ['not_found'], 409: ['conflict', 'managed_by_configuration', 'key_replaced', 'key_expired'] } as const;
+export const deletionErrors = { 404: ['not_found'], 409: ['last_full_access_key', 'managed_by_configuration'] } as const;
+
 export const managementBy = ({ database, vault, sources }: Services, principal: Principal): KeyManagement => ({
     db: database.db,
     vault,

@@ -5,6 +5,7 @@ import * as environments from '../../../store/environments.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
+import { PublicId } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 import { asApiError } from './settings-refusals.ts';
 
@@ -18,7 +19,7 @@ export const setProduction = (services: Services) =>
         operationId: 'setEnvironmentProduction',
         authenticate: apiKey(services),
         access: ['account:environments:set_production'],
-        params: z.object({ environmentId: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER) }),
+        params: z.object({ environmentId: PublicId }),
         body: z.strictObject({ is_production: z.boolean() }),
         answers: { 200: z.object({ data: z.object({ id: z.int(), uuid: z.uuid(), name: z.string(), is_production: z.boolean() }) }) },
         errors: { 400: ['cannot_toggle_prod_environment'], 404: ['not_found'] },
