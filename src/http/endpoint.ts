@@ -36,9 +36,9 @@ export type Tag =
     | 'Integrations'
     | 'Providers'
     | 'Environment'
+    | 'Webhooks'
     | 'API keys'
     | 'Environments'
-    | 'Webhooks'
     | 'Server';
 
 /** By status, what the body is; `null` for an answer without one, text for one that is not JSON (its media type). */
@@ -54,12 +54,12 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     /** What a caller has to know beyond the schemas, in Markdown. */
     description?: string;
     isDeprecated?: boolean;
-    /** What clients that are made from the description call it; default: made from method and path. */
+    /** What clients that are made from the description call it; default: made from method and path, where that reads well. */
     operationId?: string;
     authenticate: Authentication<Found>;
     access: Access;
     /** Its successes, and failures that are not errors' envelopes, for the description; nothing is checked against them while serving. */
-    answers?: Answers;
+    answers: Answers;
     /** Codes of its own failures by status, for the description: those beside what every endpoint of its kind can answer. */
     errors?: Readonly<Record<number, readonly string[]>>;
     /** Absent: no query parameter is accepted. */

@@ -1,4 +1,6 @@
 /** The description of the API is made from what serves it; here it is held to that, and to OpenAPI 3.1. */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { fastify } from 'fastify';
@@ -8,15 +10,23 @@ import type { Principal } from '../../src/http/authentication.ts';
 import type { Endpoint } from '../../src/http/endpoint.ts';
 import { publicEndpoint } from '../../src/http/authentication.ts';
 import { endpoint } from '../../src/http/endpoint.ts';
-import { operationsOf, resolved, type ApiDescription, type Parameter } from '../../src/http/openapi/description.ts';
+import {
+    operationsOf,
+    resolved,
+    type ApiDescription,
+    type Parameter,
+    type Reference,
+    type ResponseObject,
+} from '../../src/http/openapi/description.ts';
 import { describeApi } from '../../src/http/openapi/document.ts';
 import { accountScopes, environmentScopes } from '../../src/http/scopes.ts';
 import { version } from '../../src/version.ts';
 import { startTestApp, type TestApp } from './app.ts';
 import { description, endpoints } from './declarations.ts';
-import { DeclaredAnswers, withoutAnswers } from './declared-answers.ts';
+import { DeclaredAnswers } from './declared-answers.ts';
 import { routesOf } from './routes.ts';
 
+const root = join(import.meta.dirname, '../..');
 const knownScopes = new Set<string>([...environmentScopes, ...accountScopes]);
 
 let valetkey: TestApp;
@@ -32,6 +42,8 @@ const operations = operationsOf(description);
 const named = operations.map((found) => [`${found.method.toUpperCase()} ${found.path}`, found] as const);
 const endpointOf = (method: string, path: string): Endpoint =>
     endpoints.find((each) => each.method.toLowerCase() === method && each.paths.some((own) => own.replaceAll(/:(\w+)/g, '{$1}') === path))!;
+
+const codesOf = (response: ResponseObject | Reference): readonly string[] => resolved<ResponseObject>(description, response)['x-codes'] ?? [];
 
 /** Everything in a document, with where it is. */
 function* walk(part: unknown, place = '#'): Generator<[string, Record<string, unknown>]> {
@@ -81,7 +93,31 @@ describe('the document', () => {
     test('has a name for each operation', () => {
         const ids = operations.map(({ operation }) => operation.operationId);
         expect(ids).toEqual([...new Set(ids)]);
-        expect(ids.filter((id) => !/^[a-z][A-Za-z0-9]+$/.test(id))).toEqual([]);
+        // Generated clients call them so: by what they do, not by their paths.
+        const verbs =
+            /^(get|list|create|update|replace|delete|set|import|export|apply|rotate|promote|revoke|check|record|prepare|start|finish|connect)[A-Z][A-Za-z]+$/;
+        expect(ids.filter((id) => !verbs.test(id))).toEqual([]);
+    });
+
+    test('says in the imperative what each operation does', () => {
+        const verbs =
+            /^(Get|Read|List|Create|Issue|Change|Set|Replace|Merge|Delete|End|Revoke|Import|Export|Make|Say|Sign|Check|Try|Record|Prepare|Begin|Finish|Connect) [a-zX]/;
+        expect(operations.map(({ operation }) => operation.summary).filter((text) => !verbs.test(text) || text.endsWith('.'))).toEqual([]);
+    });
+
+    test('has its sections in the order in which one comes to need them', () => {
+        expect(served.tags.map(({ name }) => name)).toEqual([
+            'Connect sessions',
+            'Connecting',
+            'Connections',
+            'Integrations',
+            'Providers',
+            'Environment',
+            'Webhooks',
+            'API keys',
+            'Environments',
+            'Server',
+        ]);
     });
 
     test('names scopes that exist, and who may call', () => {
@@ -102,9 +138,17 @@ describe('the document', () => {
     });
 });
 
-test('every endpoint declares its answers', () => {
-    const missing = endpoints.filter(({ answers, tag }) => answers === undefined && !withoutAnswers.has(tag));
-    expect(missing.map(({ method, paths }) => `${method} ${paths[0]}`)).toEqual([]);
+/** What failures are called in the source, where they are made: those that no test provokes are described too. */
+test('every code that the endpoints and what they call can fail with is described', () => {
+    const described = new Set(operations.flatMap(({ operation }) => Object.values(operation.responses).flatMap((each) => codesOf(each))));
+    const sources = globSync('src/{http,environments}/**/*.ts', { cwd: root }).map((path) => readFileSync(join(root, path), 'utf8'));
+    const made = sources.flatMap((text) =>
+        [...text.matchAll(/(?:ApiError\.(?:simple|legacy|withPayload)\(\s*\d+|Refusal\(|ApiError\.invalid\()[,\s]*'([a-z_]+)'/g)].map(
+            ([, code]) => code!,
+        ),
+    );
+    expect(new Set(made).size).toBeGreaterThan(40);
+    expect(made.filter((code) => !described.has(code))).toEqual([]);
 });
 
 describe('the check that every HTTP test makes', () => {
@@ -206,6 +250,7 @@ describe('from declarations', () => {
             summary: 'Make a thing',
             authenticate: publicEndpoint,
             access: 'anyone',
+            answers: { 200: null },
             handle: () => ({}),
             ...rest,
         });

@@ -72,7 +72,7 @@ export function failuresOf(endpoint: Endpoint, schemas: Schemas): Record<string,
             responses[status] = failure(schemas, reasonOf(status), [...known.codes, ...own], envelopesOf(status, known.codes, own));
         } else {
             // Written out where something else can be answered with the same status.
-            const isAlone = endpoint.answers?.[Number(status)] === undefined;
+            const isAlone = endpoint.answers[Number(status)] === undefined;
             responses[status] = isAlone ? { $ref: `#/components/responses/${known.name}` } : shared[known.name]!;
         }
     }

@@ -13,9 +13,9 @@ export const tagDescriptions: Readonly<Record<Tag, string>> = {
     Integrations: 'A provider as you set it up in one environment, with your OAuth app.',
     Providers: 'The catalogue of products that can be connected, and how.',
     Environment: 'Settings of the environment that the API key belongs to.',
+    Webhooks: 'Where your backend is told of new connections and failed renewals, and how it recognises the caller.',
     'API keys': 'The keys with which your backend calls this API.',
     Environments: 'Separate worlds, such as `dev` and `prod`, with their own keys, integrations and connections.',
-    Webhooks: 'Where your backend is told of new connections and failed renewals, and how it recognises the caller.',
     Server: 'The server itself: probes, and this description.',
 };
 

@@ -8,7 +8,7 @@ const verbs = { GET: 'get', POST: 'create', PATCH: 'update', PUT: 'replace', DEL
 export function operationIdOf(endpoint: Endpoint, path: string): string {
     const [usual] = endpoint.paths;
     const id = endpoint.operationId ?? `${derived(endpoint.method, templateOf(usual))}${endpoint.isDeprecated ? 'Deprecated' : ''}`;
-    return path === usual ? id : `${id}At${words(templateOf(path)).join('')}`;
+    return path === usual ? id : `${id}Alias`;
 }
 
 function derived(method: Endpoint['method'], template: string): string {

@@ -13,7 +13,7 @@ const json = 'application/json';
 
 /** Makes the schemas of an endpoint known. */
 export function addSchemas(schemas: Schemas, endpoint: Endpoint): void {
-    const { query, params, answers = {} } = endpoint;
+    const { query, params, answers } = endpoint;
     for (const schema of [query, params, ...bodiesOf(endpoint)]) {
         if (schema !== undefined) {
             schemas.add(schema, 'input');
@@ -100,7 +100,7 @@ function withSample(schema: JsonSchema, schemas: Schemas, isRequest: boolean): M
 
 function responsesOf(endpoint: Endpoint, schemas: Schemas): Operation['responses'] {
     const responses: Operation['responses'] = failuresOf(endpoint, schemas);
-    for (const [status, answer] of Object.entries(endpoint.answers ?? { 200: undefined })) {
+    for (const [status, answer] of Object.entries(endpoint.answers)) {
         const failure = responses[status] as ResponseObject | undefined;
         const response = successOf(endpoint, status, answer, schemas);
         // Failures of pages: JSON for some callers, and the page for the others.
@@ -121,7 +121,7 @@ const outcomes: Readonly<Record<string, string>> = {
     503: 'Not now.',
 };
 
-function successOf({ points, creates }: Endpoint, status: string, answer: z.ZodType | null | string | undefined, schemas: Schemas): ResponseObject {
+function successOf({ points, creates }: Endpoint, status: string, answer: z.ZodType | null | string, schemas: Schemas): ResponseObject {
     const isLimited = points !== 0;
     const location = status.startsWith('30') && status !== '304' ? { Location: { description: 'Where to go on.', schema: { type: 'string' } } } : {};
     const replayed = creates ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {};
@@ -129,7 +129,7 @@ function successOf({ points, creates }: Endpoint, status: string, answer: z.ZodT
     return {
         description: outcomes[status] ?? 'Answered.',
         ...(Object.keys(headers).length === 0 ? {} : { headers }),
-        ...(answer === null || answer === undefined ? {} : { content: contentOf(answer, schemas) }),
+        ...(answer === null ? {} : { content: contentOf(answer, schemas) }),
     };
 }
 

@@ -13,9 +13,9 @@ export const listProviders = (services: Services, catalogue: PublicCatalogue) =>
         method: 'GET',
         paths: ['/providers'],
         tag: 'Providers',
-        summary: 'The provider catalogue',
+        summary: 'List providers',
         description:
-            'In the order of the catalogue, all at once. The whole list carries an `ETag`; a request with `If-None-Match` is answered with 304.',
+            'The catalogue in its order, all at once. The whole list carries an `ETag`; a request with `If-None-Match` is answered with 304.',
         authenticate: sessionOrApiKey(services),
         access: 'environment',
         query: z.strictObject({ search: IntegrationKey.optional().describe('Part of the name or display name, in any case.') }),

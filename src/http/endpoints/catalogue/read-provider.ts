@@ -14,11 +14,13 @@ export const readProvider = (services: Services, catalogue: PublicCatalogue) =>
         method: 'GET',
         paths: ['/providers/:provider'],
         tag: 'Providers',
-        summary: 'One provider',
+        summary: 'Read a provider',
+        description: 'Tells what to ask of the person who connects. Has an `ETag`; a request with `If-None-Match` is answered with 304.',
         authenticate: sessionOrApiKey(services),
         access: 'environment',
         params: z.object({ provider: ProviderName }),
         answers: { 200: z.object({ data: Provider }), 304: null },
+        errors: { 404: ['not_found'] },
         handle({ params, request, reply }) {
             const entry = catalogue.entry(params.provider);
             if (entry === undefined) {

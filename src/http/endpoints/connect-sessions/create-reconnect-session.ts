@@ -29,7 +29,8 @@ export const createReconnectSession = (services: Services) =>
         creates: true,
         paths: ['/connect/sessions/reconnect'],
         tag: 'Connect sessions',
-        summary: 'Issue a connect session that renews an existing connection',
+        operationId: 'createReconnectSession',
+        summary: 'Issue a connect session that renews a connection',
         description:
             'Whatever is connected with the token updates that connection. Its metadata stays; so do its tags, its webhook URL and its end user ' +
             'unless the request names new ones, and the members of its configuration that are not given anew. ' +

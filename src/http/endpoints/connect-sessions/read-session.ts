@@ -14,10 +14,12 @@ export const readConnectSession = (services: Services) =>
         method: 'GET',
         paths: ['/connect/session'],
         tag: 'Connect sessions',
-        summary: 'What a connect session allows, and what became of its last attempt',
+        summary: 'Read what a connect session allows, and how its last attempt ended',
+        description: 'For the page that your user connects an account on. A page whose popup is gone asks again until `outcome` changes.',
         authenticate: connectSession(services),
         access: 'connect session',
         answers: { 200: SessionAnswer },
+        errors: { 400: ['invalid_json', 'invalid_body'] },
         noStore: true,
         async handle({ principal, request }) {
             await assertNoBody(request);

@@ -32,6 +32,7 @@ export const deleteConnection = (services: Services) =>
             revoke: QueryBool.default(true).describe('Whether the grant may be revoked at the provider'),
         }),
         answers: { 200: Success },
+        errors: { 400: ['unknown_connection'] },
         async handle({ query, params, principal }) {
             const { database, sources, revocations } = services;
             const isDeleted = await connecting.deleteConnection(

@@ -60,7 +60,7 @@ export const listConnections = (services: Services) => {
         method: 'GET',
         paths: ['/connections', '/connection'],
         tag: 'Connections',
-        summary: 'List the connections of the environment',
+        summary: 'List connections',
         description: description.trim(),
         authenticate: apiKey(services),
         access: ['environment:connections:list', 'environment:connections:list_credentials'],

@@ -22,29 +22,35 @@ const bulkDescription = (what: string): string => `${what} All connections are c
 unknown (404 \`unknown_connection\`), none. Answers what was sent. \`updated_at\` stays.`;
 
 export const replaceMetadata = (services: Services) =>
-    bulk(services, 'POST', 'replace', 'Replace the metadata of connections', bulkDescription('Replaces the metadata whole.'));
+    bulk(services, 'POST', 'replace', {
+        operationId: 'setMetadata',
+        summary: 'Replace the metadata of connections',
+        description: bulkDescription('Replaces the metadata whole.'),
+    });
 
 export const mergeMetadata = (services: Services) =>
-    bulk(
-        services,
-        'PATCH',
-        'merge',
-        'Merge into the metadata of connections',
-        bulkDescription('Sets the given top-level keys and leaves the others; a nested object is replaced, and null is a value like any other.'),
-    );
+    bulk(services, 'PATCH', 'merge', {
+        operationId: 'updateMetadata',
+        summary: 'Merge into the metadata of connections',
+        description: bulkDescription(
+            'Sets the given top-level keys and leaves the others; a nested object is replaced, and null is a value like any other.',
+        ),
+    });
 
-function bulk(services: Services, method: 'POST' | 'PATCH', how: How, summary: string, description: string) {
+type Texts = Record<'operationId' | 'summary' | 'description', string>;
+
+function bulk(services: Services, method: 'POST' | 'PATCH', how: How, texts: Texts) {
     const status = method === 'POST' ? 201 : 200;
     return endpoint({
         method,
         paths: ['/connections/metadata', '/connection/metadata'],
         tag: 'Connections',
-        summary,
-        description,
+        ...texts,
         authenticate: apiKey(services),
         access,
         body: Body,
         answers: { [status]: Body },
+        errors: { 404: ['unknown_connection'] },
         async handle({ body, principal, request, reply }) {
             const connectionIds = [body.connection_id].flat();
             const write = {
@@ -67,18 +73,27 @@ function bulk(services: Services, method: 'POST' | 'PATCH', how: How, summary: s
 const singleDescription = `The body is the metadata itself, and is the answer too. \`provider_config_key\` may come in the header \`Provider-Config-Key\` instead
 of the query. Use \`/connections/metadata\` instead.`;
 
-export const replaceMetadataOfOne = (services: Services) => single(services, 'POST', 'replace', 'Replace the metadata of a connection');
+export const replaceMetadataOfOne = (services: Services) =>
+    single(services, 'POST', 'replace', {
+        operationId: 'setMetadataOfConnectionDeprecated',
+        summary: 'Replace the metadata of a connection',
+        description: singleDescription,
+    });
 
-export const mergeMetadataOfOne = (services: Services) => single(services, 'PATCH', 'merge', 'Merge into the metadata of a connection');
+export const mergeMetadataOfOne = (services: Services) =>
+    single(services, 'PATCH', 'merge', {
+        operationId: 'updateMetadataOfConnectionDeprecated',
+        summary: 'Merge into the metadata of a connection',
+        description: singleDescription,
+    });
 
-function single(services: Services, method: 'POST' | 'PATCH', how: How, summary: string) {
+function single(services: Services, method: 'POST' | 'PATCH', how: How, texts: Texts) {
     const status = method === 'POST' ? 201 : 200;
     return endpoint({
         method,
         paths: ['/connection/:connectionId/metadata'],
         tag: 'Connections',
-        summary,
-        description: singleDescription,
+        ...texts,
         isDeprecated: true,
         authenticate: apiKey(services),
         access,
@@ -87,6 +102,7 @@ function single(services: Services, method: 'POST' | 'PATCH', how: How, summary:
         params: z.object({ connectionId: z.string() }),
         body: Metadata,
         answers: { [status]: Metadata },
+        errors: { 400: ['missing_provider_config'], 404: ['unknown_connection'] },
         async handle({ query, params: { connectionId }, body, principal, request, reply }) {
             const integrationKey = query.provider_config_key || headerOf(request);
             if (integrationKey === undefined) {

@@ -33,7 +33,7 @@ export const readConnection = (services: Services) =>
         method: 'GET',
         paths: ['/connections/:connectionId', '/connection/:connectionId'],
         tag: 'Connections',
-        summary: 'A connection with fresh credentials',
+        summary: 'Read a connection with fresh credentials',
         description:
             'Credentials are renewed before they expire; a token that still works is handed out whatever became of its last renewal, and `errors` says so. ' +
             'Without the scope `environment:connections:read_credentials`, `credentials` is `{}` and the flags are refused.\n\n' +
@@ -47,6 +47,12 @@ export const readConnection = (services: Services) =>
         }),
         access: ['environment:connections:read', readCredentials],
         answers: { 200: ConnectionObject },
+        errors: {
+            400: ['unknown_provider_config', 'invalid_credentials'],
+            404: ['not_found'],
+            424: ['invalid_credentials'],
+            500: ['invalid_credentials', 'server_error'],
+        },
         query: Query,
         params: z.object({ connectionId: ConnectionId }),
         noStore: true,

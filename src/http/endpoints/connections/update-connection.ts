@@ -37,6 +37,7 @@ export const updateConnection = (services: Services) =>
         }),
         params: z.object({ connectionId: ConnectionId }),
         answers: { 200: Success },
+        errors: { 400: ['unknown_provider_config'], 404: ['not_found'] },
         async handle({ query, body, params, principal }) {
             const result = await changeConnection(
                 services.database.db,

@@ -33,6 +33,7 @@ export const applyConfig = (services: Services) =>
         method: 'PUT',
         paths: ['/environment/config'],
         tag: 'Environment',
+        operationId: 'applyEnvironmentConfig',
         summary: 'Make the environment as a document says',
         description:
             'All of it or nothing, and nothing the second time. What the document does not mention stays: fields, variables and integrations are not removed. ' +

@@ -14,7 +14,8 @@ export const exportConfig = (services: Services) =>
         method: 'GET',
         paths: ['/environment/config'],
         tag: 'Environment',
-        summary: 'All settings of the environment as one document',
+        operationId: 'exportEnvironmentConfig',
+        summary: 'Export all settings of the environment as one document',
         description:
             'For version control, and for `PUT /environment/config` of this or another environment. Secrets are references by name. Sections that the key may ' +
             'not read are left out: `webhooks` needs `environment:webhooks:read`, `variables` needs `environment:variables:read`, `integrations` needs ' +

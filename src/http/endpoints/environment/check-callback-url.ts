@@ -27,6 +27,7 @@ export const checkCallbackUrl = (services: Services) =>
         method: 'POST',
         paths: ['/environment/callback-url/check'],
         tag: 'Environment',
+        operationId: 'checkCallbackUrl',
         summary: 'Try the callback URL',
         description:
             'Requests the environment’s callback URL with a made-up query, as a browser would after consent, and follows its redirects until they lead here. ' +

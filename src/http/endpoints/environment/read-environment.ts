@@ -14,7 +14,7 @@ export const readEnvironment = (services: Services) =>
         method: 'GET',
         paths: ['/environment'],
         tag: 'Environment',
-        summary: 'Settings of the environment',
+        summary: 'Read the settings of the environment',
         description: ifMatchDescription,
         authenticate: apiKey(services),
         access: ['environment:settings:read'],

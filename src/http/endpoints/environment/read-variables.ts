@@ -12,7 +12,7 @@ export const readVariables = (services: Services) =>
         method: 'GET',
         paths: ['/environment-variables'],
         tag: 'Environment',
-        summary: 'Variables of the environment, with their values',
+        summary: 'List the variables of the environment, with their values',
         description: 'By name.',
         authenticate: apiKey(services),
         access: ['environment:variables:read'],

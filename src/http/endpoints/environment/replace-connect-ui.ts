@@ -13,6 +13,7 @@ export const replaceConnectUi = (services: Services) =>
         method: 'PUT',
         paths: ['/environment/connect-ui'],
         tag: 'Environment',
+        operationId: 'replaceConnectUiSettings',
         summary: 'Set how the Connect UI looks',
         description: 'Takes all of the settings; sessions see them with their next look.',
         authenticate: apiKey(services),

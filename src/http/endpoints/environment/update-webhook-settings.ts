@@ -14,6 +14,7 @@ export const updateWebhookSettings = (services: Services) =>
         method: 'PATCH',
         paths: ['/environment/webhooks'],
         tag: 'Webhooks',
+        operationId: 'updateWebhookSettings',
         summary: 'Set webhook URLs and switches',
         description: `What is not named stays. URLs have to be https and public, unless the operator opened their host. ${ifMatchDescription}`,
         authenticate: apiKey(services),

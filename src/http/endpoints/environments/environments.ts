@@ -17,7 +17,8 @@ export const listEnvironments = (services: Services) =>
         method: 'GET',
         paths: ['/environments'],
         tag: 'Environments',
-        summary: 'Environments of the account',
+        summary: 'List environments',
+        description: 'All of the account.',
         authenticate: apiKey(services),
         access: ['account:environments:list'],
         answers: {
@@ -52,6 +53,7 @@ export const createEnvironment = (services: Services) =>
         access: ['account:environments:create'],
         creates: true,
         answers: { 200: z.object({ data: z.object({ id: z.int(), name: z.string() }) }) },
+        errors: { 400: ['invalid_is_prod_flag'], 409: ['conflict'] },
         body: z.strictObject({
             name: EnvName,
             is_production: z.boolean().optional().describe('Default: true for `prod`, which always is one, else false.'),
@@ -99,6 +101,7 @@ export const deleteEnvironment = (services: Services) =>
         authenticate: apiKey(services),
         access: ['account:environments:delete'],
         answers: { 204: null },
+        errors: { 400: ['cannot_delete_prod_environment'], 404: ['not_found'] },
         params: z.object({ environmentId: PublicId }),
         async handle({ params, reply }) {
             await environment.deleteEnvironment(services.database.db, services, params.environmentId);

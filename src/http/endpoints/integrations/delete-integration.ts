@@ -18,6 +18,7 @@ export const deleteIntegration = (services: Services) =>
         access: ['environment:integrations:delete'],
         params: z.object({ uniqueKey: IntegrationKey }),
         answers: { 200: z.object({ success: z.literal(true) }) },
+        errors: { 404: ['not_found'] },
         async handle({ params, principal }) {
             const { db } = services.database;
             const existed = await db

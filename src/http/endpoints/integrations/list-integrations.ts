@@ -11,7 +11,7 @@ export const listIntegrations = (services: Services) =>
         method: 'GET',
         paths: ['/integrations'],
         tag: 'Integrations',
-        summary: 'Integrations of the environment',
+        summary: 'List integrations',
         description: 'By provider, the oldest first. A connect session sees those it allows. Never with credentials, whatever the scopes of the key.',
         authenticate: sessionOrApiKey(services),
         access: ['environment:integrations:list', 'environment:integrations:list_credentials'],

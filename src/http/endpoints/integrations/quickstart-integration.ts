@@ -16,6 +16,7 @@ export const quickstartIntegration = (services: Services) =>
         method: 'POST',
         paths: ['/integrations/quickstart'],
         tag: 'Integrations',
+        operationId: 'createQuickstartIntegration',
         summary: 'Create an integration with a shared app',
         description:
             'Exists for clients that offer it. This server has no shared apps, so every well-formed request is answered with 400 `invalid_body`.',

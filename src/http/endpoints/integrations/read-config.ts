@@ -51,9 +51,10 @@ export const readConfig = (services: Services) =>
         method: 'GET',
         paths: ['/config/:providerConfigKey'],
         tag: 'Integrations',
-        summary: 'One integration, for old clients',
+        operationId: 'getIntegrationDeprecated',
+        summary: 'Read an integration, for old clients',
         description:
-            'With `include_creds=true`, which needs `environment:integrations:read_credentials`, also its credentials and all its connections.',
+            'Use `GET /integrations/{uniqueKey}` instead. With `include_creds=true`, which needs `environment:integrations:read_credentials`, also its credentials and all its connections.',
         isDeprecated: true,
         authenticate: apiKey(services),
         access: ['environment:integrations:read', 'environment:integrations:read_credentials'],
@@ -62,6 +63,7 @@ export const readConfig = (services: Services) =>
         params: z.object({ providerConfigKey: z.string() }),
         query: anyQuery,
         answers: { 200: z.object({ config: z.union([ConfigWithCredentials, Config]) }) },
+        errors: { 400: ['unknown_provider_config', 'unknown_provider_template'] },
         async handle({ query, params, principal }) {
             const isWithCredentials = query['include_creds'] === 'true';
             if (isWithCredentials && !hasScope(principal.scopes, 'environment:integrations:read_credentials')) {

@@ -17,12 +17,13 @@ export const readIntegration = (services: Services) =>
         method: 'GET',
         paths: ['/integrations/:uniqueKey'],
         tag: 'Integrations',
-        summary: 'One integration',
+        summary: 'Read an integration',
         description:
             '`include=webhook` adds `webhook_url`. `include=credentials` adds `credentials` if the key has the scope ' +
             '`environment:integrations:read_credentials`; **without it the member is absent, and the answer is a 200 all the same.**',
         authenticate: apiKey(services),
         access: ['environment:integrations:read', 'environment:integrations:read_credentials'],
+        errors: { 404: ['not_found'] },
         noStore: true,
         params: z.object({ uniqueKey: IntegrationKey }),
         query: z.strictObject({

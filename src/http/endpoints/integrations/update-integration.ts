@@ -44,6 +44,7 @@ export const updateIntegration = (services: Services) =>
             allowed_hosts: AllowedHosts.nullable().optional(),
         }),
         answers: { 200: z.object({ data: OwnIntegration }) },
+        errors: { 404: ['not_found'] },
         async handle({ body, params, principal }) {
             const { database, catalogue, vault } = services;
             // One at a time: each merges into what the one before has left.

@@ -12,6 +12,7 @@ export const promoteSigningKey = (services: Services) =>
         method: 'POST',
         paths: ['/environment/webhook-signing-key/promote'],
         tag: 'Webhooks',
+        operationId: 'promoteWebhookSigningKey',
         summary: 'Sign the X-Nango-* headers with the new key',
         description:
             'Ends `legacy_headers: "previous"` of a rotation, from the next delivery on. Retiring keys keep their entries in `webhook-signature` until they end. ' +

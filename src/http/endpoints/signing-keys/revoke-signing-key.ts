@@ -11,6 +11,7 @@ export const revokeSigningKey = (services: Services) =>
         method: 'DELETE',
         paths: ['/environment/webhook-signing-keys/:id'],
         tag: 'Webhooks',
+        operationId: 'revokeWebhookSigningKey',
         summary: 'Revoke a retiring signing key before its time',
         description: 'Effective with the next delivery; the secret is destroyed. The active key cannot be revoked, only rotated.',
         authenticate: apiKey(services),

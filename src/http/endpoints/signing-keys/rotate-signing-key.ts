@@ -35,6 +35,7 @@ export const rotateSigningKey = (services: Services) =>
         method: 'POST',
         paths: ['/environment/webhook-signing-key/rotate'],
         tag: 'Webhooks',
+        operationId: 'rotateWebhookSigningKey',
         summary: 'Replace the key that signs webhooks',
         description:
             'Without a body the new key signs everything at once, and the replaced key signs beside it for a day. During an overlap `webhook-signature` has an ' +
