@@ -1,27 +1,65 @@
 /** Answers that are the same for everybody until the next start: made once, and not sent to those who have them. */
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { acceptedCoding, compress, type ContentCoding } from './content-coding.ts';
 
-export interface Cacheable {
-    body: string;
-    contentType: string;
+interface Form {
+    body: string | Buffer;
+    /** Each coding is a representation of its own (RFC 9110 §8.8.3). */
     etag: string;
 }
 
-export const cacheable = (body: string, contentType: string): Cacheable => ({ body, contentType, etag: `"${fingerprint(body)}"` });
+/** Below this, headers outweigh what compression saves. */
+const shortestCompressed = 1024;
+
+export class Cacheable {
+    readonly contentType: string;
+    readonly #text: string;
+    readonly #fingerprint: string;
+    readonly #compressed = new Map<ContentCoding, Form>();
+
+    constructor(text: string, contentType: string) {
+        this.contentType = contentType;
+        this.#text = text;
+        this.#fingerprint = fingerprint(text);
+    }
+
+    get isCompressible(): boolean {
+        return this.#text.length >= shortestCompressed;
+    }
+
+    /** Compressed for the first who wants it so, and kept. */
+    as(coding: ContentCoding | undefined): Form {
+        if (coding === undefined) {
+            return { body: this.#text, etag: `"${this.#fingerprint}"` };
+        }
+        let form = this.#compressed.get(coding);
+        if (form === undefined) {
+            form = { body: compress(this.#text, coding), etag: `"${this.#fingerprint}-${coding}"` };
+            this.#compressed.set(coding, form);
+        }
+        return form;
+    }
+}
 
 /** Short, for URLs and ETags: it tells versions apart, nobody is kept from making another text for it. */
 export const fingerprint = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
 /** 304 for those who have it (RFC 9110 §13.1.2). */
-export function sendCacheable(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    { body, contentType, etag }: Cacheable,
-    cacheControl: string,
-): FastifyReply {
-    reply.headers({ etag, 'cache-control': cacheControl });
-    const known = request.headers['if-none-match'];
-    const isKnown = known === '*' || known?.split(',').some((each) => each.trim().replace(/^W\//, '') === etag) === true;
-    return isKnown ? reply.code(304).send() : reply.header('content-type', contentType).send(body);
+export function sendCacheable(request: FastifyRequest, reply: FastifyReply, answer: Cacheable, cacheControl: string): FastifyReply {
+    const coding = answer.isCompressible ? acceptedCoding(request.headers['accept-encoding']) : undefined;
+    const { body, etag } = answer.as(coding);
+    reply.headers({ etag, 'cache-control': cacheControl, ...(answer.isCompressible ? { vary: 'Accept-Encoding' } : {}) });
+    if (isHeld(request.headers['if-none-match'], etag)) {
+        return reply.code(304).send();
+    }
+    return reply.headers({ 'content-type': answer.contentType, ...(coding === undefined ? {} : { 'content-encoding': coding }) }).send(body);
 }
+
+/** Compared weakly: whoever changes the coding on the way marks the tag so. */
+const isHeld = (header: string | undefined, etag: string): boolean =>
+    header !== undefined &&
+    header
+        .split(',')
+        .map((tag) => tag.trim().replace(/^W\//, ''))
+        .some((tag) => tag === etag || tag === '*');

@@ -2,6 +2,7 @@
  * Holds the server of every HTTP test to the API's description: whatever it answers has to be a status, a media type, a body
  * and an error code that the description has for that route, and every body that it accepts one that the description allows.
  */
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Endpoint } from '../../src/http/endpoint.ts';
@@ -46,7 +47,7 @@ export class DeclaredAnswers {
     }
 }
 
-function check(request: FastifyRequest, reply: FastifyReply, payload: unknown): string[] {
+function check(request: FastifyRequest, reply: FastifyReply, sent: unknown): string[] {
     const { url } = request.routeOptions;
     const endpoint = url === undefined ? undefined : endpoints.find(({ method, paths }) => method === request.method && paths.includes(url));
     if (url === undefined || endpoint === undefined) {
@@ -57,11 +58,23 @@ function check(request: FastifyRequest, reply: FastifyReply, payload: unknown): 
     const operation = description.paths[path]![method]!;
     const { statusCode } = reply;
     const type = String(reply.getHeader('content-type') ?? '').split(';')[0]!;
+    const payload = readable(reply, sent);
     const faults =
         statusCode < 400
             ? [...checkRequest(path, method, operation, request), ...checkSuccess(path, method, endpoint, operation, { statusCode, type, payload })]
             : checkFailure(path, method, operation, { statusCode, type, payload });
     return faults.map((fault) => `${request.method} ${path}, answered with ${statusCode}: ${fault}`);
+}
+
+function readable(reply: FastifyReply, payload: unknown): unknown {
+    switch (reply.getHeader('content-encoding')) {
+        case 'br':
+            return brotliDecompressSync(payload as Buffer).toString();
+        case 'gzip':
+            return gunzipSync(payload as Buffer).toString();
+        default:
+            return payload;
+    }
 }
 
 interface Sent {

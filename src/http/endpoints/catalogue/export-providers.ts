@@ -1,8 +1,8 @@
 /** GET /providers.json: the catalogue for whoever asks, by name (http-api §3). */
 import { z } from 'zod';
 import { publicEndpoint } from '../../authentication.ts';
+import { sendCacheable } from '../../cacheable.ts';
 import { anyQuery, endpoint } from '../../endpoint.ts';
-import { sendTagged } from '../../tagged-json.ts';
 import { Provider } from './provider-view.ts';
 import type { PublicCatalogue } from './public-catalogue.ts';
 
@@ -19,5 +19,5 @@ export const exportProviders = (catalogue: PublicCatalogue) =>
         anyContentType: true,
         query: anyQuery,
         answers: { 200: z.record(z.string(), Provider).describe('By name.'), 304: null },
-        handle: ({ request, reply }) => sendTagged(request, reply, catalogue.map, 'public, max-age=300'),
+        handle: ({ request, reply }) => sendCacheable(request, reply, catalogue.map, 'public, max-age=300'),
     });

@@ -1,12 +1,12 @@
 /** GET /providers: the catalogue (http-api §6.1). */
 import { z } from 'zod';
 import { sessionOrApiKey } from '../../authentication.ts';
+import { sendCacheable } from '../../cacheable.ts';
 import { endpoint } from '../../endpoint.ts';
 import { IntegrationKey } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
-import { revalidated, sendTagged } from '../../tagged-json.ts';
 import { Provider } from './provider-view.ts';
-import type { PublicCatalogue } from './public-catalogue.ts';
+import { revalidated, type PublicCatalogue } from './public-catalogue.ts';
 
 export const listProviders = (services: Services, catalogue: PublicCatalogue) =>
     endpoint({
@@ -22,7 +22,7 @@ export const listProviders = (services: Services, catalogue: PublicCatalogue) =>
         answers: { 200: z.object({ data: z.array(Provider) }), 304: null },
         handle({ query, request, reply }) {
             return query.search === undefined
-                ? sendTagged(request, reply, catalogue.list, revalidated)
+                ? sendCacheable(request, reply, catalogue.list, revalidated)
                 : reply.header('content-type', 'application/json; charset=utf-8').send(catalogue.search(query.search));
         },
     });

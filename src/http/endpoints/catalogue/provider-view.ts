@@ -15,7 +15,7 @@ const Field = z
         hidden: z.boolean().optional(),
         automated: z.boolean().optional(),
     })
-    .describe('An input of a form.');
+    .meta({ id: 'ProviderField', description: 'An input of a form.' });
 const Fields = z.record(z.string(), Field);
 
 export const Provider = z
@@ -51,4 +51,4 @@ export const Provider = z
         integration_config: Fields.optional().describe('Asked once per integration.'),
         assertion_option: Fields.optional(),
     })
-    .describe('The catalogue’s entry, with all its other members.');
+    .meta({ id: 'Provider', description: 'The catalogue’s entry, with all its other members.' });

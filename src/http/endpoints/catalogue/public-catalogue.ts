@@ -1,37 +1,42 @@
 /** The catalogue as the API shows it. It cannot change while the process runs, so each answer is written once. */
 import type { Provider } from '../../../providers/provider.ts';
 import { publicProvider } from '../../../providers/public-form.ts';
+import { Cacheable } from '../../cacheable.ts';
 import type { Services } from '../../services.ts';
-import { taggedJson, type TaggedJson } from '../../tagged-json.ts';
+
+const cacheable = (text: string): Cacheable => new Cacheable(text, 'application/json; charset=utf-8');
+
+/** Kept by the caller, and asked for again each time: it changes with the next start. */
+export const revalidated = 'private, no-cache';
 
 export class PublicCatalogue {
     readonly #services: Services;
-    readonly #entries = new Map<string, TaggedJson>();
-    #list: TaggedJson | undefined;
-    #map: TaggedJson | undefined;
+    readonly #entries = new Map<string, Cacheable>();
+    #list: Cacheable | undefined;
+    #map: Cacheable | undefined;
 
     constructor(services: Services) {
         this.#services = services;
     }
 
     /** `{data: […]}`. */
-    get list(): TaggedJson {
-        return (this.#list ??= taggedJson(listOf(this.#providers.map((provider) => this.#json(provider)))));
+    get list(): Cacheable {
+        return (this.#list ??= cacheable(listOf(this.#providers.map((provider) => this.#json(provider)))));
     }
 
     /** Every provider by its name. */
-    get map(): TaggedJson {
-        return (this.#map ??= taggedJson(
+    get map(): Cacheable {
+        return (this.#map ??= cacheable(
             `{${this.#providers.map((provider) => `${JSON.stringify(provider.name)}:${this.#json(provider)}`).join(',')}}`,
         ));
     }
 
     /** `{data: …}`. */
-    entry(name: string): TaggedJson | undefined {
+    entry(name: string): Cacheable | undefined {
         const provider = this.#services.catalogue.get(name);
         let entry = this.#entries.get(name);
         if (entry === undefined && provider !== undefined) {
-            entry = taggedJson(`{"data":${this.#json(provider)}}`);
+            entry = cacheable(`{"data":${this.#json(provider)}}`);
             this.#entries.set(name, entry);
         }
         return entry;

@@ -1,13 +1,13 @@
 /** GET /providers/:provider (http-api §6.2). */
 import { z } from 'zod';
 import { sessionOrApiKey } from '../../authentication.ts';
+import { sendCacheable } from '../../cacheable.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
 import { ProviderName } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
-import { revalidated, sendTagged } from '../../tagged-json.ts';
 import { Provider } from './provider-view.ts';
-import type { PublicCatalogue } from './public-catalogue.ts';
+import { revalidated, type PublicCatalogue } from './public-catalogue.ts';
 
 export const readProvider = (services: Services, catalogue: PublicCatalogue) =>
     endpoint({
@@ -26,6 +26,6 @@ export const readProvider = (services: Services, catalogue: PublicCatalogue) =>
             if (entry === undefined) {
                 throw ApiError.simple(404, 'not_found', `Unknown provider ${params.provider}`);
             }
-            return sendTagged(request, reply, entry, revalidated);
+            return sendCacheable(request, reply, entry, revalidated);
         },
     });

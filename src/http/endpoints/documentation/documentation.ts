@@ -7,7 +7,7 @@ import { describeApi } from '../../openapi/document.ts';
 import type { ApiDescription } from '../../openapi/description.ts';
 import type { Services } from '../../services.ts';
 import { version } from '../../../version.ts';
-import { sendCacheable, cacheable, type Cacheable } from '../../cacheable.ts';
+import { Cacheable, sendCacheable } from '../../cacheable.ts';
 
 /** @param endpoints asked for when the first caller comes: this endpoint is one of them. */
 export function documentation(services: Services, endpoints: () => readonly Endpoint[]): Endpoint[] {
@@ -38,7 +38,7 @@ const shared = {
 } as const;
 
 function openapiJson(description: () => ApiDescription): Endpoint {
-    const answer = once((): Cacheable => cacheable(JSON.stringify(description()), 'application/json; charset=utf-8'));
+    const answer = once(() => new Cacheable(JSON.stringify(description()), 'application/json; charset=utf-8'));
     return endpoint({
         ...shared,
         paths: ['/openapi.json'],
@@ -55,7 +55,7 @@ function openapiJson(description: () => ApiDescription): Endpoint {
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 function docs(services: Services, description: () => ApiDescription): Endpoint {
-    const page = once((): Cacheable => cacheable(docsPage(description(), services.config.publicUrl), 'text/html; charset=utf-8'));
+    const page = once(() => new Cacheable(docsPage(description(), services.config.publicUrl), 'text/html; charset=utf-8'));
     return endpoint({
         ...shared,
         paths: ['/docs'],
@@ -71,7 +71,7 @@ const year = 31_536_000;
 
 /** The page names it with a hash of its content. */
 function asset(name: AssetName, mediaType: string): Endpoint {
-    const file = once((): Cacheable => cacheable(readAsset(name), `${mediaType}; charset=utf-8`));
+    const file = once(() => new Cacheable(readAsset(name), `${mediaType}; charset=utf-8`));
     return endpoint({
         ...shared,
         paths: [`/docs/${name}`],
