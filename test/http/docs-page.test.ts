@@ -1,5 +1,7 @@
 /** The API's description as it is served: the document and the page made from it. */
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acceptedCoding, compress } from '../../src/http/content-coding.ts';
 import { html } from '../../src/http/docs-page/html.ts';
 import { markdown } from '../../src/http/docs-page/markdown.ts';
 import { docsPage } from '../../src/http/docs-page/page.ts';
@@ -39,6 +41,33 @@ describe('served', () => {
             text: first.text,
         });
         expect(await valetkey.call('HEAD', path, { key: null })).toMatchObject({ status: 200, text: '' });
+    });
+
+    test.each([
+        ['/openapi.json', 'gzip, deflate, br', 'br', brotliDecompressSync],
+        ['/docs', 'gzip', 'gzip', gunzipSync],
+        ['/docs/docs.css', 'br;q=0, *', 'gzip', gunzipSync],
+        ['/providers', 'br', 'br', brotliDecompressSync],
+        ['/providers.json', 'br', 'br', brotliDecompressSync],
+    ])('%s compressed to whoever accepts %j', async (path, accepted, coding, decompress) => {
+        const plain = await valetkey.call('GET', path);
+        expect([plain.headers['content-encoding'], plain.headers['vary']]).toEqual([undefined, 'Accept-Encoding']);
+        const get = (headers: Record<string, string>) =>
+            valetkey.app.server.inject({ url: path, headers: { authorization: `Bearer ${valetkey.key}`, 'accept-encoding': accepted, ...headers } });
+        const { headers, rawPayload } = await get({});
+        expect(headers).toMatchObject({ 'content-encoding': coding, vary: 'Accept-Encoding', 'content-type': plain.headers['content-type'] });
+        expect(headers['content-length']).toBe(String(rawPayload.length));
+        expect(decompress(rawPayload).toString()).toBe(plain.text);
+        // what is held in one coding is not held in another
+        expect(headers['etag']).toBe(plain.headers['etag']!.replace(/"$/, `-${coding}"`));
+        const again = await get({ 'if-none-match': headers['etag'] as string });
+        expect([again.statusCode, again.payload, again.headers['vary']]).toEqual([304, '', 'Accept-Encoding']);
+        expect(await get({ 'if-none-match': plain.headers['etag']! })).toMatchObject({ statusCode: 200 });
+    });
+
+    test('what is small as it is, whoever asks', async () => {
+        const { headers } = await valetkey.call('GET', '/docs/docs.svg', { key: null, headers: { 'accept-encoding': 'br' } });
+        expect([headers['content-encoding'], headers['vary']]).toEqual([undefined, undefined]);
     });
 
     test('with a policy that lets the page load from here alone, and nothing inline', () => {
@@ -86,15 +115,25 @@ describe('the page', () => {
             'provider_config_key string required',
             'force_refresh boolean optional',
             'invalid_uri_params',
-            'unknown_account',
-            '429',
+            'invalid_credentials',
+            'As elsewhere 401 403 415 429',
         ]) {
             expect(text).toContain(said);
         }
     });
 
-    test('stays below 300 kB', () => {
-        expect(page.text.length).toBeLessThan(300_000);
+    test('tells once what every operation can fail with, and what a long schema has', () => {
+        const times = (text: string): number => page.text.split(text).length - 1;
+        expect([times('<code>request_too_large</code>'), times('<code>idempotency_key_reused</code>')]).toEqual([1, 1]);
+        expect(times('<code>connection_config</code> <span class="type">map')).toBe(1);
+        const importing = /<article id="importConnection"[^]*?<\/article>/.exec(page.text)![0];
+        expect(importing).toContain('As in <a href="#getConnection">Read a connection with fresh credentials</a>.');
+    });
+
+    test('stays below 500 kB, and 40 kB on its way', () => {
+        expect(page.text.length).toBeLessThan(500_000);
+        expect(brotliDecompressSync(compress(page.text, 'br')).toString()).toBe(page.text);
+        expect(compress(page.text, 'gzip').length).toBeLessThan(40_000);
     });
 
     test('escapes whatever the document says', () => {
@@ -137,6 +176,28 @@ describe('Markdown', () => {
             /^<p>before<\/p><figure[^]*<code>\{\n\n {2}<b>&quot;a&quot;<\/b>: <u>1<\/u>\n\}<\/code>[^]*<\/figure><p>after<\/p>$/,
         );
     });
+});
+
+test.each([
+    [undefined, undefined],
+    ['', undefined],
+    ['identity', undefined],
+    ['gzip', 'gzip'],
+    ['gzip, deflate, br, zstd', 'br'],
+    ['GZIP;Q=1', 'gzip'],
+    ['br;q=0.5, gzip;q=0.8', 'gzip'],
+    ['br;q=0, gzip', 'gzip'],
+    ['br;q=0', undefined],
+    ['*', 'br'],
+    ['*;q=0', undefined],
+    ['br;q=0, *;q=0.1', 'gzip'],
+    ['identity, gzip', 'gzip'],
+    ['identity, gzip;q=0.5', undefined],
+    ['identity;q=0, gzip;q=0.1', 'gzip'],
+    ['gzip;q=x', undefined],
+    [';;,,', undefined],
+])('of %j there is %s', (header, coding) => {
+    expect(acceptedCoding(header)).toBe(coding);
 });
 
 test('templates escape values, and keep what templates made', () => {

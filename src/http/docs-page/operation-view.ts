@@ -1,5 +1,13 @@
 /** One operation on the page: what it does on the left, how to call it and what comes back on the right. */
-import { resolved, type ApiDescription, type Method, type Operation, type Parameter, type ResponseObject } from '../openapi/description.ts';
+import {
+    operationsOf,
+    resolved,
+    type ApiDescription,
+    type Method,
+    type Operation,
+    type Parameter,
+    type ResponseObject,
+} from '../openapi/description.ts';
 import { scopeSentence } from '../openapi/operation.ts';
 import { codeBlock } from './code.ts';
 import { html, joined, type Html, type Part } from './html.ts';
@@ -12,6 +20,13 @@ export interface Shown {
     operation: Operation;
     /** Other paths of the same. */
     aliases: readonly string[];
+}
+
+interface Answered {
+    status: string;
+    response: ResponseObject;
+    /** By which it is referred to, if it is. */
+    name: string | undefined;
 }
 
 export class OperationView {
@@ -27,6 +42,8 @@ export class OperationView {
 
     article({ path, method, operation, aliases }: Shown): Html {
         const { operationId, summary, deprecated } = operation;
+        this.#sent.enter({ id: operationId, title: summary });
+        this.#answered.enter({ id: operationId, title: summary });
         return html`<article id="${operationId}" aria-labelledby="${operationId}-title">
             <header>
                 <h3 id="${operationId}-title">${summary} <a class="anchor" href="#${operationId}" aria-label="Link to ${summary}">#</a></h3>
@@ -40,6 +57,17 @@ export class OperationView {
             </div>
             <div class="samples">${this.#samples(operation)}</div>
         </article>`;
+    }
+
+    /** Those that operations refer to in place of having them: told once, for all. */
+    commonFailures(): Html {
+        const referred = operationsOf(this.#description).flatMap(({ operation }) =>
+            this.#responses(operation).flatMap(({ status, name, response }) => (name === undefined ? [] : [[name, { status, response }] as const])),
+        );
+        const failures = [...new Map(referred)].toSorted(([, a], [, b]) => Number(a.status) - Number(b.status));
+        return html`<h2 id="common-failures">Common failures</h2>
+            <p>Operations refer to these by their status.</p>
+            <dl class="failures">${failures.map(([name, { status, response }]) => failure(status, response, { id: failureId(name) }))}</dl>`;
     }
 
     #about({ description, 'x-scopes': scopes }: Operation): Part {
@@ -112,25 +140,33 @@ export class OperationView {
 
     #errors(operation: Operation): Part {
         const failures = this.#responses(operation).filter(({ status }) => Number(status) >= 400);
+        const own = failures.filter(({ name }) => name === undefined);
+        const common = failures.filter(({ name }) => name !== undefined);
         return (
             failures.length > 0 &&
             html`<section>
                 <h4>Failures</h4>
-                <dl class="failures">
-                    ${failures.map(
-                        ({ status, response }) =>
-                            html`<div>
-                                <dt><span class="status bad">${status}</span></dt>
-                                <dd>${failure(response)}</dd>
-                            </div>`,
-                    )}
-                </dl>
+                ${own.length > 0 && html`<dl class="failures">${own.map(({ status, response }) => failure(status, response))}</dl>`}
+                ${
+                    common.length > 0 &&
+                    html`<p class="common">
+                        As elsewhere
+                        ${joined(
+                            common.map(({ status, name }) => html`<a class="status bad" href="#${failureId(name!)}">${status}</a>`),
+                            ' ',
+                        )}
+                    </p>`
+                }
             </section>`
         );
     }
 
-    #responses({ responses }: Operation): { status: string; response: ResponseObject }[] {
-        return Object.entries(responses).map(([status, response]) => ({ status, response: resolved<ResponseObject>(this.#description, response) }));
+    #responses({ responses }: Operation): Answered[] {
+        return Object.entries(responses).map(([status, response]) => ({
+            status,
+            name: '$ref' in response ? response.$ref.split('/').at(-1) : undefined,
+            response: resolved<ResponseObject>(this.#description, response),
+        }));
     }
 
     #samples(operation: Operation): Part {
@@ -156,18 +192,24 @@ const placeNames = { path: 'Path', query: 'Query', header: 'Headers' } as const;
 /** Long paths and scopes may be broken where they have a joint. */
 const withBreaks = (text: string): Html => joined(text.split(/(?<=[/:])/), html`<wbr />`);
 
-function failure({ description, content, 'x-codes': codes }: ResponseObject): Part {
-    const said = html`<p>${line(description.replace(/ Codes?: `.*$/s, ''))}</p>`;
+const failureId = (name: string): string => `failure-${name}`;
+
+function failure(status: string, { description, content, 'x-codes': codes }: ResponseObject, { id }: { id?: string } = {}): Html {
     const isPage = content?.['text/html'] !== undefined;
-    return [
-        said,
-        codes !== undefined &&
-            html`<p class="codes">
-                ${joined(
-                    codes.map((code) => html`<code>${code}</code>`),
-                    ' ',
-                )}
-            </p>`,
-        isPage && html`<p class="note">${codes === undefined ? 'A page.' : 'Or a page.'}</p>`,
-    ];
+    return html`<div ${id !== undefined && html`id="${id}"`}>
+        <dt><span class="status bad">${status}</span></dt>
+        <dd>
+            <p>${line(description.replace(/ Codes?: `.*$/s, ''))}</p>
+            ${
+                codes !== undefined &&
+                html`<p class="codes">
+                    ${joined(
+                        codes.map((code) => html`<code>${code}</code>`),
+                        ' ',
+                    )}
+                </p>`
+            }
+            ${isPage && html`<p class="note">${codes === undefined ? 'A page.' : 'Or a page.'}</p>`}
+        </dd>
+    </div>`;
 }

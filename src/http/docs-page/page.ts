@@ -56,7 +56,7 @@ export function docsPage(description: ApiDescription, publicUrl: string): string
                         <h1>${info.title}</h1>
                         <p class="lead">${info.summary}</p>
                         <p class="server"><span>Base URL</span> <code>${servers[0]!.url}</code></p>
-                        ${markdown(info.description)}
+                        ${markdown(info.description)}${view.commonFailures()}
                     </div>
                     ${sections.map(
                         ({ id, name, description: said, operations }) =>
@@ -98,7 +98,7 @@ function sectionsOf(description: ApiDescription): Section[] {
 
 /** A popover where there is no room beside the text. */
 function contents({ info }: ApiDescription, sections: readonly Section[]): Html {
-    const chapters = [...info.description.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!);
+    const chapters = [...[...info.description.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!), 'Common failures'];
     return html`<nav id="contents" popover aria-label="Contents">
         <label class="search" hidden
             ><span>Search</span><input type="search" placeholder="Search operations" autocomplete="off" spellcheck="false"

@@ -1,5 +1,5 @@
 /** A JSON Schema for readers: what members there are, of which kind, which have to be there, and what limits them. */
-import { resolved, type ApiDescription, type JsonSchema } from '../openapi/description.ts';
+import { operationsOf, resolved, type ApiDescription, type JsonSchema, type ResponseObject } from '../openapi/description.ts';
 import { html, joined, type Html, type Part } from './html.ts';
 import { markdown } from './markdown.ts';
 
@@ -11,15 +11,35 @@ export interface Member {
 }
 
 const deepest = 6;
+/** In characters of markup: a longer schema is shown where it comes first, and referred to from everywhere else. */
+const longestRepeated = 2500;
+
+/** Of an operation on the page. */
+export interface Place {
+    id: string;
+    title: string;
+}
 
 export class SchemaView {
     readonly #description: ApiDescription;
     readonly #side: 'request' | 'answer';
+    /** Named schemas of some length: where each was shown, to be shown once. */
+    readonly #shown = new Map<string, Place>();
+    /** Those that an operation is there to read: they are shown with it, wherever they come first. */
+    readonly #homes: ReadonlyMap<string, Place>;
+    readonly #links = new Set<Html>();
+    #place: Place = { id: '', title: '' };
 
     /** @param side in an answer, only what can be absent is remarkable. */
     constructor(description: ApiDescription, side: 'request' | 'answer') {
         this.#description = description;
         this.#side = side;
+        this.#homes = side === 'answer' ? homesIn(description) : new Map();
+    }
+
+    /** What is shown from now on belongs to this operation. */
+    enter(place: Place): void {
+        this.#place = place;
     }
 
     /** The members of a schema, its alternatives, or what it is if it has none. */
@@ -48,6 +68,9 @@ export class SchemaView {
 
     /** What only wraps something is not worth a click. */
     #nested(inside: Html, schema: JsonSchema, name: string): Html {
+        if (this.#links.has(inside)) {
+            return inside;
+        }
         const isWrapper = name === 'data' || name === 'error';
         return html`<details ${isWrapper ? 'open' : ''}>
             <summary>${this.#titleOf(schema)} <span class="of">of ${name}</span></summary>
@@ -69,6 +92,26 @@ export class SchemaView {
 
     /** `undefined`: nothing that its type does not say. */
     #inside(schema: JsonSchema, depth: number): Html | undefined {
+        const { $ref } = schema;
+        const home = $ref === undefined ? undefined : this.#homes.get($ref);
+        const elsewhere = home !== undefined && home.id !== this.#place.id ? home : this.#shown.get($ref ?? '');
+        if (elsewhere !== undefined) {
+            return this.#linkTo(elsewhere);
+        }
+        const inside = this.#whole(schema, depth);
+        if ($ref !== undefined && inside !== undefined && inside.text.length > longestRepeated) {
+            this.#shown.set($ref, this.#place);
+        }
+        return inside;
+    }
+
+    #linkTo({ id, title }: Place): Html {
+        const link = id === this.#place.id ? html`<p class="note">As above.</p>` : html`<p class="note">As in <a href="#${id}">${title}</a>.</p>`;
+        this.#links.add(link);
+        return link;
+    }
+
+    #whole(schema: JsonSchema, depth: number): Html | undefined {
         const whole = this.#resolve(schema);
         if (depth > deepest) {
             return undefined;
@@ -192,6 +235,19 @@ export class SchemaView {
         const { $ref, ...beside } = schema;
         return { ...resolved<JsonSchema>(this.#description, { $ref }), ...beside };
     }
+}
+
+/** By reference. */
+function homesIn(description: ApiDescription): Map<string, Place> {
+    const homes = new Map<string, Place>();
+    for (const { method, operation } of operationsOf(description)) {
+        const { 200: answer } = operation.responses;
+        const { $ref } = (answer && resolved<ResponseObject>(description, answer).content?.['application/json']?.schema) ?? {};
+        if (method === 'get' && $ref !== undefined && operation['x-alias-of'] === undefined) {
+            homes.set($ref, { id: operation.operationId, title: operation.summary });
+        }
+    }
+    return homes;
 }
 
 /** Whether members that are not named may be there. */

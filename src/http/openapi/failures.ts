@@ -19,15 +19,28 @@ const keyCodes = ['missing_auth_header', 'invalid_secret_key_format', 'unknown_a
 const sessionCodes = ['invalid_connect_session_token_format', 'unknown_connect_session_token', 'unknown_account'];
 
 /** http-api §1.3. */
-const refusals: Readonly<Record<Exclude<Authentication['by'], 'nothing'>, { name: string; codes: readonly string[] }>> = {
-    'API key': { name: 'ApiKeyRefused', codes: keyCodes },
-    'connect session': { name: 'ConnectSessionRefused', codes: ['missing_auth_header', ...sessionCodes] },
-    'connect session or API key': { name: 'CallerRefused', codes: [...new Set([...keyCodes, ...sessionCodes])] },
+const refusals: Readonly<Record<Exclude<Authentication['by'], 'nothing'>, { name: string; reason: string; codes: readonly string[] }>> = {
+    'API key': { name: 'ApiKeyRefused', reason: 'There is no valid API key.', codes: keyCodes },
+    'connect session': {
+        name: 'ConnectSessionRefused',
+        reason: 'There is no valid connect session.',
+        codes: ['missing_auth_header', ...sessionCodes],
+    },
+    'connect session or API key': {
+        name: 'CallerRefused',
+        reason: 'There is neither a valid API key nor a valid connect session.',
+        codes: [...new Set([...keyCodes, ...sessionCodes])],
+    },
     'connect session in query': {
         name: 'ConnectSessionInQueryRefused',
+        reason: 'There is no valid connect session in the query.',
         codes: ['missing_public_key', 'invalid_public_key', 'deprecated_authentication', ...sessionCodes],
     },
-    'connect session in body': { name: 'ConnectSessionInBodyRefused', codes: ['missing_auth_header', ...sessionCodes] },
+    'connect session in body': {
+        name: 'ConnectSessionInBodyRefused',
+        reason: 'There is no valid connect session in the body.',
+        codes: ['missing_auth_header', ...sessionCodes],
+    },
 };
 
 const envelopes = { simple: SimpleError, legacy: LegacyError, validation: ValidationError, rate: RateLimitError } as const;
@@ -37,9 +50,9 @@ export const addEnvelopes = (schemas: Schemas): void => Object.values(envelopes)
 
 /** Failures that are the same wherever they occur, for `components.responses`. */
 export function sharedFailures(schemas: Schemas): Record<string, ResponseObject> {
-    const refused = Object.values(refusals).map(({ name, codes }) => [
+    const refused = Object.values(refusals).map(({ name, reason, codes }) => [
         name,
-        failure(schemas, reasons[401], codes, codes.includes('deprecated_authentication') ? ['legacy', 'simple'] : ['legacy']),
+        failure(schemas, reason, codes, codes.includes('deprecated_authentication') ? ['legacy', 'simple'] : ['legacy']),
     ]);
     return {
         ...(Object.fromEntries(refused) as Record<string, ResponseObject>),
