@@ -130,6 +130,20 @@ describe('the page', () => {
         expect(importing).toContain('As in <a href="#getConnection">Read a connection with fresh credentials</a>.');
     });
 
+    test('has what is deprecated at the end of its section, and says so in the contents', () => {
+        const connections = /<section class="tag" id="about-connections"[^]*?<\/section>\s*<section class="tag"/.exec(page.text)![0];
+        const isDeprecated = [...connections.matchAll(/<article [^]*?<\/header>/g)].map(([head]) => head.includes('class="deprecated"'));
+        expect(isDeprecated).toEqual(isDeprecated.toSorted());
+        expect(new Set(isDeprecated).size).toBe(2);
+        expect(/<nav[^]*<\/nav>/.exec(page.text)![0]).toContain('Import a connection, for old clients <span class="deprecated">deprecated</span>');
+    });
+
+    test('folds long lists of values, and says of what may be null what it is', () => {
+        const article = /<article id="createEnvironmentApiKey"[^]*?<\/article>/.exec(page.text)![0];
+        expect(article).toMatch(/<details>\s*<summary>One of \d\d values<\/summary>[^]*?<code>environment:\*<\/code>[^]*?<\/details>/);
+        expect(article).toMatch(/<code>expires_at<\/code>[^]*?<dd>\s*<p>When the key stops working\.<\/p>/);
+    });
+
     test('stays below 500 kB, and 40 kB on its way', () => {
         expect(page.text.length).toBeLessThan(500_000);
         expect(brotliDecompressSync(compress(page.text, 'br')).toString()).toBe(page.text);

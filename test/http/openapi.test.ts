@@ -287,6 +287,13 @@ describe('from declarations', () => {
         expect(components.schemas).not.toHaveProperty('SameInput');
     });
 
+    test('an example is of what is sent, also where that is converted', () => {
+        const Body = z
+            .strictObject({ at: z.string().transform(Date.parse), other: z.string().optional() })
+            .meta({ examples: [{ at: 'now', other: 'x' }] });
+        expect(operationOf({ body: Body }).requestBody!.content['application/json']!.example).toEqual({ at: 'now', other: 'x' });
+    });
+
     test('two schemas under one id are a mistake', () => {
         const [one, other] = [z.string().meta({ id: 'Twice' }), z.number().meta({ id: 'Twice' })];
         expect(() => describeOne(declare({ body: z.object({ one }) }), declare({ paths: ['/b'], body: z.object({ other }) }))).toThrow('Twice');
@@ -298,6 +305,7 @@ describe('from declarations', () => {
                 tags: z.record(z.string(), z.string()).optional(),
                 include: z.array(z.enum(['a', 'b'])).optional(),
                 page: z.string().transform(Number).pipe(z.int().min(0)).default(0),
+                lenient: z.string().catch('whatever it was'),
                 name: z.string().min(1),
             }),
             params: z.object({ thingId: z.string().max(7) }),
@@ -321,6 +329,7 @@ describe('from declarations', () => {
                 explode: true,
             },
             { name: 'page', in: 'query', required: false, schema: { type: 'integer', minimum: 0, default: 0 } },
+            { name: 'lenient', in: 'query', required: false, schema: { type: 'string', default: 'whatever it was' } },
             { name: 'name', in: 'query', required: true, schema: { type: 'string', minLength: 1 }, example: 'GitHub' },
         ]);
     });

@@ -80,7 +80,7 @@ export function docsPage(description: ApiDescription, publicUrl: string): string
     return page.text;
 }
 
-/** An operation's aliases are told with it. */
+/** An operation's aliases are told with it. What is deprecated comes last. */
 function sectionsOf(description: ApiDescription): Section[] {
     const all = operationsOf(description);
     return description.tags.map(({ name, description: said }) => ({
@@ -92,7 +92,8 @@ function sectionsOf(description: ApiDescription): Section[] {
             .map((found) => ({
                 ...found,
                 aliases: all.filter(({ operation }) => operation['x-alias-of'] === found.operation.operationId).map(({ path }) => path),
-            })),
+            }))
+            .toSorted((a, b) => Number(a.operation.deprecated ?? false) - Number(b.operation.deprecated ?? false)),
     }));
 }
 
@@ -115,7 +116,11 @@ function contents({ info }: ApiDescription, sections: readonly Section[]): Html 
                         ${operations.map(
                             ({ method, path, operation }) =>
                                 html`<li data-text="${path.toLowerCase()}">
-                                    <a href="#${operation.operationId}">${methodLabel(method)}<span>${operation.summary}</span></a>
+                                    <a href="#${operation.operationId}"
+                                        >${methodLabel(method)}<span
+                                            >${operation.summary}${operation.deprecated && html` <span class="deprecated">deprecated</span>`}</span
+                                        ></a
+                                    >
                                 </li>`,
                         )}
                     </ul>

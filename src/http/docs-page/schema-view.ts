@@ -11,6 +11,7 @@ export interface Member {
 }
 
 const deepest = 6;
+const mostInLine = 20;
 /** In characters of markup: a longer schema is shown where it comes first, and referred to from everywhere else. */
 const longestRepeated = 2500;
 
@@ -53,7 +54,7 @@ export class SchemaView {
 
     #row({ name, schema, isRequired, description }: Member, depth: number): Html {
         const whole = this.#resolve(schema);
-        const said = description ?? whole.description;
+        const said = description ?? whole.description ?? this.#onlyAlternative(whole)?.description;
         const inside = this.#inside(schema, depth + 1);
         return html`<div>
             <dt>
@@ -62,7 +63,9 @@ export class SchemaView {
                 ${isRequired && this.#side === 'request' && html`<span class="required">required</span>`}
                 ${whole.deprecated && html`<span class="deprecated">deprecated</span>`}
             </dt>
-            <dd>${said !== undefined && markdown(said)}${this.#limits(schema)}${inside !== undefined && this.#nested(inside, schema, name)}</dd>
+            <dd>
+                ${said !== undefined && markdown(said)}${this.#limits(schema)}${this.#longLists(schema)}${inside !== undefined && this.#nested(inside, schema, name)}
+            </dd>
         </div>`;
     }
 
@@ -165,6 +168,12 @@ export class SchemaView {
               )}`;
     }
 
+    /** Of what may be null. */
+    #onlyAlternative(whole: JsonSchema): JsonSchema | undefined {
+        const [only, ...others] = this.#alternatives(whole);
+        return only === undefined || others.length > 0 ? undefined : this.#resolve(only);
+    }
+
     /** Other than null. */
     #alternatives({ anyOf, oneOf }: JsonSchema): JsonSchema[] {
         return (anyOf ?? oneOf ?? []).filter(({ type }) => type !== 'null');
@@ -216,7 +225,7 @@ export class SchemaView {
         const { enum: values, default: absent, propertyNames, items } = whole;
         const names = propertyNames === undefined ? undefined : this.#resolve(propertyNames);
         const own: (Html | undefined)[] = [
-            values === undefined ? undefined : html`One of ${joined(values.map(literal), ', ')}`,
+            values === undefined || values.length > mostInLine ? undefined : html`One of ${joined(values.map(literal), ', ')}`,
             range(whole.minLength, whole.maxLength, 'character'),
             range(whole.minimum, whole.maximum, ''),
             range(whole.minItems, whole.maxItems, 'item'),
@@ -226,6 +235,21 @@ export class SchemaView {
         ];
         const parts = [...(items === undefined ? [] : [items]), ...this.#alternatives(whole)];
         return [...own.filter((fact) => fact !== undefined), ...parts.flatMap((part) => this.#facts(part))];
+    }
+
+    /** Values that would be half a page. */
+    #longLists(schema: JsonSchema): Html[] {
+        const { enum: values = [], items, ...whole } = this.#resolve(schema);
+        const own =
+            values.length > mostInLine
+                ? [
+                      html`<details>
+                          <summary>One of ${values.length} values</summary>
+                          <p class="values">${joined(values.map(literal), ' ')}</p>
+                      </details>`,
+                  ]
+                : [];
+        return [...own, ...[...(items === undefined ? [] : [items]), ...this.#alternatives(whole)].flatMap((part) => this.#longLists(part))];
     }
 
     #resolve(schema: JsonSchema): JsonSchema {

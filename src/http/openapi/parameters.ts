@@ -1,4 +1,5 @@
 /** Path and query of an endpoint as OpenAPI parameters. Brackets in a query (`tags[plan]=pro`) are its `deepObject`. */
+import { z } from 'zod';
 import { anyQuery, type Endpoint } from '../endpoint.ts';
 import type { JsonSchema, Parameter } from './description.ts';
 import { sampleOf } from './samples.ts';
@@ -27,10 +28,13 @@ function queryParameters({ query }: Endpoint, schemas: Schemas): Parameter[] {
     const sent = schemas.resolve(schemas.get(query, 'input'));
     const understood = schemas.understood(query).properties ?? {};
     return Object.entries(sent.properties ?? {}).map(([name, schema]) => {
-        const isRequired = sent.required?.includes(name) ?? false;
+        const isRequired = sent.required?.includes(name) === true && !canBeAbsent(query, name);
         return { ...parameter(schemas, name, 'query', meant(schema, understood[name]), isRequired), ...styleOf(schemas.resolve(schema)) };
     });
 }
+
+/** `catch` makes what zod calls required. */
+const canBeAbsent = (query: z.ZodType, name: string): boolean => query instanceof z.ZodObject && z.safeParse(query.shape[name]!, undefined).success;
 
 /** A query is text; what is understood as a number or a boolean is documented as that, and what absence is understood as too. */
 function meant(sent: JsonSchema, understood: JsonSchema = {}): JsonSchema {

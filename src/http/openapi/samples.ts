@@ -82,7 +82,8 @@ function sampleObject(schema: JsonSchema, options: SampleOptions): unknown {
     }
     const hasOthers = typeof additionalProperties === 'object' && Object.keys(additionalProperties).length > 0;
     if (names.length === 0 && hasOthers) {
-        const key = propertyNames === undefined ? 'plan' : sampleText(options.resolve(propertyNames), 'key');
+        const isByIntegration = propertyNames !== undefined || /^(integrations|overrides)/.test(options.name ?? '');
+        const key = isByIntegration ? sampleText(options.resolve(propertyNames ?? { type: 'string' }), 'key') : 'plan';
         const value = sampleOf(additionalProperties, { ...options, name: 'value', depth: (options.depth ?? 0) + 1 });
         return typeof key === 'string' && value !== undefined ? { [key]: value } : {};
     }
@@ -122,6 +123,7 @@ const byName: readonly (readonly [RegExp, string])[] = [
     [/^(connectsession)?token$/, `nango_connect_session_${'0123456789abcdef'.repeat(4)}`],
     [/connectionid$/, '5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55'],
     [/(providerconfigkey|uniquekey|integrationid|allowedintegrations)$|^key$/, 'github-prod'],
+    [/(logid|operationid)$/, '5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55'],
     [/uuid$/, '5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55'],
     [/^provider$/, 'github'],
     [/^id$/, 'user-42'],
@@ -130,7 +132,16 @@ const byName: readonly (readonly [RegExp, string])[] = [
     [/connectlink$/, 'https://connect.example.com/?session_token=nango_connect_session_…'],
     [/(logo|logourl)$/, 'https://auth.example.com/images/template-logos/github.svg'],
     [/callbackurl$/, 'https://auth.example.com/oauth/callback'],
-    [/(url|uri|link)$/, 'https://example.com/valetkey'],
+    [/^docs(connect)?$/, 'https://example.com/docs'],
+    [/cidrs$/, '203.0.113.0/24'],
+    [/ip$/, '203.0.113.7'],
+    [/hosts$/, 'api.example.com'],
+    [/primary$/, '#1f5eff'],
+    [/websocketspath$/, '/'],
+    [/webhooksigningkey$|webhookssecret$/, 'whsec_…'],
+    [/webhookpublickey$/, 'whpk_…'],
+    [/description$/, 'The provider refused the sign-in.'],
+    [/(urls?|uri|link|endpoint|location|override)$/, 'https://example.com/valetkey'],
     [/(at|created|updated|timestamp)$/, '2026-01-02T03:04:05.678Z'],
     [/(authmode|type)$/, 'OAUTH2'],
     [/scopes?$/, 'read'],
