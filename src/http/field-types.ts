@@ -28,7 +28,8 @@ export const EnvName = z
     .string()
     .regex(/^[a-z0-9_-]+$/)
     .max(255)
-    .refine((name) => name !== reservedName, { message: `"${reservedName}" is reserved` });
+    .refine((name) => name !== reservedName, { message: `"${reservedName}" is reserved` })
+    .meta({ examples: ['staging'] });
 
 const decimal = /^[-+]?\d+(\.\d+)?$/;
 
@@ -131,7 +132,11 @@ export const EndUser = z
 export const Organization = z
     .strictObject({
         id: z.string().max(255).describe('What your product calls the organization.'),
-        display_name: z.string().max(255).optional(),
+        display_name: z
+            .string()
+            .max(255)
+            .optional()
+            .meta({ examples: ['Acme'] }),
     })
     .meta({ id: 'Organization', description: 'The organization that the user acts for.' });
 

@@ -26,8 +26,12 @@ export function keyFields(sources: Sources, grantable: readonly string[]) {
     const scopes = z.array(z.enum(grantable)).min(1).max(200);
     const optional = { expires_at: ExpiresAt(sources).nullish(), allowed_cidrs: AllowedCidrs.nullish() };
     return {
-        create: { display_name: DisplayName, scopes: scopes.optional().describe('Default: full access.'), ...optional },
-        update: { display_name: DisplayName.optional(), scopes: scopes.optional(), ...optional },
+        create: {
+            display_name: DisplayName.meta({ examples: ['Continuous integration'] }),
+            scopes: scopes.optional().describe('Default: full access.'),
+            ...optional,
+        },
+        update: { display_name: DisplayName.optional().meta({ examples: ['Continuous integration'] }), scopes: scopes.optional(), ...optional },
     };
 }
 

@@ -6,22 +6,26 @@ import type { ApiKeyRow } from '../../../store/schema.ts';
 
 const Key = z.object({
     id: z.int(),
-    display_name: z.string(),
-    scopes: z.array(z.string()),
+    display_name: z.string().meta({ examples: ['Continuous integration'] }),
+    scopes: z.array(z.string()).meta({ examples: [['environment:connections:read']] }),
     created_at: z.iso.datetime(),
     last_used_at: z.iso.datetime().nullable().describe('Written at most once a minute.'),
     last_used_ip: z.string().nullable(),
     expires_at: z.iso.datetime().nullable(),
     allowed_cidrs: z.array(z.string()).nullable().describe('`null`: from anywhere.'),
-    origin: z
-        .enum(['first_start', 'created', 'configured'])
-        .describe('`configured`: fixed by VALETKEY_SECRET_KEY_<ENV> or VALETKEY_ACCOUNT_KEY, and changed only there.'),
-    replaced_at: z.iso.datetime().nullable().describe('When it was rotated; it works until `expires_at`.'),
+    origin: z.enum(['first_start', 'created', 'configured']).meta({
+        description: '`configured`: fixed by VALETKEY_SECRET_KEY_<ENV> or VALETKEY_ACCOUNT_KEY, and changed only there.',
+        examples: ['created'],
+    }),
+    replaced_at: z.iso
+        .datetime()
+        .nullable()
+        .meta({ description: 'When it was rotated; it works until `expires_at`.', examples: [null] }),
 });
 
 const NewKey = z.object({
     ...Key.pick({ id: true, display_name: true, scopes: true }).shape,
-    secret: z.string().describe('The key, shown this once.'),
+    secret: z.string().meta({ description: 'The key, shown this once.', examples: ['vk_dev_…'] }),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime().optional().describe('Present when it expires.'),
     allowed_cidrs: z.array(z.string()).optional().describe('Present when it is restricted.'),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { publicEndpoint } from '../../authentication.ts';
 import { sendCacheable } from '../../cacheable.ts';
 import { anyQuery, endpoint } from '../../endpoint.ts';
-import { Provider } from './provider-view.ts';
+import { Provider, providerExample } from './provider-view.ts';
 import type { PublicCatalogue } from './public-catalogue.ts';
 
 export const exportProviders = (catalogue: PublicCatalogue) =>
@@ -18,6 +18,9 @@ export const exportProviders = (catalogue: PublicCatalogue) =>
         access: 'anyone',
         anyContentType: true,
         query: anyQuery,
-        answers: { 200: z.record(z.string(), Provider).describe('By name.'), 304: null },
+        answers: {
+            200: z.record(z.string(), Provider).meta({ description: 'By name.', examples: [{ [providerExample.name]: providerExample }] }),
+            304: null,
+        },
         handle: ({ request, reply }) => sendCacheable(request, reply, catalogue.map, 'public, max-age=300'),
     });

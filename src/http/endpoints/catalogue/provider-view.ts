@@ -16,6 +16,27 @@ const Field = z
         automated: z.boolean().optional(),
     })
     .meta({ id: 'ProviderField', description: 'An input of a form.' });
+
+export const providerExample = {
+    name: 'zendesk',
+    display_name: 'Zendesk',
+    auth_mode: 'OAUTH2',
+    categories: ['support'],
+    authorization_url: 'https://${connectionConfig.subdomain}.zendesk.com/oauth/authorizations/new',
+    token_url: 'https://${connectionConfig.subdomain}.zendesk.com/oauth/tokens',
+    docs: 'https://developer.zendesk.com/api-reference/',
+    connection_config: {
+        subdomain: {
+            type: 'string',
+            title: 'Subdomain',
+            description: 'What stands before .zendesk.com in the address of your account.',
+            pattern: '^[a-z0-9-]+$',
+            example: 'acme',
+        },
+    },
+    logo_url: 'https://auth.example.com/images/template-logos/zendesk.svg',
+};
+
 const Fields = z.record(z.string(), Field);
 
 export const Provider = z
@@ -51,4 +72,4 @@ export const Provider = z
         integration_config: Fields.optional().describe('Asked once per integration.'),
         assertion_option: Fields.optional(),
     })
-    .meta({ id: 'Provider', description: 'The catalogue’s entry, with all its other members.' });
+    .meta({ id: 'Provider', description: 'The catalogue’s entry, with all its other members.', examples: [providerExample] });

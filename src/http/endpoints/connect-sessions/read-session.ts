@@ -14,8 +14,9 @@ export const readConnectSession = (services: Services) =>
         method: 'GET',
         paths: ['/connect/session'],
         tag: 'Connect sessions',
-        summary: 'Read what a connect session allows, and how its last attempt ended',
-        description: 'For the page that your user connects an account on. A page whose popup is gone asks again until `outcome` changes.',
+        summary: 'Read what a connect session allows',
+        description:
+            'For the page on which your user connects an account. `outcome` tells how the last attempt ended: a page whose popup is gone asks until it changes.',
         authenticate: connectSession(services),
         access: 'connect session',
         answers: { 200: SessionAnswer },

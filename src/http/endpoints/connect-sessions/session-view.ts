@@ -49,7 +49,18 @@ export const SessionAnswer = z.strictObject({
                 at: z.iso.datetime(),
             })
             .nullable()
-            .describe('How the last attempt ended, for pages whose popup is gone; `null` before the first.'),
+            .meta({
+                description: 'How the last attempt ended, for pages whose popup is gone; `null` before the first.',
+                examples: [
+                    {
+                        status: 'success',
+                        provider_config_key: 'github-prod',
+                        connection_id: '5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55',
+                        is_pending: false,
+                        at: '2026-01-02T03:04:05.678Z',
+                    },
+                ],
+            }),
     }),
 });
 

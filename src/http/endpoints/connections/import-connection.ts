@@ -85,9 +85,9 @@ export const importConnection = (services: Services) =>
         paths: ['/connections'],
         tag: 'Connections',
         operationId: 'importConnection',
-        summary: 'Import a connection, or give an existing one new credentials',
+        summary: 'Import a connection',
         description:
-            'An existing connection with this id and `provider_config_key` is overridden: its credentials are replaced, members of `connection_config` ' +
+            'For credentials that your backend holds already. An existing connection with this id and `provider_config_key` is overridden: its credentials are replaced, members of `connection_config` ' +
             'are laid over the stored ones, and `metadata`, `tags`, `end_user` and `webhook_url_override` stay as they are unless the request has them. ' +
             'API keys, user names with passwords and token pairs are first tried at the provider where its entry says how; for `APP` and `CUSTOM` an ' +
             'installation token is fetched.',

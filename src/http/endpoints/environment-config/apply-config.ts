@@ -19,10 +19,16 @@ const Result = z.object({
     changes: z
         .array(
             z.object({
-                path: z.string().describe('Section, name, field: `integrations.github.scopes`.'),
-                kind: z.enum(['added', 'changed', 'removed']),
-                from: z.unknown().optional().describe('Absent for secrets.'),
-                to: z.unknown().optional().describe('Absent for secrets.'),
+                path: z.string().meta({ description: 'Section, name, field: `integrations.github.scopes`.', examples: ['webhooks.primary_url'] }),
+                kind: z.enum(['added', 'changed', 'removed']).meta({ examples: ['changed'] }),
+                from: z
+                    .unknown()
+                    .optional()
+                    .meta({ description: 'Absent for secrets.', examples: [null] }),
+                to: z
+                    .unknown()
+                    .optional()
+                    .meta({ description: 'Absent for secrets.', examples: ['https://example.com/valetkey'] }),
             }),
         )
         .describe('What was changed, or would be. Empty when everything is as the document says.'),
@@ -38,7 +44,7 @@ export const applyConfig = (services: Services) =>
         description:
             'All of it or nothing, and nothing the second time. What the document does not mention stays: fields, variables and integrations are not removed. ' +
             'A list is one value, and replaced. A secret is a reference: its value comes from `secrets`, or stays as it is stored; it is an error if there is ' +
-            'neither, and if `secrets` has one that nothing refers to. With `dry_run=true` the changes are listed and not made. Beside ' +
+            'neither, and if `secrets` has one that nothing refers to. With `dry_run=true` the changes are listed and not made.\n\nBeside ' +
             '`environment:settings:update` the key needs `environment:webhooks:write` for `webhooks`, `environment:variables:write` for `variables`, and ' +
             '`environment:integrations:create` and `:update` for `integrations`.',
         authenticate: apiKey(services),

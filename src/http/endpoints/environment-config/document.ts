@@ -17,7 +17,18 @@ const sections = (services: Services) => ({
         .strictObject({
             ...settingFields,
             hmac_key: z.union([z.null(), SecretReference]),
-            otlp_headers: z.array(z.strictObject({ name: z.string().min(1).max(256), value: SecretReference })).max(100),
+            otlp_headers: z
+                .array(
+                    z.strictObject({
+                        name: z
+                            .string()
+                            .min(1)
+                            .max(256)
+                            .meta({ examples: ['Authorization'] }),
+                        value: SecretReference,
+                    }),
+                )
+                .max(100),
         })
         .partial()
         .optional(),
@@ -34,10 +45,19 @@ const sections = (services: Services) => ({
 export const ConfigDocument = (services: Services) => z.strictObject(sections(services));
 
 export const ConfigBody = (services: Services) =>
-    z.strictObject({
-        ...sections(services),
-        secrets: z
-            .record(z.string(), z.string().min(1))
-            .optional()
-            .describe('Values for the references of the document, by name. Keep them out of the file that holds the document.'),
-    });
+    z
+        .strictObject({
+            ...sections(services),
+            secrets: z
+                .record(z.string(), z.string().min(1))
+                .optional()
+                .describe('Values for the references of the document, by name. Keep them out of the file that holds the document.'),
+        })
+        .meta({ examples: [example] });
+
+const example = {
+    version: documentVersion,
+    webhooks: { primary_url: 'https://example.com/valetkey' },
+    integrations: { 'github-prod': { provider: 'github', client_id: 'a1b2c3d4', client_secret: { secret: 'github' } } },
+    secrets: { github: '…' },
+};

@@ -14,7 +14,10 @@ import { SecretReference } from './secret-reference.ts';
 
 const Integration = z.strictObject({
     provider: ProviderName,
-    display_name: z.union([z.null(), DisplayName]).optional(),
+    display_name: z
+        .union([z.null(), DisplayName])
+        .optional()
+        .meta({ examples: ['GitHub'] }),
     forward_webhooks: z.boolean().optional(),
     client_id: z.string().min(1).max(255).optional().describe('Of your OAuth app; for providers that need one.'),
     client_secret: SecretReference.optional(),

@@ -11,11 +11,18 @@ import { environmentGone } from './settings-refusals.ts';
 
 const Check = z.object({
     ok: z.boolean().describe('Whether a browser that is sent to the callback URL arrives at this Valetkey, with the query intact.'),
-    status: z.int().nullable().describe('HTTP status of the last answer; `null` when there was none.'),
-    location: z.string().nullable().describe('Where the last redirect led, without its query.'),
+    status: z
+        .int()
+        .nullable()
+        .meta({ description: 'HTTP status of the last answer; `null` when there was none.', examples: [308] }),
+    location: z
+        .string()
+        .nullable()
+        .meta({ description: 'Where the last redirect led, without its query.', examples: ['https://auth.example.com/oauth/callback'] }),
     reason: z
         .enum(callbackCheckReasons)
         .nullable()
+        .meta({ examples: [null] })
         .describe(
             'Why not: it cannot be reached from here (`unreachable`) or must not be (`blocked_by_policy`), does not redirect (`no_redirect`) or ends ' +
                 'somewhere else (`wrong_location`, `too_many_redirects`), or the query does not arrive as it was sent (`query_changed`).',

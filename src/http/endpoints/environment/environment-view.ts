@@ -60,7 +60,7 @@ export const EnvironmentChange = z
 export const Environment = z.object({
     id: z.int(),
     uuid: z.uuid(),
-    name: z.string(),
+    name: z.string().meta({ examples: ['staging'] }),
     is_production: z.boolean(),
     callback_url: z.string().describe('The redirect URI of new flows: the one that was set, or the default.'),
     previous_callback_urls: z
@@ -71,7 +71,9 @@ export const Environment = z.object({
     hmac_key_set: z.boolean().describe('Whether there is an HMAC key; the key itself is not shown.'),
     slack_notifications: z.boolean().describe(keptOnly),
     otlp_endpoint: z.string().nullable().describe(keptOnly),
-    otlp_headers: z.array(z.object({ name: z.string() })).describe(`The names; values are not shown. ${keptOnly}`),
+    otlp_headers: z
+        .array(z.object({ name: z.string().meta({ examples: ['Authorization'] }) }))
+        .describe(`The names; values are not shown. ${keptOnly}`),
     allowed_return_urls: z.array(z.string()),
     webhook_receive_url: z.string().describe('What webhook addresses given to providers begin with; the integration’s key follows.'),
     created_at: z.iso.datetime(),

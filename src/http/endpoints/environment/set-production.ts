@@ -21,7 +21,11 @@ export const setProduction = (services: Services) =>
         access: ['account:environments:set_production'],
         params: z.object({ environmentId: PublicId }),
         body: z.strictObject({ is_production: z.boolean() }),
-        answers: { 200: z.object({ data: z.object({ id: z.int(), uuid: z.uuid(), name: z.string(), is_production: z.boolean() }) }) },
+        answers: {
+            200: z.object({
+                data: z.object({ id: z.int(), uuid: z.uuid(), name: z.string().meta({ examples: ['staging'] }), is_production: z.boolean() }),
+            }),
+        },
         errors: { 400: ['cannot_toggle_prod_environment'], 404: ['not_found'] },
         async handle({ body, params }) {
             const row = await services.database.db

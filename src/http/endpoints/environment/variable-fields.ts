@@ -2,8 +2,16 @@
 import { z } from 'zod';
 import { mostVariables } from '../../../environments/variables.ts';
 
-export const VariableName = z.string().min(1).max(256);
-export const VariableValue = z.string().min(1).max(4000);
+export const VariableName = z
+    .string()
+    .min(1)
+    .max(256)
+    .meta({ examples: ['LOG_LEVEL'] });
+export const VariableValue = z
+    .string()
+    .min(1)
+    .max(4000)
+    .meta({ examples: ['info'] });
 export const Variable = z.strictObject({ name: VariableName, value: VariableValue });
 
 /** Reports each name that comes a second time. */

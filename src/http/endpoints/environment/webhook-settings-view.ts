@@ -27,7 +27,10 @@ export const webhookSettingFields = (services: Services) => {
 const disabledReason = z
     .string()
     .nullable()
-    .describe('Why nothing is sent there any more: its receiver answered 410 Gone. Setting the URL again, the same one too, ends that.');
+    .meta({
+        description: 'Why nothing is sent there any more: its receiver answered 410 Gone. Setting the URL again, the same one too, ends that.',
+        examples: [null],
+    });
 
 export const WebhookSettings = z.object({
     primary_url: z.string().nullable(),

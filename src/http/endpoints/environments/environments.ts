@@ -23,7 +23,15 @@ export const listEnvironments = (services: Services) =>
         access: ['account:environments:list'],
         answers: {
             200: z.object({
-                data: z.array(z.object({ id: z.int(), uuid: z.uuid(), name: z.string(), is_production: z.boolean(), created_at: z.iso.datetime() })),
+                data: z.array(
+                    z.object({
+                        id: z.int(),
+                        uuid: z.uuid(),
+                        name: z.string().meta({ examples: ['staging'] }),
+                        is_production: z.boolean(),
+                        created_at: z.iso.datetime(),
+                    }),
+                ),
             }),
         },
         async handle() {
@@ -52,7 +60,7 @@ export const createEnvironment = (services: Services) =>
         authenticate: apiKey(services),
         access: ['account:environments:create'],
         creates: true,
-        answers: { 200: z.object({ data: z.object({ id: z.int(), name: z.string() }) }) },
+        answers: { 200: z.object({ data: z.object({ id: z.int(), name: z.string().meta({ examples: ['staging'] }) }) }) },
         errors: { 400: ['invalid_is_prod_flag'], 409: ['conflict'] },
         body: z.strictObject({
             name: EnvName,

@@ -10,14 +10,17 @@ import type { Services } from '../../services.ts';
 export const Integration = z.object({
     unique_key: z.string(),
     provider: z.string(),
-    display_name: z.string().describe('The provider’s, unless the integration has its own.'),
+    display_name: z.string().meta({ description: 'The provider’s, unless the integration has its own.', examples: ['GitHub'] }),
     logo: z.url(),
     forward_webhooks: z.boolean(),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
-    credentials_label: z.object({ apiKey: z.string() }).optional().describe('What a form should call the credential.'),
+    credentials_label: z
+        .object({ apiKey: z.string().meta({ examples: ['Access key'] }) })
+        .optional()
+        .describe('What a form should call the credential.'),
     preconfigured_credentials: z
-        .array(z.string())
+        .array(z.string().meta({ examples: ['client_id'] }))
         .optional()
         .describe('Credentials that are set on the integration, by name: nobody has to type them in (TWO_STEP).'),
 });
@@ -35,7 +38,7 @@ const text = z.string().nullable();
 
 export const ShownCredentials = z.union([
     z.object({
-        type: z.enum(['OAUTH1', 'OAUTH2', 'TBA']),
+        type: z.enum(['OAUTH1', 'OAUTH2', 'TBA']).meta({ examples: ['OAUTH2'] }),
         client_id: text,
         client_secret: text,
         scopes: text.describe('Comma separated.'),

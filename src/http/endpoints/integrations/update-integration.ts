@@ -36,7 +36,7 @@ export const updateIntegration = (services: Services) =>
         params: z.object({ uniqueKey: IntegrationKey }),
         body: z.strictObject({
             unique_key: IntegrationKey.optional(),
-            display_name: DisplayName.optional(),
+            display_name: DisplayName.optional().meta({ examples: ['GitHub'] }),
             forward_webhooks: z.boolean().optional(),
             credentials: Credentials.optional(),
             integration_config: IntegrationConfig.optional(),
