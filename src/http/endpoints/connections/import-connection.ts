@@ -82,6 +82,7 @@ type Body = z.output<ReturnType<typeof bodySchema>>;
 export const importConnection = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connections'],
         tag: 'Connections',
         summary: 'Import a connection, or give an existing one new credentials',
