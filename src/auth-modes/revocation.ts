@@ -16,7 +16,13 @@ export type RevocationOutcome =
     | { outcome: 'failed'; token?: TokenKind; status?: number; code: string }
     | { outcome: 'skipped'; reason: SkipReason };
 
-export type SkipReason = 'not_asked_for' | 'skip_token_revocation' | 'not_supported' | 'nothing_to_revoke' | 'credentials_unreadable';
+export type SkipReason =
+    | 'not_asked_for'
+    | 'skip_token_revocation'
+    | 'not_supported'
+    | 'nothing_to_revoke'
+    | 'credentials_unreadable'
+    | 'possibly_shared_grant';
 
 type TokenKind = 'refresh_token' | 'access_token';
 

@@ -13,9 +13,10 @@ import { VaultError, type Vault } from '../credentials/vault.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
+import * as connections from '../store/connections.ts';
 import * as environments from '../store/environments.ts';
 import * as operations from '../store/operations.ts';
-import type { ConnectionRow, IntegrationRow, Schema } from '../store/schema.ts';
+import type { ConnectionRow, IntegrationRow, OperationRow, Schema } from '../store/schema.ts';
 
 export interface DeletedConnection {
     /** As it was before it was shredded. */
@@ -111,7 +112,9 @@ export class Revocations {
                 egress,
                 sources,
             };
-            return await revokeGrant(context, credentials);
+            return provider.entry.revocation_ends_all === true && (await this.#mayBeShared(row, integration, credentials))
+                ? { outcome: 'skipped', reason: 'possibly_shared_grant' }
+                : await revokeGrant(context, credentials);
         } catch (error) {
             if (error instanceof VaultError) {
                 return { outcome: 'skipped', reason: 'credentials_unreadable' };
@@ -120,17 +123,29 @@ export class Revocations {
         }
     }
 
+    /** Whether another connection, in whichever environment, may stand on the same user's grant to the same OAuth app. */
+    async #mayBeShared({ end_user, tags }: ConnectionRow, integration: IntegrationRow, credentials: Credentials): Promise<boolean> {
+        const own = credentials.type === 'OAUTH2' ? credentials.config_override?.client_id : undefined;
+        const clientId = own || integration.oauth_client_id;
+        return clientId !== null && connections.mayShareGrant(this.#dependencies.db, clientId, end_user?.id ?? tags['end_user_id']);
+    }
+
     async #record(operationIds: readonly string[], revocation: RevocationOutcome): Promise<void> {
         if (operationIds.length === 0) {
             return;
         }
         const { db, logger } = this.#dependencies;
-        const change =
-            revocation.outcome === 'revoked'
-                ? { level: 'info' as const, message: 'Connection deleted, its grant revoked' }
-                : { level: 'warn' as const, message: 'Connection deleted; its grant could not be revoked' };
         await operations
-            .amend(db, operationIds, { ...change, meta: { revocation } })
+            .amend(db, operationIds, { ...summaryOf(revocation), meta: { revocation } })
             .catch((error: unknown) => logger.warn({ err: error }, 'outcome of a revocation not recorded'));
     }
+}
+
+function summaryOf(revocation: RevocationOutcome): Pick<OperationRow, 'level' | 'message'> {
+    if (revocation.outcome === 'revoked') {
+        return { level: 'info', message: 'Connection deleted, its grant revoked' };
+    }
+    return revocation.outcome === 'skipped' && revocation.reason === 'possibly_shared_grant'
+        ? { level: 'info', message: 'Connection deleted; its grant was left alone, another connection may need it' }
+        : { level: 'warn', message: 'Connection deleted; its grant could not be revoked' };
 }

@@ -8,7 +8,9 @@ import type { SealedPlace, Vault } from './vault.ts';
 type Config = Record<string, unknown>;
 
 /** W08: many fields are secret without being marked. */
-const secretName = /secret|password|passphrase|private_?key|api_?key|token|credential/i;
+const secretNames = /secret|password|passphrase|private_?key|api_?key|token|credential/i;
+
+export const isSecretName = (name: string): boolean => secretNames.test(name);
 
 const secretsPlace = (row: { environment_id: string; id: string }): SealedPlace => ({
     environmentId: row.environment_id,
@@ -24,7 +26,7 @@ export function sealConfig(
     config: Config,
     isMarkedSecret: (name: string) => boolean,
 ): { clear: Config; sealed: string | null } {
-    const isSecret = ([name, value]: [string, unknown]): boolean => (isMarkedSecret(name) || secretName.test(name)) && typeof value !== 'boolean';
+    const isSecret = ([name, value]: [string, unknown]): boolean => (isMarkedSecret(name) || isSecretName(name)) && typeof value !== 'boolean';
     const entries = Object.entries(config);
     const secrets = Object.fromEntries(entries.filter(isSecret));
     return {

@@ -26,7 +26,7 @@ export interface IntegrationSecrets {
 
 type Key = Pick<IntegrationRow, 'id' | 'environment_id'>;
 
-export const clientSecretPlace = (integration: Key): SealedPlace => ({
+const clientSecretPlace = (integration: Key): SealedPlace => ({
     environmentId: integration.environment_id,
     table: 'integrations',
     column: 'sealed_oauth_client_secret',

@@ -7,7 +7,15 @@ import type { ConnectUiSettings, EnvironmentRow } from '../store/schema.ts';
 import * as webhookSettings from '../store/webhook-settings.ts';
 import type { ConfigPlan, SecretReference } from './config-plan.ts';
 import { connectUiSettings } from './connect-ui-settings.ts';
-import { changeEnvironment, openHmacKey, openOtlpHeaders, type EnvironmentChange, type OtlpHeader, type SettingsContext } from './settings.ts';
+import {
+    changeEnvironment,
+    laterThan,
+    openHmacKey,
+    openOtlpHeaders,
+    type EnvironmentChange,
+    type OtlpHeader,
+    type SettingsContext,
+} from './settings.ts';
 import { mostVariables, openVariables, sealVariables, type Variable } from './variables.ts';
 import { changeWebhookSettings, lockWebhookSettings, webhookSwitches, webhookUrls, type WebhookSettingsChange } from './webhook-settings.ts';
 
@@ -131,7 +139,11 @@ export async function planConnectUi(
     declared: ConnectUiSettings,
 ): Promise<void> {
     if (plan.differs(['connect_ui'], connectUiSettings(await environmentSettings.read(db, environment.id)), declared)) {
-        plan.step(() => environmentSettings.update(db, environment.id, { connect_ui: json(declared), updated_at: new Date(sources.now()) }));
+        plan.step(async () => {
+            // Read again: the environment's own settings may have been written a moment ago.
+            const { updated_at: before } = await environmentSettings.read(db, environment.id);
+            await environmentSettings.update(db, environment.id, { connect_ui: json(declared), updated_at: laterThan(before, sources) });
+        });
     }
 }
 

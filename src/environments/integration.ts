@@ -36,12 +36,19 @@ export type IntegrationCredentials = OauthAppCredentials | AppCredentials | Cust
 /** What is absent stays as it is. */
 export interface IntegrationChange {
     unique_key?: string | undefined;
-    display_name?: string | undefined;
+    /** `null`: the provider's. */
+    display_name?: string | null | undefined;
     forward_webhooks?: boolean | undefined;
-    credentials?: IntegrationCredentials | undefined;
+    /** `null`: none any more. */
+    credentials?: IntegrationCredentials | null | undefined;
+    /** Also beside no credentials. Comma separated, and `''` for none. */
+    scopes?: string | undefined;
+    /** Also beside no credentials. `''`: none. */
+    webhook_secret?: string | undefined;
     /** Checked against the provider; `''` takes a value away. */
     config?: Readonly<Record<string, string>> | undefined;
-    custom?: Readonly<Record<string, string>> | undefined;
+    /** `null` takes a value away. */
+    custom?: Readonly<Record<string, string | null>> | undefined;
     /** `null`: the catalogue's. */
     allowed_hosts?: string[] | null | undefined;
 }
@@ -53,7 +60,16 @@ export interface IntegrationSetup extends IntegrationSecrets {
     scopes: string | null;
 }
 
-const blank: IntegrationSetup = { clientId: null, scopes: null, clientSecret: null, extras: {} };
+/** What an integration begins with. */
+export const newSetup = (defaultScopes: readonly string[] | undefined): IntegrationSetup => ({
+    clientId: null,
+    scopes: defaultScopes?.join(',') ?? null,
+    clientSecret: null,
+    extras: {},
+});
+
+/** Where the provider's webhook secret is kept, among the operator's own values. */
+export const webhookSecretName = 'webhookSecret';
 
 interface Context {
     vault: Vault;
@@ -71,7 +87,7 @@ export interface NewIntegration extends IntegrationChange {
 export function createIntegration(db: Db, { vault, sources }: Context, wanted: NewIntegration): Promise<IntegrationRow | undefined> {
     const key = { id: newRowId(sources), environment_id: wanted.environmentId };
     const now = new Date(sources.now());
-    const setup = changedSetup({ ...blank, scopes: wanted.defaultScopes?.join(',') ?? null }, wanted);
+    const setup = changedSetup(newSetup(wanted.defaultScopes), wanted);
     return integrations.insert(db, {
         ...key,
         unique_key: wanted.unique_key,
@@ -139,20 +155,28 @@ const sealSetup = (vault: Vault, key: Pick<IntegrationRow, 'id' | 'environment_i
 });
 
 /** @returns `setup` itself when there is nothing to change in it */
-export function changedSetup(setup: IntegrationSetup, { credentials, config, custom }: IntegrationChange): IntegrationSetup {
+function changedSetup(setup: IntegrationSetup, { credentials, scopes, webhook_secret, config, custom }: IntegrationChange): IntegrationSetup {
     let changed = credentials === undefined ? setup : withCredentials(setup, credentials);
+    if (scopes !== undefined) {
+        changed = { ...changed, scopes };
+    }
+    if (webhook_secret !== undefined) {
+        changed = withWebhookSecret(changed, webhook_secret);
+    }
     if (config !== undefined) {
-        changed = withExtra(changed, 'config', withoutEmpty({ ...changed.extras.config, ...config }));
+        changed = withExtra(changed, 'config', without('', { ...changed.extras.config, ...config }));
     }
     if (custom !== undefined) {
-        changed = withExtra(changed, 'custom', { ...changed.extras.custom, ...custom });
+        changed = withExtra(changed, 'custom', without(null, { ...changed.extras.custom, ...custom }));
     }
     return changed;
 }
 
 /** Credentials replace the stored ones as a block; scopes and the webhook secret have a life of their own (http-api §7.5). */
-function withCredentials(setup: IntegrationSetup, credentials: IntegrationCredentials): IntegrationSetup {
-    switch (credentials.type) {
+function withCredentials(setup: IntegrationSetup, credentials: IntegrationCredentials | null): IntegrationSetup {
+    switch (credentials?.type) {
+        case undefined:
+            return { ...setup, clientId: null, clientSecret: null };
         case 'APP': {
             const { app_id, app_link, private_key } = credentials;
             return { ...setup, clientId: app_id, clientSecret: private_key, extras: { ...setup.extras, app_link } };
@@ -166,13 +190,14 @@ function withCredentials(setup: IntegrationSetup, credentials: IntegrationCreden
         case 'TBA': {
             const { client_id, client_secret, scopes = setup.scopes, webhook_secret } = credentials;
             const changed = { ...setup, clientId: client_id, clientSecret: client_secret, scopes };
-            if (webhook_secret === undefined) {
-                return changed;
-            }
-            const { webhookSecret: _replaced, ...others } = setup.extras.custom ?? {};
-            return withExtra(changed, 'custom', webhook_secret === '' ? others : { ...others, webhookSecret: webhook_secret });
+            return webhook_secret === undefined ? changed : withWebhookSecret(changed, webhook_secret);
         }
     }
+}
+
+function withWebhookSecret(setup: IntegrationSetup, secret: string): IntegrationSetup {
+    const { [webhookSecretName]: _replaced, ...others } = setup.extras.custom ?? {};
+    return withExtra(setup, 'custom', secret === '' ? others : { ...others, [webhookSecretName]: secret });
 }
 
 /** An empty map is none. */
@@ -181,5 +206,5 @@ function withExtra(setup: IntegrationSetup, name: 'config' | 'custom', values: R
     return { ...setup, extras: Object.keys(values).length === 0 ? others : { ...others, [name]: values } };
 }
 
-const withoutEmpty = (values: Readonly<Record<string, string>>): Record<string, string> =>
-    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
+const without = <Value>(absent: Value, values: Readonly<Record<string, string | Value>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== absent));

@@ -95,7 +95,7 @@ export async function changeEnvironment(
         settings:
             Object.keys(ofSettings).length === 0
                 ? current
-                : await settings.update(db, stored.id, { ...ofSettings, updated_at: new Date(sources.now()) }),
+                : await settings.update(db, stored.id, { ...ofSettings, updated_at: laterThan(current.updated_at, sources) }),
     };
 }
 

@@ -1,7 +1,8 @@
 /**
- * Idempotency-Key on requests that create something: the first success is kept for a day and replayed, status and body, to
- * whoever repeats the request (draft-ietf-httpapi-idempotency-key-header). An answer that created nothing is not kept, so
- * that the same request can be made again once what was in its way is gone.
+ * Idempotency-Key on requests that create something: the first success is kept, sealed, for a day and replayed, status and
+ * body, when its caller repeats the request (draft-ietf-httpapi-idempotency-key-header). To nobody else: the answer may be a
+ * new API key, and another key of the environment may hold less (S4). An answer that created nothing is not kept, so that the
+ * same request can be made again once what was in its way is gone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SealedPlace } from '../credentials/vault.ts';
@@ -35,10 +36,10 @@ export async function isReplayed(services: Services, request: FastifyRequest, re
         throw ApiError.simple(400, 'invalid_idempotency_key', 'An Idempotency-Key has 1 to 255 visible ASCII characters.');
     }
     const { vault, sources, database } = services;
-    const { session, environment } = request.principal;
+    const { session, environment, keyId } = request.principal;
     const now = sources.now();
     const hashes = vault.hashes(JSON.stringify([request.method, request.url, request.body ?? null]));
-    const of = { environment_id: environment?.id ?? 'account', caller: session?.id ?? 'keys', key };
+    const of = { environment_id: environment?.id ?? 'account', caller: session?.id ?? keyId ?? '', key };
     const claim = { ...of, id: newRowId(sources), request_hash: hashes[0]!, locked_until: new Date(now + lockMs), created_at: new Date(now) };
     if (await requests.claim(database.db, { ...claim, keptSince: new Date(now - keptMs) })) {
         request.idempotency = { id: claim.id, environment_id: claim.environment_id };

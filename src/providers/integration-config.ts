@@ -41,6 +41,14 @@ export function checkIntegrationConfig(provider: Provider, submitted: Values, st
     return { values, problems };
 }
 
+/** Those of stored or submitted values that count: the provider declares them, they are visible, and not empty. */
+export const effectiveSettings = ({ integrationRules, entry }: Provider, values: Values): Record<string, string> =>
+    Object.fromEntries(
+        Object.entries(values).filter(
+            ([name, value]) => value !== '' && integrationRules.has(name) && isVisible(entry.integration_config ?? {}, name, values),
+        ),
+    );
+
 /** Chains are followed; what depends on itself is visible. */
 function isVisible(fields: FieldMap, name: string, values: Values, passed: readonly string[] = []): boolean {
     const condition = fields[name]?.visible_when;

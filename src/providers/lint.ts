@@ -112,7 +112,9 @@ function codeFlowErrors(entry: ProviderEntry): Finding[] {
 /** A8 again, for what happens to tokens when their connection is deleted. */
 function revocationErrors(entry: ProviderEntry): Finding[] {
     const finding = (path: string, message: string): Finding => ({ rule: 'A8', path, message });
-    const named = ['revocation_auth_method', 'revocation_body_format', 'revocation_token_param'].filter((key) => entry[key] !== undefined);
+    const named = ['revocation_auth_method', 'revocation_body_format', 'revocation_token_param', 'revocation_ends_all'].filter(
+        (key) => entry[key] !== undefined,
+    );
     if (entry.auth_mode !== 'OAUTH2') {
         const all = entry.revocation_url === undefined ? named : ['revocation_url', ...named];
         return all.map((key) => finding(key, 'remove the key; only connections of OAUTH2 entries are revoked'));

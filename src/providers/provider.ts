@@ -101,6 +101,8 @@ export interface ProviderEntry {
     readonly revocation_body_format?: 'form' | 'json';
     /** `token_type`: the parameter is called `refresh_token` or `access_token`. */
     readonly revocation_token_param?: 'token' | 'token_type';
+    /** Revoking one token ends everything that the user granted to this OAuth app. */
+    readonly revocation_ends_all?: boolean;
     readonly require_client_certificate?: boolean;
 
     readonly token_response_metadata?: readonly string[];

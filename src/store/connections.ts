@@ -98,6 +98,19 @@ export const findByKey = (db: Db, integrationId: string, connectionId: string): 
 export const findById = (db: Db, id: string): Promise<ConnectionRow | undefined> =>
     db.selectFrom('connections').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
 
+/**
+ * Whether a live connection, of any environment, may stand on a grant of this end user to this OAuth client. Whoever is not
+ * known may be the same.
+ */
+export async function mayShareGrant(db: Db, clientId: string, endUserId: string | undefined): Promise<boolean> {
+    const isSameUser = sql`and coalesce(c.end_user ->> 'id', c.tags ->> 'end_user_id', ${endUserId}) = ${endUserId}`;
+    const { rows } = await sql`
+        select 1 from integrations i join connections c on c.integration_id = i.id
+        where i.oauth_client_id = ${clientId} and c.deleted_at is null ${endUserId === undefined ? sql`` : isSameUser}
+        limit 1`.execute(db);
+    return rows.length > 0;
+}
+
 /** As `findByKey`, holding the row until the transaction ends. */
 export const lockByKey = (db: Db, integrationId: string, connectionId: string): Promise<ConnectionRow | undefined> =>
     db

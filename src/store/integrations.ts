@@ -26,6 +26,17 @@ export const lockByKey = (db: Db, environmentId: string, uniqueKey: string): Pro
         .forNoKeyUpdate()
         .executeTakeFirst();
 
+/** As `lockByKey`, for several of them. Only under the environment's lock: two that lock several could wait for each other. */
+export const lockByKeys = (db: Db, environmentId: string, keys: readonly string[]): Promise<IntegrationRow[]> =>
+    db
+        .selectFrom('integrations')
+        .selectAll()
+        .where('environment_id', '=', environmentId)
+        .where(sql<boolean>`unique_key = any(${[...keys]})`)
+        .where('deleted_at', 'is', null)
+        .forNoKeyUpdate()
+        .execute();
+
 /**
  * Keeps a live integration from being changed or deleted until the transaction ends; others may hold it too. Whoever writes a
  * connection in consequence of what the integration is does so under it, and before locking the connection.

@@ -365,13 +365,15 @@ describe('with a key of the environment', () => {
     });
 });
 
-test('a key that was made is not kept to be replayed: its text exists nowhere', async () => {
+test('a key that was made with an Idempotency-Key is shown again to who made it, and is kept sealed', async () => {
     const headers = { 'idempotency-key': randomUUID() };
     const body = { display_name: 'once' };
-    const first = await valetkey.call('POST', '/environment/api-keys', { key: full.secret, body, headers });
+    const first = await valetkey.call<{ data: { secret: string } }>('POST', '/environment/api-keys', { key: full.secret, body, headers });
     expect(first.status).toBe(200);
-    expect(error(await valetkey.call('POST', '/environment/api-keys', { key: full.secret, body, headers }))).toEqual(refused('conflict'));
-    expect(await valetkey.query('select 1 from idempotent_requests where key = $1', [headers['idempotency-key']])).toEqual([]);
+    expect((await valetkey.call('POST', '/environment/api-keys', { key: full.secret, body, headers })).text).toBe(first.text);
+    const text = 'select row_to_json(r)::text as row from idempotent_requests r where key = $1';
+    const rows = await valetkey.query<{ row: string }>(text, [headers['idempotency-key']]);
+    expect(rows.map(({ row }) => row.includes(first.body.data.secret))).toEqual([false]);
 });
 
 describe('names and numbers', () => {

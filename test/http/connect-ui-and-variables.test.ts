@@ -25,6 +25,38 @@ describe('/environment/connect-ui', () => {
         expect((await valetkey.call('GET', '/environment/connect-ui', { key: valetkey.prodKey })).body).toEqual({ data: ours });
     });
 
+    test('of two who saw the same, the second is told (S3)', async () => {
+        const tag = async () => (await valetkey.call('GET', '/environment/connect-ui')).headers['etag']!;
+        const seen = await tag();
+        const answers = await Promise.all(
+            [theirs, ours].map((body) => valetkey.call('PUT', '/environment/connect-ui', { body, headers: { 'if-match': seen } })),
+        );
+        expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 412]);
+        expect(answers.find(({ status }) => status === 412)!.body).toMatchObject({ error: { code: 'precondition_failed' } });
+        const winner = answers.findIndex(({ status }) => status === 200);
+        expect((await valetkey.call('GET', '/environment/connect-ui')).body).toEqual({ data: [theirs, ours][winner] });
+        expect([await tag(), await tag()]).toEqual([answers[winner]!.headers['etag'], answers[winner]!.headers['etag']]);
+        expect(await tag()).not.toBe(seen);
+    });
+
+    test('a document and other settings of the environment make another version too, nothing at all does not', async () => {
+        const tag = async () => (await valetkey.call('GET', '/environment/connect-ui')).headers['etag']!;
+        const tags = [await tag()];
+        for (const body of [
+            { connect_ui: theirs, environment: { hmac_enabled: true } },
+            { connect_ui: ours },
+            { environment: { hmac_enabled: false } },
+        ]) {
+            expect((await valetkey.call('PUT', '/environment/config', { body: { version: 1, ...body } })).status).toBe(200);
+            tags.push(await tag());
+        }
+        expect(tags).toEqual([...new Set(tags)].toSorted());
+        expect((await put(ours)).headers['etag']! > tags.at(-1)!).toBe(true);
+        const latest = await tag();
+        await valetkey.call('PUT', '/environment/config', { body: { version: 1, connect_ui: ours } });
+        expect(await tag()).toBe(latest);
+    });
+
     test.each<[unknown, unknown]>([
         [{ ...theirs, extra: 1 }, [['unrecognized_keys', []]]],
         [{ ...theirs, defaultTheme: 'blue' }, [['invalid_value', ['defaultTheme']]]],

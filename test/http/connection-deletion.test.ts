@@ -44,6 +44,8 @@ async function start(options: TestAppOptions = {}): Promise<TestApp> {
         named: { revocation_url: `${server.url}/revoke`, revocation_auth_method: 'body', revocation_token_param: 'token_type' },
         tenant: { revocation_url: `${server.url}/\${connectionConfig.tenant}/revoke?x=1`, connection_config: { tenant } },
         anywhere: { revocation_url: 'https://${connectionConfig.tenant}/revoke', connection_config: { tenant } },
+        mail: { revocation_url: `${server.url}/revoke`, revocation_ends_all: true },
+        calendar: { revocation_url: `${server.url}/revoke`, revocation_ends_all: true },
         silent: {},
     };
     const made = await startTestApp({
@@ -70,6 +72,8 @@ async function connect(
         credentials?: Partial<OAuth2Credentials>;
         config?: Record<string, unknown>;
         metadata?: Record<string, unknown>;
+        user?: string;
+        tags?: Record<string, string>;
         sealed?: string;
         to?: TestApp;
         environment?: string;
@@ -94,6 +98,10 @@ async function connect(
         connection_config: json(config.clear),
         sealed_secrets: config.sealed,
         ...(change.metadata === undefined ? {} : { metadata: json(change.metadata) }),
+        ...(change.user === undefined
+            ? {}
+            : { end_user: json({ id: change.user, email: null, display_name: null, tags: null, organization: null }) }),
+        ...(change.tags === undefined ? {} : { tags: json(change.tags) }),
     });
     return { id: connection.connection_id, integration, token };
 }
@@ -279,6 +287,86 @@ describe('nothing is revoked', () => {
         await remove(missing);
         expect(await outcome(missing)).toEqual({ outcome: 'failed', token: 'refresh_token', code: 'url_param_err' });
         expect(server.requests).toEqual([]);
+    });
+});
+
+describe('at a provider where one revocation ends all that the user granted to the app', () => {
+    const shared = { outcome: 'skipped', reason: 'possibly_shared_grant' };
+    const revoked = { outcome: 'revoked', token: 'refresh_token', status: 200 };
+
+    /** Two integrations of one OAuth app, which no other test uses. */
+    async function oneApp(second: { key?: string; environment?: string; provider?: string } = {}) {
+        const client = `client-${newId()}`;
+        const [mail, other] = [`mail-${client}`, `other-${client}`];
+        const credentials = { ...app, client_id: client };
+        await createIntegration(valetkey, mail, 'mail', { credentials });
+        const { key = valetkey.key, environment = 'dev', provider = 'calendar' } = second;
+        const created = await valetkey.call('POST', '/integrations', { body: { provider, unique_key: other, credentials }, key });
+        expect(created.status).toBe(200);
+        return { client, mail, other: (change: Parameters<typeof connect>[1]) => connect(other, { ...change, environment }) };
+    }
+    async function deleted(connected: Connected, key?: string): Promise<unknown> {
+        expect((await remove(connected, '', valetkey, key)).status).toBe(200);
+        return outcome(connected);
+    }
+
+    test.each<[string, Parameters<typeof connect>[1], Parameters<typeof connect>[1], unknown]>([
+        ['the same end user', { user: 'u1' }, { user: 'u1' }, shared],
+        ['the same end user, said by a tag', { user: 'u1' }, { tags: { end_user_id: 'u1' } }, shared],
+        ['the same end user, said by tags', { tags: { end_user_id: 'u1' } }, { tags: { end_user_id: 'u1' } }, shared],
+        ['an unknown end user', { user: 'u1' }, { tags: { other: 'u2' } }, shared],
+        ['a known end user while this one is unknown', {}, { user: 'u1' }, shared],
+        ['an unknown end user, and so is this one', {}, {}, shared],
+        ['another end user', { user: 'u1' }, { user: 'u2' }, revoked],
+        ['another end user, whatever the tag says', { user: 'u1' }, { user: 'u2', tags: { end_user_id: 'u1' } }, revoked],
+        ['another end user, said by a tag', { user: 'u1' }, { tags: { end_user_id: 'u2' } }, revoked],
+    ])('beside a connection of %s', async (_name, mine, others, expected) => {
+        const { mail, other } = await oneApp();
+        const connected = await connect(mail, mine);
+        await other(others);
+        expect(await deleted(connected)).toEqual(expected);
+        expect(server.requests).toHaveLength(expected === shared ? 0 : 1);
+        expect(await recorded(connected)).toMatchObject([{ state: 'success', level: 'info' }]);
+    });
+
+    test('the last of them is revoked', async () => {
+        const { mail, other } = await oneApp();
+        const [first, second, third] = [await connect(mail, { user: 'u1' }), await connect(mail, { user: 'u1' }), await other({ user: 'u1' })];
+        expect(await deleted(first)).toEqual(shared);
+        expect(await deleted(third)).toEqual(shared);
+        expect(server.requests).toEqual([]);
+        expect(await deleted(second)).toEqual(revoked);
+        expect(sent()).toMatchObject([['POST /revoke', form, undefined, expect.stringContaining(second.token)]]);
+    });
+
+    test('also in another environment', async () => {
+        const { mail, other } = await oneApp({ key: valetkey.prodKey, environment: 'prod' });
+        const connected = await connect(mail, { user: 'u1' });
+        const elsewhere = await other({ user: 'u1' });
+        expect(await deleted(connected)).toEqual(shared);
+        expect(await deleted(elsewhere, valetkey.prodKey)).toEqual(revoked);
+    });
+
+    test('another OAuth app of the same user does not matter', async () => {
+        const [one, another] = [await oneApp(), await oneApp()];
+        const connected = await connect(one.mail, { user: 'u1' });
+        await connect(another.mail, { user: 'u1' });
+        expect(await deleted(connected)).toEqual(revoked);
+    });
+
+    test('of an OAuth app that the connection brought along, it is that one which counts', async () => {
+        const [{ mail, other, client }, foreign] = [await oneApp(), await oneApp()];
+        await other({ user: 'u1' });
+        const own = (client_id: string) => ({ user: 'u1', credentials: { config_override: { client_id, client_secret: 'own-secret' } } });
+        expect(await deleted(await connect(mail, own('own')))).toEqual(revoked);
+        expect(await deleted(await connect(foreign.mail, own(client)))).toEqual(shared);
+        expect(server.requests).toHaveLength(1);
+    });
+
+    test('elsewhere the grant is revoked, whoever else is connected', async () => {
+        const { other } = await oneApp({ provider: 'plain' });
+        const [connected] = [await other({ user: 'u1' }), await other({ user: 'u1' })];
+        expect(await deleted(connected)).toEqual(revoked);
     });
 });
 

@@ -217,8 +217,8 @@ describe('applying', () => {
             { path: 'environment.otlp_endpoint', kind: 'removed', from: 'https://otlp.example.com/', to: null },
             { path: 'environment.hmac_key', kind: 'removed' },
             { path: 'environment.otlp_headers.authorization', kind: 'changed' },
-            { path: 'integrations.flow.scopes', kind: 'changed', from: 'read,write', to: 'read' },
             { path: 'integrations.flow.client_secret', kind: 'changed' },
+            { path: 'integrations.flow.scopes', kind: 'changed', from: 'read,write', to: 'read' },
         ]);
     });
 
@@ -241,7 +241,7 @@ describe('applying', () => {
             variables: [...(before['variables'] as object[]), { name: 'B', value: { secret: 'variables.B' } }],
             integrations: {
                 ...(before['integrations'] as object),
-                more: { provider: 'keyed', display_name: null, forward_webhooks: true, allowed_hosts: null },
+                more: { provider: 'keyed', display_name: null, forward_webhooks: true, allowed_hosts: null, custom: {} },
             },
         });
         await valetkey.query('update webhook_settings set on_sync_error = true');
@@ -289,7 +289,11 @@ describe('applying', () => {
             { variables: full.variables, secrets: { 'variable a': 'v'.repeat(4001) } },
             [['custom', 'secrets.variable a']],
         ],
-        ['a client where there is none', { integrations: { keys: { provider: 'keyed', client_id: 'x' } } }, [['custom', 'integrations.keys']]],
+        [
+            'a client where there is none',
+            { integrations: { keys: { provider: 'keyed', client_id: 'x' } } },
+            [['custom', 'integrations.keys.client_id']],
+        ],
         ['no client where one is needed', { integrations: { flow: { provider: 'flow', client_id: 'x' } } }, [['custom', 'integrations.flow']]],
     ])('%s is refused', async (_name, body, expected) => {
         const answer = await apply({ version: 1, ...body });

@@ -157,7 +157,7 @@ describe('the built-in catalogue', () => {
     });
 
     it('revokes where the provider documents it, and how (E7)', () => {
-        const google = { url: 'https://oauth2.googleapis.com/revoke', revocation_auth_method: 'none' };
+        const google = { url: 'https://oauth2.googleapis.com/revoke', revocation_auth_method: 'none', revocation_ends_all: true };
         const found = catalogue.list().flatMap(({ name, revocationUrl, entry }) => {
             const how = Object.entries(entry).filter(([key]) => key.startsWith('revocation_') && key !== 'revocation_url');
             const connectionConfig = name === 'salesforce' ? { hostname: 'acme.my.salesforce.com' } : {};
@@ -172,10 +172,10 @@ describe('the built-in catalogue', () => {
             'google-calendar': google,
             'google-drive': google,
             'google-ads': google,
-            discord: { url: 'https://discord.com/api/oauth2/token/revoke', revocation_auth_method: 'basic' },
+            discord: { url: 'https://discord.com/api/oauth2/token/revoke', revocation_auth_method: 'basic', revocation_ends_all: true },
             salesforce: { url: 'https://acme.my.salesforce.com/services/oauth2/revoke', revocation_auth_method: 'none' },
             linear: { url: 'https://api.linear.app/oauth/revoke', revocation_auth_method: 'none', revocation_token_param: 'token_type' },
-            xero: { url: 'https://identity.xero.com/connect/revocation', revocation_auth_method: 'basic' },
+            xero: { url: 'https://identity.xero.com/connect/revocation', revocation_auth_method: 'basic', revocation_ends_all: true },
             quickbooks: {
                 url: 'https://developer.api.intuit.com/v2/oauth2/tokens/revoke',
                 revocation_auth_method: 'basic',

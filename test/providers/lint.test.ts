@@ -26,6 +26,7 @@ describe('errors', () => {
         ['A8 body_format', { body_format: 'xml' }],
         ['A8 token_headers', { token_headers: { 'x-a': 'b' } }],
         ['A8 revocation_auth_method', { revocation_auth_method: 'basic' }],
+        ['A8 revocation_ends_all', { revocation_ends_all: true }],
         ['A8 revocation_url', { auth_mode: 'API_KEY', revocation_url: 'https://acme.example/revoke' }],
         ['E05 revocation_url', { revocation_url: 'http://acme.example/revoke' }],
         ['E06 revocation_url', { revocation_url: 'https://${connectionConfig.sub}.acme.example/revoke' }],

@@ -221,7 +221,7 @@ describe('side by side (postgres)', () => {
         for (const overrides of [{}, {}, { deleted_at: after(1) }, { display_name: 'other' }, { created_at: after(-1) }]) {
             numbers.push((await apiKeys.insert(db, newKey(owner, overrides)))!.public_id);
         }
-        const file = await readFile(join(import.meta.dirname, '../../migrations/0007_api_keys.sql'), 'utf8');
+        const file = await readFile(join(import.meta.dirname, '../../migrations/0004_api_keys.sql'), 'utf8');
         for (const statement of [/^with ranked[^;]*;/m, /^create unique index[^;]*;/m]) {
             await sql.raw(statement.exec(file)![0]).execute(db);
         }

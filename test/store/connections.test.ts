@@ -23,6 +23,31 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
     const add = (connectionId: string, overrides: Partial<NewConnection> = {}) =>
         insertConnection(store.database.db, integration, { connection_id: connectionId, ...overrides });
 
+    describe('mayShareGrant', () => {
+        const user = (id: string) => json({ id, email: null, display_name: null, tags: null, organization: null });
+        const asked = (...users: (string | undefined)[]) =>
+            Promise.all(users.map((id) => connections.mayShareGrant(store.database.db, 'client', id)));
+
+        test('asks for the end user, by id or else by tag, among all live connections of the client', async () => {
+            const { db } = store.database;
+            expect(await asked('u1', undefined)).toEqual([false, false]);
+            await add('c1', { end_user: user('u1'), tags: json({ end_user_id: 'u2' }) });
+            await add('c2', { tags: json({ end_user_id: 'u3' }) });
+            await add('c3', { end_user: user('u4'), deleted_at: after(1) });
+            const elsewhere = await insertEnvironment(db);
+            await insertConnection(db, await insertIntegration(db, elsewhere, { unique_key: 'other', provider: 'gitlab' }), { end_user: user('u5') });
+            const foreign = await insertIntegration(db, elsewhere, { unique_key: 'foreign', oauth_client_id: 'foreign' });
+            await insertConnection(db, foreign, { end_user: user('u6') });
+            await insertConnection(db, await insertIntegration(db, elsewhere, { unique_key: 'none', oauth_client_id: null }));
+            expect(await asked('u1', 'u2', 'u3', 'u4', 'u5', 'u6', undefined)).toEqual([true, false, true, false, true, false, true]);
+        });
+
+        test('whoever is unknown may be anybody', async () => {
+            await add('c1', { end_user: json(null) });
+            expect(await asked('u1', undefined)).toEqual([true, true]);
+        });
+    });
+
     describe('remove', () => {
         test('leaves nothing sealed, stops the queue and overtakes a renewal under way', async () => {
             const { db } = store.database;

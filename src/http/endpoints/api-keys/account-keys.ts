@@ -32,6 +32,7 @@ export const listAccountKeys = (services: Services) =>
 export const createAccountKey = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/account/api-keys'],
         tag: 'API keys',
         summary: 'Create an API key of the account',
@@ -69,6 +70,7 @@ export const updateAccountKey = (services: Services) =>
 export const rotateAccountKey = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/account/api-keys/:keyId/rotate'],
         tag: 'API keys',
         operationId: 'rotateAccountApiKey',

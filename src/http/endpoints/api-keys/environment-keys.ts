@@ -47,6 +47,7 @@ export const createEnvironmentKey = (services: Services) => {
     const AccountKeyBody = z.strictObject({ environment_id: EnvironmentId, ...fields });
     return endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/environment/api-keys'],
         tag: 'API keys',
         summary: 'Create an API key of an environment',
@@ -93,6 +94,7 @@ export const updateEnvironmentKey = (services: Services) =>
 export const rotateEnvironmentKey = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/environment/api-keys/:keyId/rotate'],
         tag: 'API keys',
         operationId: 'rotateEnvironmentApiKey',

@@ -1,9 +1,4 @@
-/**
- * Who manages whose keys: an environment key those of its environment, an account key those of any (decision 3).
- *
- * Endpoints that make a key take no Idempotency-Key: its answer would be kept, where keys are stored as hashes only (S5), and
- * replayed to any other key of the environment, which may hold less (S4). A retry finds the name taken.
- */
+/** Who manages whose keys: an environment key those of its environment, an account key those of any (decision 3). */
 import type { KeyManagement } from '../../../environments/api-keys.ts';
 import { Refusal } from '../../../environments/refusal.ts';
 import * as apiKeys from '../../../store/api-keys.ts';

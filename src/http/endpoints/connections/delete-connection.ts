@@ -13,8 +13,11 @@ connection is 400 \`unknown_connection\`. No webhook is sent.
 
 Afterwards, in the background, the grant is revoked at the provider (RFC 7009) if the catalogue knows where: the refresh token, or the access token if there
 is none. It is tried once and never delays or fails the deletion; the operation log says what came of it. If the server dies in between, nothing is revoked.
-Some providers (Google, Discord, Xero) then end everything that the same user has granted to the same OAuth app, other connections included: \`revoke=false\`
-prevents it for one deletion, \`skipTokenRevocation: true\` in the connection's metadata for that connection.`;
+\`revoke=false\` prevents it for one deletion, \`skipTokenRevocation: true\` in the connection's metadata for that connection.
+
+Some providers (Google, Discord, Xero; \`revocation_ends_all\` in their catalogue entries) end everything that a user has granted to the same OAuth app. There
+nothing is revoked while another connection may need the grant: one of any environment whose integration has the same client id and whose end user is the
+same, or is not known of either. The operation log then says \`skipped\`, \`possibly_shared_grant\`; the deletion of the last of them revokes.`;
 
 export const deleteConnection = (services: Services) =>
     endpoint({

@@ -44,6 +44,7 @@ export const importConnectionUntyped = (services: Services) => {
     const Shared = sharedSchema(services);
     return endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connection'],
         tag: 'Connections',
         operationId: 'importConnectionDeprecated',

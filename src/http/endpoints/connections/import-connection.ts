@@ -82,6 +82,7 @@ type Body = z.output<ReturnType<typeof bodySchema>>;
 export const importConnection = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/connections'],
         tag: 'Connections',
         operationId: 'importConnection',

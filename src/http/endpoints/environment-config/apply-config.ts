@@ -43,7 +43,7 @@ export const applyConfig = (services: Services) =>
         summary: 'Make the environment as a document says',
         description:
             'All of it or nothing, and nothing the second time. What the document does not mention stays: fields, variables and integrations are not removed. ' +
-            'A list is one value, and replaced. A secret is a reference: its value comes from `secrets`, or stays as it is stored; it is an error if there is ' +
+            'A list is one value, and replaced; so are `integration_config` and `custom` of an integration. A secret is a reference: its value comes from `secrets`, or stays as it is stored; it is an error if there is ' +
             'neither, and if `secrets` has one that nothing refers to. With `dry_run=true` the changes are listed and not made.\n\nBeside ' +
             '`environment:settings:update` the key needs `environment:webhooks:write` for `webhooks`, `environment:variables:write` for `variables`, and ' +
             '`environment:integrations:create` and `:update` for `integrations`.',

@@ -6,7 +6,7 @@ import { ConnectUi } from '../environment/connect-ui-fields.ts';
 import { settingFields } from '../environment/environment-view.ts';
 import { refuseTwins, VariableName } from '../environment/variable-fields.ts';
 import { webhookSettingFields } from '../environment/webhook-settings-view.ts';
-import { Integrations } from './integrations-section.ts';
+import { Integrations } from './integration-fields.ts';
 import { SecretReference } from './secret-reference.ts';
 
 export const documentVersion = 1;

@@ -7,7 +7,7 @@ import { hasScope, type Scope } from '../../scopes.ts';
 import type { Services } from '../../services.ts';
 import { environmentGone } from '../environment/settings-refusals.ts';
 import { ConfigDocument, documentVersion } from './document.ts';
-import { exportIntegrations } from './integrations-section.ts';
+import { exportIntegrations } from './integrations-export.ts';
 
 export const exportConfig = (services: Services) =>
     endpoint({
@@ -17,7 +17,8 @@ export const exportConfig = (services: Services) =>
         operationId: 'exportEnvironmentConfig',
         summary: 'Export all settings of the environment as one document',
         description:
-            'For version control, and for `PUT /environment/config` of this or another environment. Secrets are references by name. Sections that the key may ' +
+            'For version control, and for `PUT /environment/config` of this or another environment. Secrets are references by name, and so are all values of ' +
+            '`custom`. Sections that the key may ' +
             'not read are left out: `webhooks` needs `environment:webhooks:read`, `variables` needs `environment:variables:read`, `integrations` needs ' +
             '`environment:integrations:list_credentials`. Name and production flag are not part of it, nor are keys and connections.',
         authenticate: apiKey(services),

@@ -1,71 +1,15 @@
-/** Integrations in a declared configuration (S7): the provider, the client at it, and what is done with webhooks. */
-import { z } from 'zod';
-import { clientSecretPlace } from '../../../credentials/integration-secrets.ts';
+/** Integrations that a document declares (S7): compared with those that are stored, and what has to be written to make them so. */
+import { isDeepStrictEqual } from 'node:util';
 import type { ConfigPlan } from '../../../environments/config-plan.ts';
+import { changeIntegration, createIntegration, newSetup, openSetup, type IntegrationChange } from '../../../environments/integration.ts';
 import type { Provider } from '../../../providers/provider.ts';
-import { newRowId } from '../../../sources.ts';
 import type { Db } from '../../../store/database.ts';
 import * as integrations from '../../../store/integrations.ts';
 import type { IntegrationRow } from '../../../store/schema.ts';
 import { ApiError } from '../../errors.ts';
-import { DisplayName, IntegrationKey, ProviderName } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
-import { SecretReference } from './secret-reference.ts';
-
-const Integration = z.strictObject({
-    provider: ProviderName,
-    display_name: z
-        .union([z.null(), DisplayName])
-        .optional()
-        .meta({ examples: ['GitHub'] }),
-    forward_webhooks: z.boolean().optional(),
-    client_id: z.string().min(1).max(255).optional().describe('Of your OAuth app; for providers that need one.'),
-    client_secret: SecretReference.optional(),
-    scopes: z
-        .union([z.null(), z.string().regex(/^([0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*)?$/)])
-        .optional()
-        .describe('Comma separated. Absent for a new integration: the provider’s defaults.'),
-    allowed_hosts: z.union([z.null(), z.array(z.string().regex(/^\.?[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*(:\d+)?$/)).max(50)]).optional(),
-});
-type Declared = z.output<typeof Integration>;
-
-export const Integrations = z.record(IntegrationKey, Integration);
-
-/** Other modes keep something else in the client's columns, or nothing. */
-const modesWithClient: ReadonlySet<string | undefined> = new Set(['OAUTH1', 'OAUTH2', 'TBA', 'MCP_OAUTH2']);
-/** Whose integrations cannot be made without credentials; those of APP and CUSTOM are not part of a document. */
-const modesThatNeedClient: ReadonlySet<string> = new Set(['OAUTH1', 'OAUTH2']);
-const modesOfTheirOwn: ReadonlySet<string> = new Set(['APP', 'CUSTOM']);
-
-const plainFields = ['display_name', 'forward_webhooks', 'allowed_hosts'] as const;
-const clientFields = ['client_id', 'client_secret', 'scopes'] as const;
-const longestSecret = 32_768;
-
-export async function exportIntegrations(
-    { catalogue }: Pick<Services, 'catalogue'>,
-    db: Db,
-    environmentId: string,
-): Promise<z.output<typeof Integrations>> {
-    const rows = await integrations.list(db, environmentId);
-    return Object.fromEntries(
-        rows.map((row) => [
-            row.unique_key,
-            {
-                provider: row.provider,
-                display_name: row.display_name,
-                forward_webhooks: row.forward_webhooks,
-                allowed_hosts: row.allowed_hosts,
-                ...(modesWithClient.has(catalogue.get(row.provider)?.authMode) ? exportClient(row) : {}),
-            },
-        ]),
-    );
-}
-
-const exportClient = (row: IntegrationRow): Pick<Declared, 'client_id' | 'client_secret' | 'scopes'> => ({
-    ...(row.oauth_client_id === null ? {} : { client_id: row.oauth_client_id }),
-    ...(row.sealed_oauth_client_secret === null ? {} : { client_secret: { secret: `integrations.${row.unique_key}.client_secret` } }),
-    scopes: row.oauth_scopes,
-});
+import { credentialFields, hasUserInfo, plainFields, type DeclaredIntegration } from './integration-fields.ts';
+import { plannedCredentials, plannedCustom, plannedSettings, type Comparison } from './integration-setup.ts';
 
 /** Call it in the transaction that locked the environment. */
 export async function planIntegrations(
@@ -73,95 +17,92 @@ export async function planIntegrations(
     db: Db,
     plan: ConfigPlan,
     environmentId: string,
-    declared: Readonly<Record<string, Declared>>,
+    declared: Readonly<Record<string, DeclaredIntegration>>,
 ): Promise<void> {
-    const stored = new Map((await integrations.list(db, environmentId)).map((row) => [row.unique_key, row]));
+    const rows = await integrations.lockByKeys(db, environmentId, Object.keys(declared));
+    const stored = new Map(rows.map((row) => [row.unique_key, row]));
     for (const [key, integration] of Object.entries(declared)) {
         const row = stored.get(key);
         const provider = services.catalogue.get(integration.provider);
         const path = ['integrations', key];
-        if (provider === undefined) {
-            plan.refuse([...path, 'provider'], 'There is no such provider');
-        } else if (row !== undefined && row.provider !== provider.name) {
+        if (row !== undefined && row.provider !== integration.provider) {
             plan.refuse([...path, 'provider'], 'This integration exists with another provider');
-        } else if (
-            !modesWithClient.has(provider.authMode) &&
-            clientFields.some((name) => integration[name] !== undefined && integration[name] !== null)
-        ) {
-            plan.refuse(path, `${provider.displayName} has no OAuth client that could be declared here`);
-        } else if (row === undefined) {
-            planNew(services, db, plan, provider, { environmentId, key, declared: integration });
+        } else if (row !== undefined) {
+            await planChange(services, db, plan, provider, row, integration);
+        } else if (provider === undefined) {
+            plan.refuse([...path, 'provider'], 'There is no such provider');
         } else {
-            await planChange(services, db, plan, row, integration);
+            planNew(services, db, plan, provider, { environmentId, key, declared: integration });
         }
     }
 }
 
 function planNew(
-    { vault, sources }: Services,
+    services: Services,
     db: Db,
     plan: ConfigPlan,
     provider: Provider,
-    { environmentId, key, declared }: { environmentId: string; key: string; declared: Declared },
+    { environmentId, key, declared }: { environmentId: string; key: string; declared: DeclaredIntegration },
 ): void {
     const path = ['integrations', key];
-    if (modesOfTheirOwn.has(provider.authMode)) {
-        return plan.refuse(
-            path,
-            `${provider.displayName} needs credentials that are not part of a document: create it with POST /integrations first`,
-        );
-    }
-    const isComplete = declared.client_id !== undefined && declared.client_secret !== undefined;
-    if (modesThatNeedClient.has(provider.authMode) && !isComplete) {
-        return plan.refuse(path, `${provider.displayName} needs a client_id and a client_secret`);
-    }
-    const secret = declared.client_secret && plan.valueOf([...path, 'client_secret'], declared.client_secret, null, longestSecret);
-    const { client_secret: _reference, ...shown } = declared;
-    plan.differs(path, null, shown);
+    const defaultScopes = provider.entry.default_scopes;
+    // One change, which the declaration describes.
+    const differs: Comparison['differs'] = (_path, from, to) => !isDeepStrictEqual(from, to);
+    const comparison = { plan, path, provider, setup: newSetup(defaultScopes), isNew: true, differs };
+    plan.differs(path, null, withoutSecrets(declared));
+    const change = { ...plainChange(comparison, {}, declared), ...setupChange(comparison, declared) };
     plan.step(async () => {
-        const row = { id: newRowId(sources), environment_id: environmentId };
-        const now = new Date(sources.now());
-        const inserted = await integrations.insert(db, {
-            ...row,
-            unique_key: key,
-            provider: provider.name,
-            display_name: declared.display_name ?? null,
-            oauth_client_id: declared.client_id ?? null,
-            sealed_oauth_client_secret: secret === undefined ? null : vault.seal(secret, clientSecretPlace(row)),
-            oauth_scopes: declared.scopes === undefined ? (provider.entry.default_scopes?.join(',') ?? null) : declared.scopes,
-            sealed_custom: null,
-            forward_webhooks: declared.forward_webhooks ?? true,
-            allowed_hosts: declared.allowed_hosts ?? null,
-            created_at: now,
-            updated_at: now,
-            deleted_at: null,
-        });
-        if (inserted === undefined) {
+        const row = await createIntegration(db, services, { ...change, environmentId, provider: provider.name, unique_key: key, defaultScopes });
+        if (row === undefined) {
             throw ApiError.simple(409, 'conflict', `The integration "${key}" was created by another request meanwhile; nothing was changed.`);
         }
     });
 }
 
-async function planChange({ vault, sources }: Services, db: Db, plan: ConfigPlan, row: IntegrationRow, declared: Declared): Promise<void> {
+async function planChange(
+    services: Services,
+    db: Db,
+    plan: ConfigPlan,
+    provider: Provider | undefined,
+    row: IntegrationRow,
+    declared: DeclaredIntegration,
+): Promise<void> {
     const path = ['integrations', row.unique_key];
-    const change: Partial<Omit<IntegrationRow, 'public_id'>> = {};
-    const compare = (name: keyof Declared, column: keyof IntegrationRow): void => {
-        if (declared[name] !== undefined && plan.differs([...path, name], row[column], declared[name])) {
-            Object.assign(change, { [column]: declared[name] });
-        }
-    };
-    plainFields.forEach((name) => compare(name, name));
-    compare('client_id', 'oauth_client_id');
-    compare('scopes', 'oauth_scopes');
-    if (declared.client_secret !== undefined) {
-        const sealed = row.sealed_oauth_client_secret;
-        const stored = sealed === null ? null : await vault.openFresh(sealed, clientSecretPlace(row));
-        const secret = plan.valueOf([...path, 'client_secret'], declared.client_secret, stored, longestSecret);
-        if (secret !== undefined && plan.secretDiffers([...path, 'client_secret'], stored, secret)) {
-            change.sealed_oauth_client_secret = vault.seal(secret, clientSecretPlace(row));
-        }
+    const setup = await openSetup(services.vault, row);
+    const differs: Comparison['differs'] = (place, from, to, isSecret) =>
+        isSecret ? plan.secretDiffers(place, from as string | null, to as string | null) : plan.differs(place, from, to);
+    const change: IntegrationChange = plainChange({ path, differs }, row, declared);
+    if (provider !== undefined) {
+        Object.assign(change, setupChange({ plan, path, provider, setup, isNew: false, differs }, declared));
+    } else if ([...credentialFields, 'integration_config' as const, 'custom' as const].some((name) => declared[name] !== undefined)) {
+        plan.refuse([...path, 'provider'], 'This provider is not in the catalogue any more: its credentials and settings cannot be judged');
     }
     if (Object.keys(change).length > 0) {
-        plan.step(() => integrations.update(db, row.id, { ...change, updated_at: new Date(sources.now()) }));
+        plan.step(() => changeIntegration(db, services, row, setup, change));
     }
 }
+
+/** What is the same whatever the provider. */
+function plainChange(
+    { path, differs }: Pick<Comparison, 'path' | 'differs'>,
+    stored: Partial<IntegrationRow>,
+    declared: DeclaredIntegration,
+): Pick<IntegrationChange, (typeof plainFields)[number]> {
+    const changed = plainFields.filter((name) => declared[name] !== undefined && differs([...path, name], stored[name], declared[name], false));
+    return Object.fromEntries(changed.map((name) => [name, declared[name]]));
+}
+
+const setupChange = (comparison: Comparison, declared: DeclaredIntegration): IntegrationChange => ({
+    ...plannedCredentials(comparison, declared),
+    ...plannedSettings(comparison, declared.integration_config),
+    ...plannedCustom(comparison, declared.custom),
+});
+
+/** A declaration for people to read: without references, and without what is written out but should not be repeated. */
+function withoutSecrets({ custom: _custom, integration_config: settings, ...declared }: DeclaredIntegration): Record<string, unknown> {
+    const shown = (values: object): object => Object.fromEntries(Object.entries(values).filter(([, value]) => !isSecret(value)));
+    return { ...shown(declared), ...(settings === undefined ? {} : { integration_config: shown(settings) }) };
+}
+
+const isSecret = (value: unknown): boolean =>
+    typeof value === 'string' ? hasUserInfo(value) : typeof value === 'object' && value !== null && 'secret' in value;

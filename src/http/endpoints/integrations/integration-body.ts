@@ -6,28 +6,30 @@ import type { IntegrationCredentials } from '../../../environments/integration.t
 import { ApiError } from '../../errors.ts';
 import { maxSettingLength } from '../../../providers/field-rule.ts';
 
-const Scopes = z
+export const Scopes = z
     .union([z.literal(''), z.string().regex(/^[0-9a-zA-Z:/_.*-]+(,[0-9a-zA-Z:/_.*-]+)*$/, { abort: true })])
     .describe('Comma separated, without spaces.');
+
+export const ClientId = z.string().min(1).max(255);
 
 const OauthApp = <Type extends string>(type: Type) =>
     z.strictObject({
         type: z.literal(type),
-        client_id: z.string().min(1).max(255),
+        client_id: ClientId,
         client_secret: z.string().min(1),
         scopes: Scopes.optional(),
         webhook_secret: z.string().max(255).optional().describe('What the provider signs its webhooks with. Empty: none.'),
     });
 
 /** PKCS#1 or PKCS#8, with whatever a clipboard has left around it. */
-const PrivateKey = z
+export const PrivateKey = z
     .string()
     .max(32_768)
     .regex(/^\s*-----BEGIN (RSA )?PRIVATE KEY----[\s\S]*-----END (RSA )?PRIVATE KEY-----\s*$/)
     .trim()
     .describe('An RSA private key as PEM.');
-const AppId = z.string().min(1).max(255);
-const AppLink = z.string().min(1).describe('Where users install the app.');
+export const AppId = z.string().min(1).max(255);
+export const AppLink = z.string().min(1).describe('Where users install the app.');
 
 export const Credentials = z.discriminatedUnion('type', [
     OauthApp('OAUTH1'),
@@ -36,7 +38,7 @@ export const Credentials = z.discriminatedUnion('type', [
     z.strictObject({ type: z.literal('APP'), app_id: AppId, app_link: AppLink, private_key: PrivateKey }),
     z.strictObject({
         type: z.literal('CUSTOM'),
-        client_id: z.string().min(1).max(255),
+        client_id: ClientId,
         client_secret: z.string().min(1),
         app_id: AppId,
         app_link: AppLink,
@@ -66,7 +68,7 @@ export const keyTaken = (): ApiError => invalidString('unique_key', 'An integrat
 export const noIntegration = (): ApiError => ApiError.simple(404, 'not_found', 'There is no integration with this key, or its provider is gone.');
 
 /** A client registered by hand is an OAuth client, however else such clients come about. */
-const credentialsType = (mode: AuthMode): string => (mode === 'MCP_OAUTH2' ? 'OAUTH2' : mode);
+export const credentialsType = (mode: AuthMode): string => (mode === 'MCP_OAUTH2' ? 'OAUTH2' : mode);
 
 /** @throws ApiError */
 export function assertCredentialsFit(provider: Provider, credentials: IntegrationCredentials | undefined): void {
@@ -79,9 +81,12 @@ export function assertCredentialsFit(provider: Provider, credentials: Integratio
 
 const modesWithCredentials: ReadonlySet<AuthMode> = new Set(['OAUTH1', 'OAUTH2', 'APP', 'CUSTOM']);
 
+/** Whether there are no integrations of it without. */
+export const needsCredentials = (provider: Provider): boolean => modesWithCredentials.has(provider.authMode);
+
 /** @throws ApiError */
 export function assertCredentialsGiven(provider: Provider, credentials: IntegrationCredentials | undefined): void {
-    if (credentials === undefined && modesWithCredentials.has(provider.authMode)) {
+    if (credentials === undefined && needsCredentials(provider)) {
         throw invalidBody(`${provider.displayName} needs credentials of the type ${provider.authMode}: those of your own app at the provider.`);
     }
 }

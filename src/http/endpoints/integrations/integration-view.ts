@@ -1,7 +1,7 @@
 /** An integration as the API shows it (http-api §7). */
 import { z } from 'zod';
 import { openExtras } from '../../../credentials/integration-secrets.ts';
-import type { IntegrationSetup } from '../../../environments/integration.ts';
+import { webhookSecretName, type IntegrationSetup } from '../../../environments/integration.ts';
 import type { Provider } from '../../../providers/provider.ts';
 import type { IntegrationRow } from '../../../store/schema.ts';
 import { logoUrl } from '../../logo-url.ts';
@@ -98,7 +98,7 @@ export function shownCredentials(provider: Provider, setup: IntegrationSetup): z
         case 'TBA':
         case 'MCP_OAUTH2': {
             const type = provider.authMode === 'MCP_OAUTH2' ? 'OAUTH2' : provider.authMode;
-            const webhook_secret = extras.custom?.['webhookSecret'] || null;
+            const webhook_secret = extras.custom?.[webhookSecretName] || null;
             const isRegisteredByItself = provider.authMode === 'MCP_OAUTH2' && client_id === null;
             return isRegisteredByItself ? null : { type, client_id, client_secret, scopes: setup.scopes || null, webhook_secret };
         }

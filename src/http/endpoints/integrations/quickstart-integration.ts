@@ -14,6 +14,7 @@ const sharedModes: ReadonlySet<AuthMode> = new Set(['OAUTH1', 'OAUTH2', 'APP']);
 export const quickstartIntegration = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/integrations/quickstart'],
         tag: 'Integrations',
         operationId: 'createQuickstartIntegration',

@@ -33,6 +33,7 @@ const Body = z
 export const rotateSigningKey = (services: Services) =>
     endpoint({
         method: 'POST',
+        creates: true,
         paths: ['/environment/webhook-signing-key/rotate'],
         tag: 'Webhooks',
         operationId: 'rotateWebhookSigningKey',

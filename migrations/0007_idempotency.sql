@@ -4,7 +4,7 @@ create table idempotent_requests (
     id uuid primary key,
     -- whose keys: an environment's, or `account` (it is part of the AAD like everywhere else)
     environment_id text not null,
-    -- `keys` for what any API key of the environment sends, or the id of a connect session
+    -- the API key or connect session that sent it: nobody else gets its answer
     caller text not null,
     key text not null,
     -- keyed hash of method, path, query and body
