@@ -1,12 +1,12 @@
 /** API_KEY: one key, typed in and tested before it is kept. */
-import type { AuthMode } from './auth-mode.ts';
+import { submittedText, type AuthMode } from './auth-mode.ts';
 import { testCredentials } from './credential-test.ts';
 
 export const apiKey: AuthMode = {
     name: 'API_KEY',
     direct: {
         create: async (input) => {
-            const credentials = { type: 'API_KEY' as const, apiKey: input.submitted['apiKey'] ?? '' };
+            const credentials = { type: 'API_KEY' as const, apiKey: submittedText(input, 'apiKey') };
             await testCredentials(input, { apiKey: credentials.apiKey });
             return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
         },

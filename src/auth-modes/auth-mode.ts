@@ -55,30 +55,48 @@ export interface RedirectStart extends ModeContext {
     userScope: string | undefined;
 }
 
+export interface RedirectStarted {
+    /** Where the browser is sent. */
+    location: string;
+    /** What the second half needs of the first, kept sealed with the flow until the callback. JSON. */
+    memo?: Readonly<Record<string, unknown>>;
+}
+
 export interface RedirectCompletion extends ModeContext {
     /** Query of the callback. */
     query: Readonly<Record<string, unknown>>;
     redirectUri: string;
     pkceVerifier: string;
+    memo: Readonly<Record<string, unknown>>;
 }
 
 export interface Completed extends Obtained {
-    /** Connection configuration the provider supplied: checked, server-won (N3). */
-    derivedConfig: Record<string, unknown>;
+    /** The account exists, its credentials do not yet: an installation that waits for an approval. */
+    isPending?: boolean;
 }
 
 /** A mode whose consent happens at the provider, in the user's browser. */
 export interface RedirectFlow {
-    /** @returns the URL the browser is sent to. @throws ConnectFailure */
-    start(input: RedirectStart): Promise<string>;
+    /** Whether the integration must have an OAuth client before a flow can start (http-api §11.2). */
+    readonly needsClient: boolean;
     /** @throws ConnectFailure, TokenFailure */
+    start(input: RedirectStart): Promise<RedirectStarted>;
+    /** Also judges the provider's own refusal in `query`. @throws ConnectFailure, TokenFailure */
     complete(input: RedirectCompletion): Promise<Completed>;
 }
 
 export interface DirectInput extends ModeContext {
-    /** The validated request body. */
-    submitted: Readonly<Record<string, string>>;
+    /** The validated request body: texts, and objects where the mode takes what it is given. */
+    submitted: Readonly<Record<string, unknown>>;
+    /** Configuration of the connection that is connected again; absent for a new one. */
+    storedConfig?: Readonly<Record<string, unknown>>;
 }
+
+/** A text among what was submitted; `''` when it is absent or none. */
+export const submittedText = ({ submitted }: Pick<DirectInput, 'submitted'>, name: string): string => {
+    const value = submitted[name];
+    return typeof value === 'string' ? value : '';
+};
 
 /** A mode whose credentials the user types in; they are tested before they are kept. */
 export interface DirectFlow {

@@ -1,12 +1,12 @@
 /** BASIC: user name and password (RFC 7617), typed in and tested before they are kept. Either may be empty. */
-import type { AuthMode } from './auth-mode.ts';
+import { submittedText, type AuthMode } from './auth-mode.ts';
 import { testCredentials } from './credential-test.ts';
 
 export const basic: AuthMode = {
     name: 'BASIC',
     direct: {
         create: async (input) => {
-            const credentials = { type: 'BASIC' as const, username: input.submitted['username'] ?? '', password: input.submitted['password'] ?? '' };
+            const credentials = { type: 'BASIC' as const, username: submittedText(input, 'username'), password: submittedText(input, 'password') };
             await testCredentials(input, { username: credentials.username, password: credentials.password });
             return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
         },

@@ -5,8 +5,17 @@ import { TokenFailure } from '../credentials/token-failure.ts';
 import { checkDerivedConfig } from '../providers/fields.ts';
 import type { UrlTemplate } from '../providers/url-template.ts';
 import { newRandomId } from '../sources.ts';
-import { ConnectFailure, type AuthMode, type Completed, type ModeContext, type RedirectCompletion, type RedirectStart } from './auth-mode.ts';
+import {
+    ConnectFailure,
+    type AuthMode,
+    type Completed,
+    type ModeContext,
+    type RedirectCompletion,
+    type RedirectStart,
+    type RedirectStarted,
+} from './auth-mode.ts';
 import { assertSettable, authorizationUrl } from './authorization-url.ts';
+import { requiredParam } from './callback-query.ts';
 import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
 import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
@@ -15,11 +24,11 @@ const tokenCallMs = 20_000;
 
 export const oauth2: AuthMode = {
     name: 'OAUTH2',
-    redirect: { start, complete },
+    redirect: { needsClient: true, start, complete },
     renewal: (context, current) => refreshTokenGrant(context, current),
 };
 
-async function start(input: RedirectStart): Promise<string> {
+async function start(input: RedirectStart): Promise<RedirectStarted> {
     const { provider, integration } = input;
     const { entry } = provider;
     if (provider.authorizationUrl === undefined || provider.tokenUrl === undefined || entry.installation === 'outbound') {
@@ -34,7 +43,7 @@ async function start(input: RedirectStart): Promise<string> {
     // Built now although it is used later: what cannot be exchanged is not begun, and no consent is asked for in vain.
     tokenUrl(input, provider.tokenUrl);
     const scopes = (input.scopesOverride ?? integration.scopes ?? '').split(',').filter((scope) => scope !== '');
-    return authorizationUrl({
+    const location = await authorizationUrl({
         endpoint: buildUrl(provider.authorizationUrl, input),
         clientId: integration.clientId ?? '',
         redirectUri: input.redirectUri,
@@ -52,15 +61,13 @@ async function start(input: RedirectStart): Promise<string> {
         fragment: entry.authorization_url_fragment,
         ...(entry.authorization_url_replacements ? { replacements: entry.authorization_url_replacements } : {}),
     });
+    return { location };
 }
 
 async function complete(input: RedirectCompletion): Promise<Completed> {
     const { provider, query } = input;
     const { entry } = provider;
-    const code = query[entry.authorization_code_param_in_callback ?? 'code'];
-    if (typeof code !== 'string' || code === '') {
-        throw new ConnectFailure('callback_err', 'The provider sent no authorization code.');
-    }
+    const code = requiredParam(query, entry.authorization_code_param_in_callback ?? 'code', 'authorization code');
     // S5, E12: the callback may complete the configuration, but only with values the catalogue allows.
     const fromCallback = checkDerivedConfig(provider, pickStrings(query, entry.redirect_uri_metadata ?? []), 'callback').values;
     const context = { ...input, connectionConfig: { ...fromCallback, ...input.connectionConfig } };

@@ -1,9 +1,9 @@
 /** The second half of a redirect flow: from the provider's callback to a stored connection, or to a reason why there is none. */
-import { ConnectFailure, type ModeIntegration, type RedirectFlow } from '../auth-modes/auth-mode.ts';
+import { ConnectFailure, type Completed, type ModeIntegration, type RedirectFlow } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { authModes } from '../auth-modes/index.ts';
-import type { Credentials, Obtained } from '../credentials/credential.ts';
-import { safeText, TokenFailure } from '../credentials/token-failure.ts';
+import type { Credentials } from '../credentials/credential.ts';
+import { TokenFailure } from '../credentials/token-failure.ts';
 import { equalInConstantTime } from '../credentials/vault.ts';
 import * as connections from '../store/connections.ts';
 import * as sessions from '../store/connect-sessions.ts';
@@ -28,9 +28,6 @@ export interface CallbackResult {
     /** The binding cookie, to be cleared. */
     cookieName?: string;
 }
-
-/** The provider's own words, in the order they are shown. */
-const providerErrorKeys = ['error', 'error_description', 'error_reason', 'error_uri', 'status_code', 'error_message'];
 
 /** A foreign browser or a replay is not the end user's failure to connect; and a deleted environment has nobody to tell. */
 const untold = new Set(['state_cookie_err', 'state_err', 'unknown_connect_session_token', 'account_or_environment_retrieval_err']);
@@ -74,7 +71,6 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
         assertSameBrowser(request, flow, session, cookieName);
         const secrets = await openSecrets(context, flow);
         assertIssuer(request.query, secrets);
-        assertNoProviderError(request.query, provider.entry.authorization_code_param_in_callback ?? 'code');
         const effective = await openEffectiveIntegration(context, integration, session, secrets);
         const completed = await complete(context, mode.redirect, { provider, integration: effective, request, flow, secrets });
         await context.onStep?.('connect-answered');
@@ -85,7 +81,7 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
             status: 'success',
             provider_config_key: integration.unique_key,
             connection_id: saved.row.connection_id,
-            is_pending: false,
+            is_pending: completed.obtained.isPending ?? false,
             at: new Date(context.sources.now()).toISOString(),
         };
     } catch (error) {
@@ -145,20 +141,6 @@ function assertIssuer(query: CallbackRequest['query'], secrets: FlowSecrets): vo
     }
 }
 
-function assertNoProviderError(query: CallbackRequest['query'], codeParam: string): void {
-    if (typeof query[codeParam] === 'string' && query[codeParam] !== '') {
-        return;
-    }
-    const said = providerErrorKeys.flatMap((key) => {
-        const value = query[key];
-        return typeof value === 'string' && value.trim() !== '' ? [`${key}: ${safeText(value, [])}`] : [];
-    });
-    throw new ConnectFailure(
-        'callback_err',
-        said.length > 0 ? `The provider did not grant access (${said.join(', ')}).` : 'The provider sent no authorization code.',
-    );
-}
-
 async function openSecrets(context: ConnectContext, flow: OauthFlowRow): Promise<FlowSecrets> {
     return JSON.parse(await context.vault.openFresh(flow.sealed_secrets ?? '', flowSecretsPlace(flow))) as FlowSecrets;
 }
@@ -183,9 +165,9 @@ async function complete(
         flow: OauthFlowRow;
         secrets: FlowSecrets;
     },
-): Promise<{ obtained: Obtained; connectionConfig: Record<string, unknown> }> {
+): Promise<{ obtained: Completed; connectionConfig: Record<string, unknown> }> {
     const { provider, integration, request, flow, secrets } = input;
-    const { derivedConfig, ...obtained } = await redirect.complete({
+    const obtained = await redirect.complete({
         ...context,
         provider,
         integration,
@@ -193,9 +175,10 @@ async function complete(
         query: request.query,
         redirectUri: flow.redirect_uri,
         pkceVerifier: secrets.verifier,
+        memo: secrets.memo,
     });
     // N3: what the provider says about the account wins over anything that was set before.
-    const connectionConfig = { ...secrets.connectionConfig, ...derivedConfig };
+    const connectionConfig = { ...secrets.connectionConfig, ...obtained.derivedConfig };
     const { clientOverride, refreshTokenOverride } = secrets;
     const hasOwnApp = clientOverride.clientId !== undefined || clientOverride.clientSecret !== undefined;
     if (!hasOwnApp || obtained.credentials.type !== 'OAUTH2') {

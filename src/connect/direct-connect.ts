@@ -1,6 +1,7 @@
 /** Connecting with typed-in credentials: checked against the entry, tested at the provider, then stored. */
 import { ConnectFailure, type DirectFlow, type ModeContext } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Obtained } from '../credentials/credential.ts';
 import { checkCredentials, trimCredentials } from '../providers/fields.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
@@ -11,7 +12,7 @@ import { saveConnection, type SavedConnection } from './save-connection.ts';
 export interface DirectRequest {
     params: Readonly<Record<string, unknown>>;
     /** The validated body, e.g. `{apiKey}`. */
-    submitted: Readonly<Record<string, string>>;
+    submitted: Readonly<Record<string, unknown>>;
 }
 
 /** @throws ConnectFailure `connection_test_failed`, `url_param_err`, …; the session's outcome says so too. */
@@ -23,12 +24,15 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
     try {
         const config = connectionConfig(attempt, request.params);
         const effective = await openIntegration(context.vault, integration, session.is_production);
+        const storedConfig = attempt.existing && (await openConfig(context.vault, attempt.existing));
         const obtained = await proveSubmitted(
             mode.direct,
             { ...context, provider, integration: effective, connectionConfig: config },
             request.submitted,
+            storedConfig,
         );
-        return await saveConnection(context, attempt, obtained, config, effective);
+        // N3: what the provider says about the account wins over what was typed in.
+        return await saveConnection(context, attempt, obtained, { ...config, ...obtained.derivedConfig }, effective);
     } catch (error) {
         const { type, description, isExpected } = describeFailure(error);
         await recordFailedAttempt(context, {
@@ -44,12 +48,18 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
 }
 
 /** Typed-in credentials, held to the entry's rules and tested at the provider. @throws ConnectFailure `connection_test_failed` */
-export async function proveSubmitted(direct: DirectFlow, context: ModeContext, typedIn: Readonly<Record<string, string>>): Promise<Obtained> {
-    const submitted = trimCredentials({ ...typedIn });
-    const faults = checkCredentials(context.provider, submitted);
+export async function proveSubmitted(
+    direct: DirectFlow,
+    context: ModeContext,
+    typedIn: Readonly<Record<string, unknown>>,
+    storedConfig?: Readonly<Record<string, unknown>>,
+): Promise<Obtained> {
+    const texts = Object.fromEntries(Object.entries(typedIn).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    const trimmed = trimCredentials(texts);
+    const faults = checkCredentials(context.provider, trimmed);
     if (faults.length > 0) {
         // The messages name their fields.
         throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${faults.map((fault) => fault.message).join(' ')}`);
     }
-    return direct.create({ ...context, submitted });
+    return direct.create({ ...context, submitted: { ...typedIn, ...trimmed }, ...(storedConfig ? { storedConfig } : {}) });
 }

@@ -33,7 +33,8 @@ export type SubmittedCredentials =
     | { type: 'API_KEY'; apiKey: string }
     | { type: 'NONE' }
     | { type: 'TBA'; token_id: string; token_secret: string; config_override?: ConfigOverride | undefined }
-    | { type: 'APP' | 'CUSTOM'; app_id: string; installation_id: string };
+    | { type: 'APP' | 'CUSTOM'; app_id: string; installation_id: string }
+    | { type: 'JWT' | 'TWO_STEP' | 'SIGNATURE' | 'BILL' | 'AWS_SIGV4'; [submitted: string]: unknown };
 
 export interface Submission {
     credentials: SubmittedCredentials;
@@ -85,6 +86,18 @@ export async function obtainImported(context: ModeContext, mode: AuthMode | unde
         case 'APP':
         case 'CUSTOM':
             return fetchInstallationToken(context, mode);
+        case 'JWT':
+        case 'TWO_STEP':
+        case 'SIGNATURE':
+        case 'BILL':
+        case 'AWS_SIGV4': {
+            // A6: what a person would type in is what is imported; the token is made from it, here and now.
+            const { type: _, ...typedIn } = submitted;
+            if (mode?.direct === undefined) {
+                throw new ConnectFailure('invalid_auth_mode', `${context.provider.displayName} is not connected with such credentials.`);
+            }
+            return proveSubmitted(mode.direct, context, typedIn);
+        }
         case 'NONE':
             return obtained(context, undefined, null, () => ({}));
     }

@@ -36,6 +36,8 @@ export interface FlowSecrets {
     connectionConfig: Record<string, unknown>;
     clientOverride: ClientOverride;
     refreshTokenOverride: string | undefined;
+    /** The mode's own, from one half of the flow to the other. */
+    memo: Readonly<Record<string, unknown>>;
     /** Origins that may call themselves the issuer of the answer (RFC 9207, S5). */
     issuerOrigins: string[];
 }
@@ -77,7 +79,8 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         clientSecret: clientOverride.clientSecret ?? own.clientSecret,
     };
     const otherMode = `${provider.displayName} (${provider.authMode}) is not connected through a popup.`;
-    if (!effective.clientId || effective.clientSecret === null) {
+    const needsClient = mode?.redirect?.needsClient ?? true;
+    if (needsClient && (!effective.clientId || effective.clientSecret === null)) {
         throw new ConnectFailure('provider_config_err', mode?.redirect ? 'The integration has no OAuth client id and secret yet.' : otherMode);
     }
     if (mode?.redirect === undefined) {
@@ -89,7 +92,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
     const verifier = sources.random(32).toString('base64url');
     const binding = sources.random(32).toString('base64url');
     const redirectUri = session.callback_url ?? `${publicUrl}/oauth/callback`;
-    const location = await mode.redirect.start({
+    const { location, memo = {} } = await mode.redirect.start({
         ...context,
         provider,
         integration: effective,
@@ -108,6 +111,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         clientOverride,
         // Only together with another app: a refresh token belongs to the client it was issued to.
         refreshTokenOverride: (clientOverride.clientId ?? clientOverride.clientSecret) ? request.refreshTokenOverride : undefined,
+        memo,
         issuerOrigins: [new URL(location).origin, tokenOrigin(attempt, config)].filter((origin) => origin !== undefined),
     };
     const now = sources.now();

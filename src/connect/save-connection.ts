@@ -28,7 +28,7 @@ class SessionIsOver extends Error {
 export async function saveConnection(
     context: ConnectContext,
     attempt: SavedAttempt,
-    obtained: Obtained,
+    obtained: Obtained & { isPending?: boolean },
     connectionConfig: Record<string, unknown>,
     integration: ModeIntegration,
     flowId?: string,
@@ -48,7 +48,7 @@ export async function saveConnection(
         status: 'success' as const,
         provider_config_key: attempt.integration.unique_key,
         connection_id: attempt.connectionId,
-        is_pending: false,
+        is_pending: obtained.isPending ?? false,
     };
     // One for all repetitions of the write: the first may have come through although its answer did not.
     const id = newRowId(sources);

@@ -55,3 +55,19 @@ export async function openConfig(
         ? row.connection_config
         : { ...row.connection_config, ...(JSON.parse(await vault.openFresh(row.sealed_secrets, secretsPlace(row))) as Config) };
 }
+
+/**
+ * Configuration with a provider's news laid over it; a member that is `undefined` goes. What was sealed stays sealed.
+ * @throws VaultError
+ */
+export async function mergeConfig(
+    vault: Vault,
+    row: Pick<ConnectionRow, 'id' | 'environment_id' | 'connection_config' | 'sealed_secrets'>,
+    news: Config,
+    isMarkedSecret: (name: string) => boolean,
+): Promise<{ clear: Config; sealed: string | null }> {
+    const stored = await openConfig(vault, row);
+    const merged = Object.fromEntries(Object.entries({ ...stored, ...news }).filter(([, value]) => value !== undefined));
+    const wasSealed = (name: string): boolean => Object.hasOwn(stored, name) && !Object.hasOwn(row.connection_config, name);
+    return sealConfig(vault, row, merged, (name) => isMarkedSecret(name) || wasSealed(name));
+}

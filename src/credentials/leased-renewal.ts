@@ -6,10 +6,12 @@ import { createHash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { newRowId, type Sources } from '../sources.ts';
+import { json } from '../store/database.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
+import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
 import { isServable, lifetimeOf, nextRefreshAt } from './expiry.ts';
@@ -207,6 +209,7 @@ export class LeasedRenewal {
             expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
             now: new Date(sources.now()),
+            ...(await this.#newsOf(target, obtained, strategy)),
         };
         return untilDatabaseAnswers(
             () =>
@@ -219,6 +222,20 @@ export class LeasedRenewal {
                 }),
             this.#dependencies,
         );
+    }
+
+    /** R18: configuration that came with the token. The version that fences the write also guards what it was merged with (R3). */
+    async #newsOf(target: RenewalTarget, { derivedConfig }: Obtained, strategy: RenewalStrategy): Promise<Pick<writes.CredentialWrite, 'alongside'>> {
+        if (derivedConfig === undefined) {
+            return {};
+        }
+        const { clear, sealed } = await mergeConfig(
+            this.#dependencies.vault,
+            target,
+            derivedConfig,
+            (name) => strategy.isSecretConfig?.(name) ?? false,
+        );
+        return { alongside: { connection_config: json(clear), sealed_secrets: sealed } };
     }
 
     /** Applies the target's open journal entry if nothing newer was written since. Idempotent: the write is fenced by `epoch`. */

@@ -14,6 +14,8 @@ export interface TokenReceipt {
     serverAheadMs?: number | undefined;
     /** What was presented, where it was not the newest refresh token: an answer without a new one means that this one lives on. */
     presentedRefreshToken?: string | undefined;
+    /** What further calls of the same exchange brought, by a name of the mode's own. JSON. */
+    further?: Readonly<Record<string, unknown>> | undefined;
     /** The signed assertion that was presented, where the credentials show it: the app's JWT. */
     presentedAssertion?: string | undefined;
 }
@@ -32,6 +34,8 @@ export interface RenewalStrategy {
     present(credentials: Credentials, refreshToken: string | undefined, deadlineMs: number): Promise<TokenReceipt>;
     /** Reads an answer; pure, so that a journalled answer gives the same result after a crash. @throws TokenFailure */
     interpret(receipt: TokenReceipt, current: Credentials): Obtained;
+    /** Whether the catalogue marks this connection configuration as secret; what a renewal brings of it is sealed. */
+    isSecretConfig?(name: string): boolean;
     /** Where the integration is an app that speaks for itself: its own JWT, freshly signed. @throws TokenFailure */
     signAppJwt?(): Promise<string>;
 }

@@ -5,6 +5,7 @@ import { parseTemplate, references } from './expression.ts';
 import { compileField, maxSettingLength } from './field-rule.ts';
 import type { FieldRule, ProviderField } from './field-rule.ts';
 import { compileUrlTemplate } from './url-template.ts';
+import type { ModeKeys } from './mode-keys.ts';
 import type { TemplateField, UrlTemplate, UrlTemplateOptions } from './url-template.ts';
 import type { ValueTree } from './value-template.ts';
 
@@ -60,7 +61,7 @@ export interface ProxyEntry {
 }
 
 /** A catalogue entry with aliases expanded, `alias` and `x-` keys gone. Keys that only other modes use are `unknown`. */
-export interface ProviderEntry {
+export interface ProviderEntry extends ModeKeys {
     readonly display_name: string;
     readonly auth_mode: AuthMode;
     readonly categories?: readonly string[];

@@ -90,7 +90,7 @@ export interface CredentialWrite {
     expiresAt: Date | null;
     nextRefreshAt: Date | null;
     now: Date;
-    /** Columns that a reconnect brings along; a renewal brings none (R3). */
+    /** Columns that a reconnect brings along, and configuration that came with a renewed token; of a renewal nothing else (R3). */
     alongside?: UpdateObject<Schema, 'connections'>;
 }
 

@@ -231,8 +231,8 @@ describe('what is refused', () => {
         [ofOauth2({ connection_id: 'x'.repeat(256) }), ['too_big', ['connection_id']]],
         [ofOauth2({ secret: 1 }), ['unrecognized_keys', []]],
         [ofOauth2({ credentials: 'x' }), ['invalid_type', ['credentials']]],
-        [of({ type: 'JWT' }), ['invalid_union', ['credentials', 'type']]],
-        [of({ type: 'TWO_STEP', token: 'x' }), ['invalid_union', ['credentials', 'type']]],
+        [of({ type: 'MCP_OAUTH2' }), ['invalid_union', ['credentials', 'type']]],
+        [of({ type: 'INSTALL_PLUGIN', token: 'x' }), ['invalid_union', ['credentials', 'type']]],
         [of({ type: 'OAUTH2' }), ['invalid_type', ['credentials', 'access_token']]],
         [of({ type: 'OAUTH2', access_token: '' }), ['too_small', ['credentials', 'access_token']]],
         // configurable

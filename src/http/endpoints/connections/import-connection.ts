@@ -63,6 +63,18 @@ const credentialsSchema = (longestToken: number) =>
         }),
         z.strictObject({ type: z.literal('APP'), ...installation }),
         z.strictObject({ type: z.literal('CUSTOM'), ...installation }),
+        // A6: as at the mode's own endpoint; the reference takes none of these.
+        z.looseObject({ type: z.literal('JWT') }),
+        z.looseObject({ type: z.literal('TWO_STEP') }),
+        z.strictObject({ type: z.literal('SIGNATURE'), username: text(1024), password: text(1024) }),
+        z.strictObject({
+            type: z.literal('BILL'),
+            username: text(1024),
+            password: text(1024),
+            organization_id: text(1024),
+            dev_key: text(1024),
+        }),
+        z.strictObject({ type: z.literal('AWS_SIGV4'), role_arn: text(2048), region: text(64).optional() }),
     ]);
 
 const bodySchema = (services: Services) =>
