@@ -29,6 +29,8 @@ export interface Authentication<Found = unknown> {
     /** What the caller presents, for the description of the API. */
     by: 'nothing' | 'API key' | 'connect session' | 'connect session or API key' | 'connect session in query' | 'connect session in body';
     identify(request: FastifyRequest): Promise<{ principal: Principal; found: Found }>;
+    /** For connecting: `assertUnused` is due before the handler, but after an answer that is replayed. */
+    isForConnecting?: true;
 }
 
 const nobody: Principal = { kind: 'nobody', environment: undefined, keyId: undefined, scopes: [], bucket: '', session: undefined };
@@ -76,18 +78,18 @@ export function apiKey(
 
 /**
  * The session token as bearer.
- * @param purpose `connecting` is refused to a single-use session that has succeeded
+ * @param purpose `connecting` is not for a single-use session that has succeeded
  * @throws ApiError 401
  */
 export const connectSession = (services: Services, purpose: 'reading' | 'connecting' = 'reading'): Authentication => ({
     by: 'connect session',
+    ...(purpose === 'connecting' ? { isForConnecting: true as const } : {}),
     async identify(request) {
         const presented = bearer(request);
         if (presented === undefined) {
             throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
         }
-        const principal = await sessionPrincipal(services, presented);
-        return { principal: purpose === 'connecting' ? unused(principal) : principal, found: undefined };
+        return { principal: await sessionPrincipal(services, presented), found: undefined };
     },
 });
 
@@ -116,11 +118,12 @@ export function sessionOrApiKey(services: Services): Authentication {
 /** The session token in the query, as browsers send it to connect. @throws ApiError 401 */
 export const sessionInQuery = (services: Services): Authentication => ({
     by: 'connect session in query',
+    isForConnecting: true,
     async identify(request) {
         const query = request.query as Record<string, unknown>;
         const token = query['connect_session_token'];
         if (typeof token === 'string' && token !== '') {
-            return { principal: unused(await sessionPrincipal(services, token)), found: undefined };
+            return { principal: await sessionPrincipal(services, token), found: undefined };
         }
         const publicKey = query['public_key'];
         if (publicKey === undefined || publicKey === '') {
@@ -147,11 +150,11 @@ async function sessionPrincipal(services: Services, token: string): Promise<Prin
     return principalOf(session);
 }
 
-function unused(principal: Principal): Principal {
-    if (principal.session !== undefined && isUsedUp(principal.session)) {
+/** @throws ApiError 401 for a single-use session that has succeeded */
+export function assertUnused({ session }: Principal): void {
+    if (session !== undefined && isUsedUp(session)) {
         throw ApiError.legacy(401, 'unknown_connect_session_token', sessionUsedMessage);
     }
-    return principal;
 }
 
 export const principalOf = (session: SessionRead): Principal => ({

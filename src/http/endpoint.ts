@@ -6,7 +6,7 @@
 import type { FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Authentication, Principal } from './authentication.ts';
+import { assertUnused, type Authentication, type Principal } from './authentication.ts';
 import { ApiError, toIssues } from './errors.ts';
 import { isReplayed, keep } from './idempotency.ts';
 import type { RateLimits } from './rate-limit.ts';
@@ -110,9 +110,15 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
     };
     // Read by the CORS plugin, which answers a preflight before any handler.
     const config = definition.cors === undefined ? {} : { cors: definition.cors };
+    /** What used its session up may be this very request, whose answer was lost. */
+    const mayBeReplayed = (request: FastifyRequest): boolean => definition.creates === true && request.headers['idempotency-key'] !== undefined;
     const identify = async (request: FastifyRequest, reply: FastifyReply) => {
         try {
-            return await definition.authenticate.identify(request);
+            const identified = await definition.authenticate.identify(request);
+            if (definition.authenticate.isForConnecting && !mayBeReplayed(request)) {
+                assertUnused(identified.principal);
+            }
+            return identified;
         } catch (error) {
             if (error instanceof ApiError && error.status === 401) {
                 limits.countFailure(request, reply);
@@ -161,6 +167,9 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
                     return reply;
                 }
                 const { principal, found } = request;
+                if (definition.authenticate.isForConnecting) {
+                    assertUnused(principal);
+                }
                 return definition.handle({ ...input, principal, found, request, reply } as never);
             },
         });

@@ -41,6 +41,18 @@ describe('a repeated request', () => {
         expect((await create(key)).text).toBe(later.text);
     });
 
+    test('also when what it asked for could not be asked for any more', async () => {
+        const key = randomUUID();
+        const inHalfAnHour = ((await create(randomUUID())).body as { data: { expires_at: string } }).data.expires_at;
+        const sent = { display_name: 'short', scopes: ['environment:mcp'], expires_at: inHalfAnHour };
+        const first = await create(key, { path: '/environment/api-keys', sent });
+        valetkey.advance(31 * 60_000);
+        const second = await create(key, { path: '/environment/api-keys', sent });
+        expect([first.status, second.status, second.text]).toEqual([200, 200, first.text]);
+        const fresh = await create(randomUUID(), { path: '/environment/api-keys', sent: { ...sent, display_name: 'too late' } });
+        expect(fresh).toMatchObject({ status: 400, body: { error: { errors: [{ code: 'custom', path: ['expires_at'] }] } } });
+    });
+
     test('with another body, query or path is refused', async () => {
         const key = randomUUID();
         await create(key);
@@ -128,6 +140,23 @@ test('a connect session has keys of its own', async () => {
     const first = await connect(one);
     expect((await connect(one)).body).toEqual(first.body);
     expect((await connect(two)).body.connectionId).not.toBe(first.body.connectionId);
+});
+
+test('a single-use session hears again how its one success went, and nothing else', async () => {
+    const token = await createSession(valetkey, { tags: {}, single_use: true } as never);
+    const connect = (key: string | undefined) =>
+        valetkey.call<{ connectionId: string }>('POST', `/api-auth/api-key/keys?connect_session_token=${token}`, {
+            key: null,
+            body: { apiKey: 'an-account-key' },
+            headers: key === undefined ? {} : { 'idempotency-key': key },
+        });
+    const first = await connect('only');
+    expect(first.status).toBe(200);
+    const again = await connect('only');
+    expect([again.status, again.text]).toEqual([200, first.text]);
+    for (const key of [undefined, 'another']) {
+        expect(await connect(key)).toMatchObject({ status: 401, body: { error: { code: 'unknown_connect_session_token' } } });
+    }
 });
 
 test('the kept answer is sealed: the token stands nowhere in the table', async () => {

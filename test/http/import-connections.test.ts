@@ -323,6 +323,16 @@ describe('what is refused', () => {
         expect(account.requests).toEqual([]);
     });
 
+    test('metadata that is nested too deep, and anything that recursion would not survive', async () => {
+        const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+        for (const levels of [101, 20_000]) {
+            expect(issues(await post(ofNone({ metadata: { a: nested(levels) } })))).toEqual([['custom', ['metadata']]]);
+            const untyped = await valetkey.call('POST', '/connection', { body: { provider_config_key: 'none', metadata: { a: nested(levels) } } });
+            expect([untyped.status, issues(untyped)]).toEqual([400, [['custom', ['metadata']]]]);
+        }
+        expect(issues(await post(ofNone({ connection_config: { a: nested(20_000) } })))).toEqual([['custom', ['connection_config']]]);
+    });
+
     test('more than ten tags with the generated ones', async () => {
         const tags = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`t${index}`, 'x']));
         const answer = await post(ofNone({ connection_id: 'tagged', tags, end_user: { id: 'u' } }));

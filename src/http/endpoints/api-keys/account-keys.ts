@@ -44,7 +44,7 @@ export const createAccountKey = (services: Services) =>
         body: z.strictObject(keyFields(services.sources, grantableToAccountKeys).create),
         noStore: true,
         async handle({ body, principal }) {
-            return { data: newKeyView(await createKey(managementBy(services, principal), null, wantedKey(body))) };
+            return { data: newKeyView(await createKey(managementBy(services, principal), null, wantedKey(body, services.sources))) };
         },
     });
 

@@ -63,7 +63,7 @@ export const createEnvironmentKey = (services: Services) => {
         noStore: true,
         async handle({ body, principal }) {
             const environment = await namedEnvironment(services, principal, body.environment_id, 'invalid_body');
-            return { data: newKeyView(await createKey(managementBy(services, principal), environment, wantedKey(body))) };
+            return { data: newKeyView(await createKey(managementBy(services, principal), environment, wantedKey(body, services.sources))) };
         },
     });
 };

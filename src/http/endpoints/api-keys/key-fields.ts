@@ -3,15 +3,14 @@ import { z } from 'zod';
 import { canonicalRange } from '../../../environments/allowed-addresses.ts';
 import type { KeyChange, WantedKey } from '../../../environments/api-keys.ts';
 import type { Sources } from '../../../sources.ts';
+import { ApiError } from '../../errors.ts';
 import { DisplayName, PublicId } from '../../field-types.ts';
 
 const dayInSeconds = 86_400;
 
-const ExpiresAt = (sources: Sources) =>
-    z.iso
-        .datetime({ offset: true, abort: true })
-        .refine((text) => Date.parse(text) > sources.now(), { message: 'Must be in the future' })
-        .describe('When the key stops working.');
+const passed = 'Must be in the future';
+const ExpiresAt = z.iso.datetime({ offset: true, abort: true }).describe('When the key stops working.');
+const LaterExpiresAt = (sources: Sources) => ExpiresAt.refine((text) => Date.parse(text) > sources.now(), { message: passed });
 
 const AllowedCidrs = z
     .array(z.string().refine((text) => canonicalRange(text) !== undefined, { message: 'Must be an IP address, or a range in CIDR notation' }))
@@ -24,14 +23,21 @@ const AllowedCidrs = z
 /** @param grantable the scopes that keys of this kind can have */
 export function keyFields(sources: Sources, grantable: readonly string[]) {
     const scopes = z.array(z.enum(grantable)).min(1).max(200);
-    const optional = { expires_at: ExpiresAt(sources).nullish(), allowed_cidrs: AllowedCidrs.nullish() };
+    const allowed_cidrs = AllowedCidrs.nullish();
     return {
         create: {
             display_name: DisplayName.meta({ examples: ['Continuous integration'] }),
             scopes: scopes.optional().describe('Default: full access.'),
-            ...optional,
+            // Compared with the clock by `wantedKey`: a repeated request is the same request however late it comes.
+            expires_at: ExpiresAt.nullish(),
+            allowed_cidrs,
         },
-        update: { display_name: DisplayName.optional().meta({ examples: ['Continuous integration'] }), scopes: scopes.optional(), ...optional },
+        update: {
+            display_name: DisplayName.optional().meta({ examples: ['Continuous integration'] }),
+            scopes: scopes.optional(),
+            expires_at: LaterExpiresAt(sources).nullish(),
+            allowed_cidrs,
+        },
     };
 }
 
@@ -61,12 +67,14 @@ interface Fields {
     allowed_cidrs?: readonly string[] | null | undefined;
 }
 
-export const wantedKey = (body: Fields & { display_name: string }): WantedKey => ({
-    displayName: body.display_name,
-    scopes: body.scopes,
-    expiresAt: dateOf(body.expires_at) ?? null,
-    allowedCidrs: canonical(body.allowed_cidrs) ?? null,
-});
+/** @throws ApiError 400 when it would have expired already */
+export function wantedKey(body: Fields & { display_name: string }, sources: Sources): WantedKey {
+    const expiresAt = dateOf(body.expires_at) ?? null;
+    if (expiresAt !== null && expiresAt.getTime() <= sources.now()) {
+        throw ApiError.invalid('invalid_body', [{ code: 'custom', message: passed, path: ['expires_at'] }]);
+    }
+    return { displayName: body.display_name, scopes: body.scopes, expiresAt, allowedCidrs: canonical(body.allowed_cidrs) ?? null };
+}
 
 export const keyChange = (body: Fields): KeyChange => ({
     displayName: body.display_name,

@@ -4,7 +4,7 @@ import { findImportTarget, importConnection, type ImportTarget } from '../../../
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError, toIssues } from '../../errors.ts';
-import { ConnectionId, webhookUrl } from '../../field-types.ts';
+import { ConnectionId, Metadata, webhookUrl } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
 import { importFailure } from './import-failure.ts';
@@ -12,7 +12,17 @@ import { untypedCredentials, untypedCredentialsErrors } from './untyped-credenti
 
 /** For the description of the API: which members count depends on the mode, and none is checked before that is known. */
 const Body = z
-    .looseObject({ provider_config_key: z.unknown(), connection_id: z.unknown().optional() })
+    .looseObject({
+        provider_config_key: z.unknown().meta({ type: 'string', examples: ['github-prod'] }),
+        connection_id: z
+            .unknown()
+            .optional()
+            .meta({ type: 'string', examples: ['acme'] }),
+        api_key: z
+            .unknown()
+            .optional()
+            .meta({ type: 'string', examples: ['ghp_…'], description: 'Of an API_KEY integration.' }),
+    })
     .describe(
         '`metadata`, `connection_config` and `webhook_url_override` as in POST /connections; beside them the credentials: `access_token`, ' +
             '`refresh_token`, `expires_at`, `expires_in`, `no_expiration`, `raw`, `oauth_client_id_override`, `oauth_client_secret_override`; ' +
@@ -29,7 +39,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 const sharedSchema = (services: Services) =>
     z.object({
         connection_id: z.preprocess((id) => (id === null || id === '' ? undefined : id), ConnectionId.optional()),
-        metadata: z.record(z.string(), z.unknown()).nullish(),
+        metadata: Metadata.nullish(),
         connection_config: z
             .looseObject({
                 oauth_scopes_override: z

@@ -9,7 +9,7 @@ import { ConnectionObject } from '../../connection-schema.ts';
 import { importedView } from '../../connection-view.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
-import { ConnectionId, EndUser, IntegrationKey, Tags, webhookUrl } from '../../field-types.ts';
+import { ConnectionId, EndUser, IntegrationKey, Metadata, Tags, webhookUrl } from '../../field-types.ts';
 import { hasScope } from '../../scopes.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
@@ -82,7 +82,7 @@ const bodySchema = (services: Services) =>
         provider_config_key: IntegrationKey,
         connection_id: ConnectionId.optional().describe('Default: a new one.'),
         credentials: credentialsSchema(services.config.oauth2TokenMaxLength),
-        metadata: z.record(z.string(), z.unknown()).optional(),
+        metadata: Metadata.optional(),
         connection_config: z.looseObject({ oauth_scopes_override: z.array(z.string()).optional() }).optional(),
         webhook_url_override: webhookUrl((url) => assertWebhookUrl(services, url)).optional(),
         end_user: EndUser.optional(),

@@ -97,6 +97,7 @@ function sessionOrFlow(services: Services): Authentication<RequestedFlow | undef
     const bySession = sessionInQuery(services);
     return {
         by: bySession.by,
+        isForConnecting: true,
         async identify(request) {
             const { flow } = request.query as Record<string, unknown>;
             if (typeof flow !== 'string' || flow === '') {
