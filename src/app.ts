@@ -141,9 +141,16 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
         };
     } catch (error) {
         await database.close();
-        throw error;
+        throw isRefusedByDatabase(error)
+            ? new StartupError(
+                  `The database refuses its role what Valetkey needs (${error.message}); make the role the owner of the database and of its tables.`,
+              )
+            : error;
     }
 }
+
+/** SQLSTATE 42501, insufficient_privilege. */
+const isRefusedByDatabase = (error: unknown): error is Error => error instanceof Error && 'code' in error && error.code === '42501';
 
 function openEgress(config: Config, sources: Sources): Egress {
     try {

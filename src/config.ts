@@ -27,6 +27,8 @@ export interface PostgresDatabase {
 export interface RingKey {
     name: string;
     key: Buffer;
+    /** Where it was read from, when it is the key file of the embedded mode. */
+    file?: string;
 }
 
 export interface Config {

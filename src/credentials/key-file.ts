@@ -28,7 +28,7 @@ export function findEncryptionKey(config: Pick<Config, 'database' | 'encryptionK
     if (isUsed && !fs.existsSync(file)) {
         throw new StartupError(`The encryption key file ${file} is missing, and nothing else opens the data beside it; restore it from a backup.`);
     }
-    return { ring: [{ name: file, key: readOrCreate(file, sources) }], description: `${file} (back it up with the database)` };
+    return { ring: [{ name: file, key: readOrCreate(file, sources), file }], description: `${file} (back it up with the database)` };
 }
 
 function readOrCreate(file: string, sources: Sources): Buffer {

@@ -57,9 +57,13 @@ function unwrap(row: DataKeyRow, wrappers: readonly Wrapper[]): DataKey {
     const wrapper = wrappers.find((candidate) => row.wrapped.startsWith(`v1.${candidate.fingerprint}.`));
     const key = wrapper?.unwrap(row.wrapped, row.id, row.purpose);
     if (key === undefined) {
+        const file = wrappers[0]?.file;
         throw new StartupError(
-            'VALETKEY_ENCRYPTION_KEY is not the key this database was created with; set the original key, ' +
-                'or a ring "new:<base64>,old:<base64>" that contains it. No key and no secret was changed.',
+            file === undefined
+                ? 'VALETKEY_ENCRYPTION_KEY is not the key this database was created with; set the original key, ' +
+                      'or a ring "new:<base64>,old:<base64>" that contains it. No key and no secret was changed.'
+                : `The encryption key file ${file} does not hold the key this database was created with; restore it from a backup. ` +
+                      'No key and no secret was changed.',
         );
     }
     return { id: row.id, key, isCurrent: row.is_current };
@@ -68,9 +72,11 @@ function unwrap(row: DataKeyRow, wrappers: readonly Wrapper[]): DataKey {
 /** A key of the operator's ring. Its fingerprint is derived, so that it reveals nothing about the key. */
 class Wrapper {
     readonly fingerprint: string;
+    readonly file: string | undefined;
     readonly #key: Buffer;
 
     constructor(entry: RingKey) {
+        this.file = entry.file;
         this.fingerprint = Buffer.from(hkdfSync('sha256', entry.key, '', 'valetkey fingerprint', 6)).toString('hex');
         this.#key = Buffer.from(hkdfSync('sha256', entry.key, '', 'valetkey wrap', 32));
     }

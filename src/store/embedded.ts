@@ -75,7 +75,10 @@ class DurableNodeFs extends NodeFS {
 function prepareDirectory(dataDir: string): void {
     try {
         fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-        fs.accessSync(dataDir, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+        // The database in it too: one that another user has made is no damaged one.
+        for (const directory of [dataDir, join(dataDir, 'postgres')].filter((path) => path === dataDir || fs.existsSync(path))) {
+            fs.accessSync(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+        }
     } catch (error) {
         throw new StartupError(
             `The data directory ${dataDir} cannot be used (${(error as NodeJS.ErrnoException).code}); ` +

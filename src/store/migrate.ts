@@ -26,9 +26,13 @@ export async function migrate(db: Kysely<Schema>): Promise<string[]> {
         .transaction()
         .execute(async (transaction) => {
             await transaction.executeQuery(CompiledQuery.raw(`select pg_advisory_xact_lock(${lockKey})`));
+            await assertMayCreate(transaction);
             return orRollBack(await new Migrator({ db: transaction, provider }).migrateToLatest());
         })
         .catch((failure: unknown) => (failure instanceof RolledBack ? failure.results : { error: failure, results: undefined }));
+    if (error instanceof StartupError) {
+        throw error;
+    }
     if (error !== undefined) {
         const failed = results?.find((result) => result.status === 'Error')?.migrationName;
         throw new StartupError(
@@ -54,6 +58,26 @@ function orRollBack(results: MigrationResultSet): MigrationResultSet {
         throw new RolledBack(results);
     }
     return results;
+}
+
+/** Asked first: the migrator's own complaint would be that its transaction is aborted. Since version 15 only owners may create tables. */
+async function assertMayCreate(db: Kysely<Schema>): Promise<void> {
+    const { rows } = await db.executeQuery<{ role: string; may_create: boolean; is_read_only: boolean }>(
+        CompiledQuery.raw(
+            `select current_user as role, coalesce(has_schema_privilege(current_schema(), 'create'), false) as may_create,
+                current_setting('transaction_read_only')::boolean as is_read_only`,
+        ),
+    );
+    const [found] = rows;
+    if (found?.is_read_only) {
+        throw new StartupError('The database is read-only, and has to be migrated; point DATABASE_URL at the primary server. Nothing was changed.');
+    }
+    if (!found?.may_create) {
+        throw new StartupError(
+            `The database role "${found?.role}" may not create tables; make it the owner of the database, or run: ` +
+                `grant create on schema public to "${found?.role}". Nothing was changed.`,
+        );
+    }
 }
 
 /** Most starts find nothing to do, and need no lock to find that. */

@@ -165,6 +165,25 @@ describe('renewed by reads', () => {
         expect([next.status, next.body.credentials.refresh_token === before.refresh_token]).toEqual([200, false]);
     });
 
+    test('a failure that is not committed is not told either: state and webhook are one transaction (W1)', async () => {
+        await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: 'https://hooks.example.com' } });
+        server.fail('error-in-200');
+        await valetkey.query(`create function refuse() returns trigger language plpgsql as 'begin raise exception ''refused''; end'`);
+        // at the commit, when everything has been written
+        await valetkey.query(
+            `create constraint trigger refused after update of auth_state on connections deferrable initially deferred for each row execute function refuse()`,
+        );
+        try {
+            expect((await read<Failure>('&force_refresh=true')).status).not.toBe(200);
+            expect(await state()).toBe('ok');
+            expect(await valetkey.query(`select 1 from webhook_events where operation = 'refresh'`)).toEqual([]);
+        } finally {
+            await valetkey.query('drop trigger refused on connections');
+            await valetkey.query('drop function refuse');
+            await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: '' } });
+        }
+    });
+
     test('an error inside a 200 is a refusal: confirmed once, then needs_reauth, and no further calls', async () => {
         const before = (await read()).body.credentials;
         server.fail('error-in-200');

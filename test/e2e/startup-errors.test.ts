@@ -218,6 +218,18 @@ describe('with a database that was used before', () => {
         expect(await dump()).toEqual(before);
     });
 
+    test('a role that may not create tables, or read those there are', async () => {
+        const own = await createDatabase();
+        const name = `low_${randomUUID().slice(0, 8)}`;
+        await sql.query(`create role ${name} login password 'low-password'`);
+        const as = (url: string): string => Object.assign(new URL(url), { username: name, password: 'low-password' }).href;
+        const env = { VALETKEY_ENCRYPTION_KEY: first };
+        expectSentence(await run({ ...env, DATABASE_URL: as(own.url) }), /role "low_\w+" may not create tables;.*grant create on schema public/);
+        expectSentence(await run({ ...env, DATABASE_URL: as(database.url) }), /permission denied for table .*owner/);
+        await own.drop();
+        await sql.query(`drop role ${name}`);
+    });
+
     test('two that start at once on the same port: one serves, the other says why not', async () => {
         const port = String(await freePort());
         const own = await createDatabase();
@@ -264,6 +276,9 @@ describe('the embedded database', () => {
         expectSentence(await run(env), /key file .*encryption\.key is missing.*backup/);
         // no new key beside data that it does not open
         expect((await readdir(dataDir)).toSorted()).toEqual(before);
+
+        await writeFile(keyFile, `${newEncryptionKey()}\n`);
+        expectSentence(await run(env), /key file .*encryption\.key does not hold the key.*backup/);
 
         await writeFile(keyFile, saved, { mode: 0o600 });
         const child = spawnValetkey('src/main.ts', { PORT: String(await freePort()), HOST: '127.0.0.1', ...env });

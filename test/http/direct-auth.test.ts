@@ -104,6 +104,17 @@ describe('success', () => {
         expect(await outcome()).toMatchObject({ status: 'success', connection_id: answer.body.connectionId });
     });
 
+    test('what cannot be told is not stored: connection and webhook are one transaction (W1)', async () => {
+        const before = await count();
+        await valetkey.query('alter table webhook_events rename to webhook_events_away');
+        try {
+            expect((await post('api-key/keys', { apiKey: 'the-key' })).status).toBe(500);
+        } finally {
+            await valetkey.query('alter table webhook_events_away rename to webhook_events');
+        }
+        expect(await count()).toBe(before);
+    });
+
     test.each([
         [{ username: 'ann', password: ' p w ' }, 'ann: p w '],
         [{ username: 'ann' }, 'ann:'],
