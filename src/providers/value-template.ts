@@ -3,7 +3,7 @@
  * URLs have their own, stricter rules in `url-template.ts`.
  */
 import { callFunction } from './expression-functions.ts';
-import { isReference, parseTemplate } from './expression.ts';
+import { isReference, parseTemplate, requestRoots } from './expression.ts';
 import type { Call, Part, Reference } from './expression.ts';
 import { momentText } from './moment.ts';
 import { canonicalParams } from './strict-encoding.ts';
@@ -69,6 +69,15 @@ export function interpolateTree(tree: ValueTree, values: ExpressionValues): Valu
     const resolved = members.filter((member): member is [string, ValueTree] => member[1] !== undefined);
     return resolved.length === 0 && members.length > 0 ? undefined : Object.fromEntries(resolved);
 }
+
+/** Its value depends on the outgoing call, and so can be had only when the rest of the call is finished. */
+export const readsRequest = (template: string): boolean => template.includes('${') && parseTemplate(template).some(partsReadRequest);
+
+const partsReadRequest = (parts: readonly Part[]): boolean =>
+    parts.some((part) => {
+        if (typeof part === 'string') return false;
+        return isReference(part) ? requestRoots.has(part.root) : part.call === 'awsSigV4' || part.args.some(partsReadRequest);
+    });
 
 function evaluate(parts: readonly Part[], values: ExpressionValues): string | undefined {
     let text = '';
