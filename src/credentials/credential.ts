@@ -60,6 +60,61 @@ export interface AppCredentials {
     jwtToken?: string;
 }
 
+/** Signed here, from what was submitted, which stays beside it under its own names: `privateKey`, `issuerId`, … */
+export interface JwtCredentials {
+    type: 'JWT';
+    token: string;
+    expires_at: string;
+    [submitted: string]: unknown;
+}
+
+/** What one or more login calls gave, and what was submitted to make them. */
+export interface TwoStepCredentials {
+    type: 'TWO_STEP';
+    token: string;
+    refresh_token?: string;
+    expires_at?: string;
+    /** The last answer. */
+    raw: unknown;
+    [submitted: string]: unknown;
+}
+
+/** A WSSE user name token. */
+export interface SignatureCredentials {
+    type: 'SIGNATURE';
+    username: string;
+    password: string;
+    token: string;
+    expires_at: string;
+}
+
+/** A login session of BILL. */
+export interface BillCredentials {
+    type: 'BILL';
+    username: string;
+    password: string;
+    organization_id: string;
+    dev_key: string;
+    session_id: string;
+    user_id: string;
+    expires_at: string;
+    raw: Record<string, unknown>;
+}
+
+/** Temporary keys of an assumed role. */
+export interface AwsCredentials {
+    type: 'AWS_SIGV4';
+    role_arn: string;
+    region: string;
+    service: string;
+    access_key_id: string;
+    secret_access_key: string;
+    session_token: string;
+    expires_at: string;
+    external_id: string;
+    raw: Record<string, unknown>;
+}
+
 /** NONE: nothing at all, not even a type. */
 export interface NoCredentials {
     type?: never;
@@ -73,6 +128,11 @@ export type Credentials =
     | OAuth1Credentials
     | TbaCredentials
     | AppCredentials
+    | JwtCredentials
+    | TwoStepCredentials
+    | SignatureCredentials
+    | BillCredentials
+    | AwsCredentials
     | NoCredentials;
 
 /** As the column `credential_type` has it. */
@@ -85,11 +145,13 @@ export interface Obtained {
     obtainedAt: number;
     /** `null`: no expiry is known. */
     expiresAt: number | null;
+    /** Connection configuration that the provider supplied along with them: checked, and it wins over what is stored (N3, R18). */
+    derivedConfig?: Record<string, unknown>;
 }
 
 /** The refresh token, whatever the mode calls it. */
 export const refreshTokenOf = (credentials: Credentials): string | undefined =>
-    credentials.type === 'OAUTH2' ? credentials.refresh_token : undefined;
+    credentials.type === 'OAUTH2' || credentials.type === 'TWO_STEP' ? credentials.refresh_token : undefined;
 
 /** Every string that must not appear in a log line, message or error. */
 export function secretsOf(credentials: Credentials): string[] {

@@ -90,7 +90,9 @@ describe('RFC 5849 §3.4', () => {
     });
 
     test('every parameter of a query is signed, whatever it is called', () => {
-        const pair = fc.tuple(fc.string({ unit: 'binary', minLength: 1 }), fc.string({ unit: 'binary' })).filter(([name]) => name !== '__proto__');
+        const pair = fc
+            .tuple(fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }), fc.string({ unit: 'binary', maxLength: 8 }))
+            .filter(([name]) => name !== '__proto__');
         fc.assert(
             fc.property(fc.array(pair, { maxLength: 6 }), (pairs) => {
                 const search = new URLSearchParams(pairs);

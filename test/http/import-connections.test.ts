@@ -383,6 +383,14 @@ describe('trying the credentials at the provider', () => {
         expect(log).toMatchObject([{ type: 'auth', action: 'create_connection', state: 'failed', error: { type: 'connection_test_failed' } }]);
     });
 
+    test.each(typedIn)('%s: what the provider cannot be asked about is not stored', async (provider_config_key, credentials, connection_config) => {
+        account.answer = { status: 503, body: {} };
+        const connection_id = `unproven-${provider_config_key}`;
+        const answer = await post({ provider_config_key, connection_id, credentials, connection_config });
+        expect([answer.status, answer.body]).toEqual([503, simple('verification_unavailable')]);
+        expect(await valetkey.query('select 1 from connections where connection_id = $1', [connection_id])).toEqual([]);
+    });
+
     test('an override is tried with the configuration that is stored', async () => {
         const tba = { provider_config_key: 'tba', connection_id: 'kept-account', credentials: { type: 'TBA', token_id: 'i', token_secret: 's' } };
         await imported({ ...tba, connection_config: { accountId: 'a-1' } });
