@@ -8,8 +8,8 @@ import { addToBody, type Body } from './api-body.ts';
 import { joinUrl, setParameter, type ApiUrl } from './api-url.ts';
 import { keyPlacement } from './key-placement.ts';
 import type { Provider } from './provider.ts';
-import { interpolate, readsRequest } from './value-template.ts';
-import type { ExpressionValues } from './value-template.ts';
+import { headerStage, interpolate } from './value-template.ts';
+import type { ExpressionValues, HeaderStage } from './value-template.ts';
 
 export type Method = NonNullable<EgressRequest['method']>;
 type HeaderMap = Readonly<Record<string, string>>;
@@ -87,9 +87,11 @@ export function apiRequest(provider: Provider, call: ApiCall, authentication: Au
 
     const modeHeaders = { ...authentication.modeHeaders?.({ method, url, headers: settled, body }) };
     // A template of the entry that does not resolve must not bring back what it replaces, which may show a secret.
-    for (const name of [...Object.keys(templates.plain), ...Object.keys(templates.signing)]) delete modeHeaders[name];
-    const signatures = filled(templates.signing, { ...values, request: { method, url, endpoint, body, headers: settled } });
-    const request = { method, url, headers: { ...modeHeaders, ...settled, ...signatures, ...fromCaller }, body };
+    for (const name of Object.values(templates).flatMap((stage) => Object.keys(stage))) delete modeHeaders[name];
+    const outgoing = { method, url, endpoint, body };
+    const ofCall = filled(templates['of call'], { ...values, request: { ...outgoing, headers: settled } });
+    const overHeaders = filled(templates['over headers'], { ...values, request: { ...outgoing, headers: { ...settled, ...ofCall, ...fromCaller } } });
+    const request = { method, url, headers: { ...modeHeaders, ...settled, ...ofCall, ...overHeaders, ...fromCaller }, body };
     return { ...request, headers: { ...request.headers, ...authentication.sign?.(request) } };
 }
 
@@ -99,8 +101,7 @@ function apiUrl(provider: Provider, call: ApiCall, { values, settings, baseUrl }
         for (const [name, value] of Object.entries(call.query ?? {})) setParameter(url, name, value);
         return { url, endpoint: url.pathname + url.search };
     }
-    const own = baseUrl ?? configuredBase(settings) ?? provider.proxyBaseUrl?.build(values);
-    const base = call.baseUrlOverride ?? own;
+    const base = call.baseUrlOverride ?? baseUrl ?? configuredBase(settings) ?? provider.proxyBaseUrl?.build(values);
     if (base === undefined) {
         throw new ApiRequestError('unsupported_provider', `${provider.displayName} has no base URL for API calls.`);
     }
@@ -122,14 +123,11 @@ function configuredBase(settings: Readonly<Record<string, string>> = {}): URL | 
 const isPlainOrigin = ({ protocol, username, password }: URL): boolean =>
     (protocol === 'https:' || protocol === 'http:') && username === '' && password === '';
 
-/** The entry's headers, those apart whose value depends on the finished call. */
-function entryHeaders(provider: Provider): { plain: Record<string, string>; signing: Record<string, string> } {
-    const headers = Object.entries(lowerCased(provider.entry.proxy?.headers ?? {}));
-    const isSigning = ([, template]: [string, string]): boolean => readsRequest(template);
-    return {
-        plain: Object.fromEntries(headers.filter((header) => !isSigning(header))),
-        signing: Object.fromEntries(headers.filter(isSigning)),
-    };
+/** The entry's headers, by when they can have their value. */
+function entryHeaders(provider: Provider): Record<HeaderStage, Record<string, string>> {
+    const stages: Record<HeaderStage, Record<string, string>> = { plain: {}, 'of call': {}, 'over headers': {} };
+    for (const [name, template] of Object.entries(lowerCased(provider.entry.proxy?.headers ?? {}))) stages[headerStage(template)][name] = template;
+    return stages;
 }
 
 /** Templates with their values. One that does not resolve is left out (catalogue contract 5). */

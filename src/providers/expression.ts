@@ -150,10 +150,9 @@ function splitArguments(call: FunctionName, parts: readonly Part[]): Part[][] {
         const isSplit = typeof part === 'string' && (commas === 'all' || (commas === 'last' && index === lastComma));
         const pieces = !isSplit ? [part] : commas === 'all' ? part.split(',') : atLastComma(part);
         for (const [number, piece] of pieces.entries()) {
-            // Blanks around a comma are layout. Those at the end of a signed text are part of it.
             if (number > 0) args.push([]);
-            const isBehindComma = typeof piece === 'string' && isSplit && number > 0;
-            const text = isBehindComma ? piece.trimStart() : piece;
+            const text =
+                typeof piece === 'string' && isSplit ? withoutLayout(piece, number > 0, commas === 'all' && number < pieces.length - 1) : piece;
             if (text !== '') args.at(-1)!.push(text);
         }
     }
@@ -161,6 +160,12 @@ function splitArguments(call: FunctionName, parts: readonly Part[]): Part[][] {
         throw new ExpressionError(`give ${call} ${counts.join(' or ')} arguments, separated by commas`);
     }
     return args;
+}
+
+/** Blanks around a comma are layout, but those at the end of a text to be signed belong to it. */
+function withoutLayout(piece: string, isBehindComma: boolean, isBeforeComma: boolean): string {
+    const text = isBehindComma ? piece.trimStart() : piece;
+    return isBeforeComma ? text.trimEnd() : text;
 }
 
 function atLastComma(text: string): string[] {

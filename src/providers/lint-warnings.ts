@@ -1,9 +1,9 @@
 /** Rules W01–W12 of the catalogue contract, and keys and expressions without effect (A8). */
 import type { EntryText } from './entry-texts.ts';
-import { isReference, parseTemplate } from './expression.ts';
-import type { Part } from './expression.ts';
+import { parseTemplate } from './expression.ts';
 import type { Finding } from './lint.ts';
 import type { FieldMap, ProviderEntry } from './provider.ts';
+import { namesIn } from './value-template.ts';
 
 type Rule = (entry: ProviderEntry, texts: readonly EntryText[]) => Finding[];
 
@@ -128,17 +128,14 @@ const places: readonly [roots: RegExp, paths: RegExp][] = [
 
 const misplacedExpressions: Rule = (_entry, texts) =>
     texts.flatMap(({ path, text }) =>
-        namesIn(text)
+        namesOf(text)
             .filter((name) => places.some(([roots, paths]) => roots.test(name) && !paths.test(path)))
             .map((name) => ({ rule: 'A8', path, message: `"${name}" has no value here, so the item will be left out` })),
     );
 
-/** Roots of the references, and functions. */
-function namesIn(text: string): string[] {
-    const visit = (parts: readonly Part[]): string[] =>
-        parts.flatMap((part) => (typeof part === 'string' ? [] : isReference(part) ? [part.root] : [part.call, ...part.args.flatMap(visit)]));
+function namesOf(text: string): string[] {
     try {
-        return text.includes('${') ? parseTemplate(text).flatMap(visit) : [];
+        return text.includes('${') ? parseTemplate(text).flatMap(namesIn) : [];
     } catch {
         return []; // An error already, not a warning.
     }

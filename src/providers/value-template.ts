@@ -70,13 +70,20 @@ export function interpolateTree(tree: ValueTree, values: ExpressionValues): Valu
     return resolved.length === 0 && members.length > 0 ? undefined : Object.fromEntries(resolved);
 }
 
-/** Its value depends on the outgoing call, and so can be had only when the rest of the call is finished. */
-export const readsRequest = (template: string): boolean => template.includes('${') && parseTemplate(template).some(partsReadRequest);
+/** When a header can have its value: at once, when the rest of the call is finished, or last of all, since it signs headers too. */
+export type HeaderStage = 'plain' | 'of call' | 'over headers';
 
-const partsReadRequest = (parts: readonly Part[]): boolean =>
-    parts.some((part) => {
-        if (typeof part === 'string') return false;
-        return isReference(part) ? requestRoots.has(part.root) : part.call === 'awsSigV4' || part.args.some(partsReadRequest);
+export function headerStage(template: string): HeaderStage {
+    const names = template.includes('${') ? parseTemplate(template).flatMap(namesIn) : [];
+    if (names.includes('awsSigV4')) return 'over headers';
+    return names.some((name) => requestRoots.has(name)) ? 'of call' : 'plain';
+}
+
+/** Roots of the references, and functions. */
+export const namesIn = (parts: readonly Part[]): string[] =>
+    parts.flatMap((part) => {
+        if (typeof part === 'string') return [];
+        return isReference(part) ? [part.root] : [part.call, ...part.args.flatMap(namesIn)];
     });
 
 function evaluate(parts: readonly Part[], values: ExpressionValues): string | undefined {

@@ -100,6 +100,19 @@ describe('headers', () => {
         expect(targeted.headers['authorization']).toContain('SignedHeaders=host;x-amz-date;x-amz-target,');
     });
 
+    test('a digest of the body is among what AWS has signed', () => {
+        const headers = {
+            authorization: '${awsSigV4(a, b , eu-west-1,s3)}',
+            'x-amz-content-sha256': '${sha256Hex(${bodyCanonicalParams})}',
+        };
+        expect(build({ headers }, { method: 'PUT', body: 'text' }).headers).toEqual({
+            authorization: expect.stringMatching(
+                /^AWS4-HMAC-SHA256 Credential=a\/20150830\/eu-west-1\/s3\/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date,/,
+            ) as string,
+            'x-amz-content-sha256': createHash('sha256').update('text').digest('hex'),
+        });
+    });
+
     test('a signature of the mode goes over everything', () => {
         let seen: ApiRequest | undefined;
         const sign = (request: ApiRequest) => {
@@ -189,6 +202,7 @@ describe('base URL', () => {
         const baseUrl = new URL('https://own.example');
         expect(build({}, { baseUrlOverride }, { baseUrl }).url.href).toBe('https://override.example/api/me');
         expect(build({}, {}, { baseUrl }).url.href).toBe('https://own.example/me');
+        expect(build({ base_url: 'https://${connectionConfig.absent}.acme.example' }, { baseUrlOverride }).url.host).toBe('override.example');
         expect(build(undefined, { baseUrlOverride }).url.href).toBe('https://override.example/api/me');
     });
 

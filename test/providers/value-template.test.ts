@@ -172,6 +172,7 @@ describe('each function', () => {
         ['${sha256Base64(abc)}', 'ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='],
         // RFC 2202 §3, test case 2
         ['${hmacSha1Hex(what do ya want for nothing?, Jefe)}', 'effcdf6ae5eb2fa2d27416d5f184df9c259a7c79'],
+        ['${hmacSha1Hex(what do ya want for nothing?,Jefe)}', 'effcdf6ae5eb2fa2d27416d5f184df9c259a7c79'],
     ])('%s', (template, expected) => {
         expect(interpolate(template, {})).toBe(expected);
     });
