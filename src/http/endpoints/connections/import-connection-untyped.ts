@@ -17,11 +17,7 @@ const Body = z
         connection_id: z
             .unknown()
             .optional()
-            .meta({ type: 'string', examples: ['acme'] }),
-        api_key: z
-            .unknown()
-            .optional()
-            .meta({ type: 'string', examples: ['ghp_…'], description: 'Of an API_KEY integration.' }),
+            .meta({ examples: ['acme'] }),
     })
     .describe(
         '`metadata`, `connection_config` and `webhook_url_override` as in POST /connections; beside them the credentials: `access_token`, ' +
