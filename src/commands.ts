@@ -8,6 +8,7 @@ import { reseal } from './credentials/reseal.ts';
 import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { systemSources } from './sources.ts';
+import { collectAfterStart } from './startup-memory.ts';
 import { startupSummary } from './startup-summary.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { openDatabase } from './store/database.ts';
@@ -62,6 +63,7 @@ async function serve(): Promise<void> {
     app.startWork();
     process.stdout.write(startupSummary(config, app));
     logger.info({ port: config.port, database: app.database.kind }, 'serving');
+    collectAfterStart();
 }
 
 async function migrateOnly(): Promise<void> {
