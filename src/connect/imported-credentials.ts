@@ -140,6 +140,7 @@ async function testTokenBased(context: ModeContext, { token_id, token_secret, co
         consumerSecret: config_override.client_secret ?? integration.clientSecret ?? '',
         token: token_id,
         tokenSecret: token_secret,
+        method: 'HMAC-SHA256' as const,
         realm: String(connectionConfig['accountId']).replaceAll('-', '_').toUpperCase(),
     };
     await testCredentials(context, { token_id, token_secret }, (request) => ({ authorization: oauth1Header(request, keys, sources) }));

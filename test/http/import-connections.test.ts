@@ -364,7 +364,7 @@ describe('trying the credentials at the provider', () => {
             { type: 'TBA', token_id: 'ti', token_secret: 'ts' },
             { accountId: 'acme-sb-1' },
             '/acme-sb-1/me?limit=1',
-            /^OAuth realm="ACME_SB_1", oauth_consumer_key="consumer", oauth_nonce="[0-9a-f]{32}", oauth_signature_method="HMAC-SHA256", oauth_timestamp="\d+", oauth_token="ti", oauth_version="1.0", oauth_signature="[^"]+"$/,
+            /^OAuth realm="ACME_SB_1", oauth_consumer_key="consumer", oauth_nonce="[0-9a-f]{32}", oauth_signature="[^"]+", oauth_signature_method="HMAC-SHA256", oauth_timestamp="\d+", oauth_token="ti", oauth_version="1.0"$/,
         ],
     ];
     test.each(typedIn)('%s: the entry says how', async (provider_config_key, credentials, connection_config, url, authorization) => {
