@@ -39,7 +39,8 @@ export function verificationRequests(provider: Provider, values: VerificationVal
 /** The mode's own header, then the entry's, then those of the check; each replaces one of the same name. */
 function requestHeaders(provider: Provider, values: ExpressionValues): Record<string, string> {
     const templates: Record<string, string> = {};
-    if (provider.authMode === 'BASIC') templates['authorization'] = 'Basic ${base64(${username}:${password})}';
+    if (provider.authMode === 'BASIC' || provider.authMode === 'INSTALL_PLUGIN')
+        templates['authorization'] = 'Basic ${base64(${username}:${password})}';
     for (const [name, template] of Object.entries({ ...provider.entry.proxy?.headers })) templates[name.toLowerCase()] = template;
     for (const [name, template] of Object.entries({ ...provider.verification?.headers })) templates[name.toLowerCase()] = template;
 

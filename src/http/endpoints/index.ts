@@ -55,6 +55,8 @@ import { readConfig } from './integrations/read-config.ts';
 import { readIntegration } from './integrations/read-integration.ts';
 import { updateIntegration } from './integrations/update-integration.ts';
 import { health, ready, root } from './probes/health.ts';
+import { receiveInstallation } from './provider-webhooks/receive-installation.ts';
+import { appAuthConnect } from './redirect-flow/app-auth-connect.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
 import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
@@ -88,9 +90,11 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     createOauthFlow(services),
     oauthConnect(services),
     oauthCallback(services),
+    appAuthConnect(services),
     connectWithApiKey(services),
     connectWithBasic(services),
     connectWithoutCredentials(services),
+    receiveInstallation(services),
     listConnections(services),
     readConnection(services),
     updateConnection(services),
