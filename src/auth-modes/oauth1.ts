@@ -18,7 +18,7 @@ import {
 } from './auth-mode.ts';
 import { assertSettable } from './authorization-url.ts';
 import { requiredParam } from './callback-query.ts';
-import { buildUrl, fillParams } from './fill-template.ts';
+import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
 import { oauth1Header, type SignatureMethod } from './oauth1-signature.ts';
 import { endpointUrl } from './oauth2.ts';
 
@@ -122,7 +122,7 @@ interface SignedCall {
     temporary?: Token;
 }
 
-/** @throws TokenFailure on anything but a 2xx answer, ConnectFailure when the secrets would travel in clear */
+/** @throws TokenFailure on anything but a 2xx answer, and when the secrets would travel in clear (RFC 5849 §3.4.4) */
 async function send(context: ModeContext, endpoint: URL, call: SignedCall): Promise<{ params: Record<string, string> }> {
     const { integration, egress, sources, provider } = context;
     const url = new URL(endpoint);
@@ -137,7 +137,7 @@ async function send(context: ModeContext, endpoint: URL, call: SignedCall): Prom
         method: signatureMethod(context),
     };
     const parameters = hasBody ? { ...call.params, ...call.protocol } : call.protocol;
-    const authorization = oauth1Header({ method: call.method, url, parameters }, keys, sources);
+    const authorization = asTokenFailure(() => oauth1Header({ method: call.method, url, parameters }, keys, sources));
     let response: EgressResponse;
     try {
         response = await egress.request({

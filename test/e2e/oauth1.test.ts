@@ -228,7 +228,7 @@ describe('the second half comes to nothing', () => {
         const popup = await open('plain');
         const bare = new URL(await server.authorize(popup.authorizationUrl));
         bare.searchParams.delete('oauth_verifier');
-        await refused(popup, bare.href, 'callback_err');
+        expect(await refused(popup, bare.href, 'callback_err')).toBe('The provider sent no oauth_verifier.');
         const second = await open('plain');
         const wrong = new URL(await server.authorize(second.authorizationUrl));
         wrong.searchParams.set('oauth_verifier', 'guessed');

@@ -68,7 +68,7 @@ const begin = (
     token: string,
     integration: string,
     actor: string | undefined,
-    body: unknown = undefined,
+    body?: unknown,
 ): Promise<Answer<{ connectionId: string; error: { code: string } }>> =>
     valetkey.call(
         'POST',

@@ -208,7 +208,7 @@ function run([step, ...rest]: Middleware[], request: Request, response: ServerRe
     }
     step(request, response, (error) => {
         if (error !== undefined) {
-            response.writeHead(401).end(String(error));
+            response.writeHead(401).end(error instanceof Error ? error.message : '');
         } else {
             run(rest, request, response);
         }
