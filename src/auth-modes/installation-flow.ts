@@ -2,6 +2,7 @@
 import type { AppCredentials, Obtained } from '../credentials/credential.ts';
 import { appPage } from './app-link.ts';
 import { ConnectFailure, type ModeContext, type RedirectStart, type RedirectStarted } from './auth-mode.ts';
+import { buildUrl } from './fill-template.ts';
 import { askApi } from './installation-api.ts';
 import { installationTokens, installationUrl, type InstalledApp } from './installation-token.ts';
 
@@ -17,12 +18,14 @@ export function installPage(input: RedirectStart, installed: InstalledApp): Redi
     if (!installed.appId || !installed.privateKey) {
         throw new ConnectFailure('provider_config_err', 'The integration has no app id and private key yet.');
     }
-    const page = provider.entry.authorization_url ?? '';
-    if (!page.startsWith(linkPlaceholder)) {
+    if (provider.authorizationUrl === undefined) {
         throw new ConnectFailure('auth_mode_err', `The entry of ${provider.displayName} does not say where its apps are installed.`);
     }
-    const path = page.slice(linkPlaceholder.length);
-    return { location: appPage(input, { link: integration.extras.app_link, setting: 'app_link', path, stateParam: 'state' }) };
+    const page = provider.authorizationUrl.source;
+    const target = page.startsWith(linkPlaceholder)
+        ? { link: integration.extras.app_link, path: page.slice(linkPlaceholder.length) }
+        : { link: buildUrl(provider.authorizationUrl, input).href };
+    return { location: appPage(input, { ...target, setting: 'app_link', stateParam: 'state' }) };
 }
 
 /** The installation that a callback names. @returns `undefined` when it names none */

@@ -15,6 +15,7 @@ import { installationWebhookOf, type InstallationEvent, type InstallationWebhook
 import type { Provider } from '../providers/provider.ts';
 import * as connections from '../store/connections.ts';
 import * as installations from '../store/installations.ts';
+import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectionRow, EnvironmentRow, IntegrationRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
@@ -22,6 +23,9 @@ import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { settledConfig } from './pending.ts';
 import { firstRenewalAt, upsertConnection } from './upsert-connection.ts';
+
+/** Providers hang up after ten seconds. */
+const longestWaitMs = 6_000;
 
 export interface ReceivedWebhook {
     environment: EnvironmentRow;
@@ -54,8 +58,12 @@ export async function receiveInstallationWebhook(context: ConnectContext, receiv
     if (event === undefined) {
         return 'ignored';
     }
-    const waiting = theOneOf(await installations.pending(context.db, integration.id, event.awaitedBy));
+    const candidates = await installations.pending(context.db, integration.id, event.awaitedBy);
+    const waiting = theOneOf(candidates);
     if (waiting === undefined) {
+        if (candidates.length > 0) {
+            context.logger.warn({ connection_rows: candidates.map(({ id }) => id) }, 'several users wait for one installation; none of them gets it');
+        }
         return 'nobody';
     }
     try {
@@ -107,7 +115,7 @@ interface Completion {
 
 async function complete(context: ConnectContext, completion: Completion): Promise<void> {
     const { environment, integration, provider, event, waiting } = completion;
-    const { db, vault } = context;
+    const { db, vault, sources } = context;
     const effective = await openIntegration(vault, integration, environment.is_production);
     const { values } = checkDerivedConfig(provider, event.metadata, 'webhook');
     const connectionConfig = { ...(await openConfig(vault, waiting)), ...values };
@@ -119,27 +127,37 @@ async function complete(context: ConnectContext, completion: Completion): Promis
         integration: effective,
         connectionConfig: { ...connectionConfig, ...derived },
     };
-    await untilDatabaseAnswers(
-        () =>
-            db.transaction().execute(async (transaction) => {
-                const row = await connections.lockByKey(transaction, integration.id, waiting.connection_id);
-                if (row?.id !== waiting.id || row.connection_config['pending'] !== true) {
-                    // Deleted meanwhile, or completed by the same event, delivered twice.
-                    return;
-                }
-                const saved = await upsertConnection(transaction, context, {
-                    integration,
-                    provider,
-                    connectionId: row.connection_id,
-                    obtained,
-                    connectionConfig: { ...derived, ...(event.installationId === undefined ? {} : await personsOwn(context, row)) },
-                    nextRefreshAt: firstRenewalAt(context, target, obtained),
-                    describe: () => ({}),
-                });
-                await settle(context, transaction, { ...completion, row }, saved.row);
-            }),
-        context,
-    );
+    const patience = sources.now() + longestWaitMs;
+    const store = (): Promise<boolean> =>
+        db.transaction().execute(async (transaction) => {
+            // Before the connection, as everywhere; what was deleted meanwhile has taken its connections along.
+            if ((await integrations.holdWithEnvironment(transaction, integration.id)) !== 'live') {
+                return true;
+            }
+            const row = await connections.lockByKey(transaction, integration.id, waiting.connection_id);
+            if (row?.id !== waiting.id || row.connection_config['pending'] !== true) {
+                // Deleted meanwhile, or completed by the same event, delivered twice.
+                return true;
+            }
+            // A renewal under way is about to replace what is kept of the row, and could not be saved after this.
+            if ((row.refresh_lease_until?.getTime() ?? 0) > sources.now() && sources.now() < patience) {
+                return false;
+            }
+            const saved = await upsertConnection(transaction, context, {
+                integration,
+                provider,
+                connectionId: row.connection_id,
+                obtained,
+                connectionConfig: { ...derived, ...(event.installationId === undefined ? {} : await personsOwn(context, row)) },
+                nextRefreshAt: firstRenewalAt(context, target, obtained),
+                describe: () => ({}),
+            });
+            await settle(context, transaction, { ...completion, row }, saved.row);
+            return true;
+        });
+    while (!(await untilDatabaseAnswers(store, context))) {
+        await sources.sleep(250);
+    }
     context.wakeDeliveries();
 }
 

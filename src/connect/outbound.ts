@@ -64,7 +64,18 @@ async function awaitAgain(
     const { db, vault, sources } = context;
     const at = new Date(sources.now());
     const operationId = operations.newOperationId(sources);
+    const outcome = {
+        status: 'success' as const,
+        provider_config_key: integration.unique_key,
+        connection_id: existing.connection_id,
+        is_pending: true,
+        at: at.toISOString(),
+    };
     return db.transaction().execute(async (transaction) => {
+        // The session before its connection, as everywhere.
+        if (!(await sessions.recordSuccess(transaction, session.id, newRowId(sources), outcome))) {
+            throw new ConnectFailure('unknown_connect_session_token', sessionUsedMessage);
+        }
         const row = await connections.lockByKey(transaction, integration.id, existing.connection_id);
         if (row === undefined) {
             throw new ConnectFailure('invalid_connection', 'The connection to be renewed no longer exists.');
@@ -73,16 +84,6 @@ async function awaitAgain(
         const { clear, sealed } = await mergeConfig(vault, row, { ...config, ...pendingConfig(operationId) }, isMarkedSecret);
         await installations.replaceConfig(transaction, row.id, { connection_config: json(clear), sealed_secrets: sealed, updated_at: at });
         await openPending(transaction, operationId, integration, row, at);
-        const outcome = {
-            status: 'success' as const,
-            provider_config_key: integration.unique_key,
-            connection_id: row.connection_id,
-            is_pending: true,
-            at: at.toISOString(),
-        };
-        if (!(await sessions.recordSuccess(transaction, session.id, newRowId(sources), outcome))) {
-            throw new ConnectFailure('unknown_connect_session_token', sessionUsedMessage);
-        }
         if (session.operation_id !== null) {
             await operations.end(transaction, session.operation_id, {
                 state: 'success',

@@ -517,6 +517,29 @@ describe('an installation that waits for an approval', () => {
         );
     });
 
+    test('a renewal of the person’s token that is under way is waited for, so that what it brings is kept', async () => {
+        const id = await request('kim');
+        let answer: (() => void) | undefined;
+        const asked = new Promise<void>((resolve) => {
+            github.faults.set('/login/', (response) => {
+                github.faults.delete('/login/');
+                answer = () => response.end(JSON.stringify({ access_token: 'ghu_rotated', refresh_token: 'ghr_rotated', expires_in: 28_800 }));
+                resolve();
+            });
+        });
+        const renewal = valetkey.call('GET', `/connections/${id}?provider_config_key=custom&force_refresh=true`);
+        await asked;
+        const approval = github.send(webhookUrl, 'installation', github.installationEvent(github.addInstallation(['kim']), 'kim'), secret);
+        await expect.poll(() => paths().some((path) => path.endsWith('/access_tokens'))).toBe(true);
+        answer!();
+        expect([(await renewal).status, (await approval).status]).toEqual([200, 200]);
+        const { credentials, connection_config } = await read(id, 'custom', '&refresh_token=true');
+        expect([credentials['type'], connection_config.userCredentials]).toMatchObject([
+            'APP',
+            { access_token: 'ghu_rotated', refresh_token: 'ghr_rotated' },
+        ]);
+    });
+
     test('events of other people, apps and kinds complete nothing', async () => {
         const id = await request('erin');
         const installationId = github.addInstallation(['erin']);
