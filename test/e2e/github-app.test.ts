@@ -490,7 +490,8 @@ describe('an installation that waits for an approval', () => {
         expect([await state(id), paths().filter((path) => path.includes('/app/'))]).toEqual(['pending', []]);
     });
 
-    test('the approval completes it: the installation’s token, the person’s beside it, one success more', async () => {
+    test('the approval completes it: the installation’s token, the person’s beside it, and the backend is told', async () => {
+        await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: 'http://127.0.0.1:9/' } });
         const id = await request('dave', { query: '&params[own]=kept' });
         const before = await read(id, 'custom', '&refresh_token=true');
         const installationId = github.addInstallation(['dave']);
@@ -508,10 +509,19 @@ describe('an installation that waits for an approval', () => {
             userCredentials: before.credentials,
         });
         expect([await state(id), await operation(id)]).toEqual(['ok', 'success']);
+        const told = async (): Promise<unknown[]> =>
+            (await valetkey.query<{ body: string }>('select body from webhook_events order by created_at'))
+                .map(({ body }) => JSON.parse(body) as { connectionId: string; operation: string; success: boolean })
+                .filter(({ connectionId }) => connectionId === id)
+                .map(({ operation: what, success }) => [what, success]);
+        expect(await told()).toEqual([
+            ['creation', true],
+            ['override', true],
+        ]);
         // delivered twice
         const calls = paths().length;
         expect((await github.send(webhookUrl, 'installation', event, secret)).status).toBe(200);
-        expect(paths().length).toBe(calls);
+        expect([paths().length, (await told()).length]).toEqual([calls, 2]);
         expect((await read(id, 'custom', '&force_refresh=true&refresh_token=true')).connection_config.userCredentials).not.toEqual(
             before.credentials,
         );
