@@ -1,6 +1,7 @@
-/** Removes what nobody needs any more: expired sessions and flows, settled journal entries and webhooks, old operations, shredded connections and keys. */
+/** Removes what nobody needs any more: expired sessions and flows, settled journal entries and webhooks, old operations, installations that never came, shredded connections and keys. */
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import { expirePending } from './connect/pending.ts';
 import type { Sources } from './sources.ts';
 import * as sessions from './store/connect-sessions.ts';
 import * as idempotentRequests from './store/idempotent-requests.ts';
@@ -51,6 +52,7 @@ export class Retention {
         await signingKeys.revokeExpired(db, before(0));
         await signingKeys.purgeRevoked(db, before(90 * day));
         await retained.purgeOperations(db, before(15 * day));
+        await expirePending({ db, sources });
         await retained.purgeConnections(db, before(31 * day));
     }
 }

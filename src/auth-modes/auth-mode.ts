@@ -65,20 +65,27 @@ export interface RedirectStarted {
 export interface RedirectCompletion extends ModeContext {
     /** Query of the callback. */
     query: Readonly<Record<string, unknown>>;
+    /** `''`, as the verifier: the code came without an authorization request, along with an installation. */
     redirectUri: string;
     pkceVerifier: string;
     memo: Readonly<Record<string, unknown>>;
+    /** Configuration of the connection that this account has already (`accountParam`). */
+    storedConfig?: Readonly<Record<string, unknown>>;
 }
 
 export interface Completed extends Obtained {
     /** The account exists, its credentials do not yet: an installation that waits for an approval. */
     isPending?: boolean;
+    /** S13: the provider has confirmed that the account is one of this person's. */
+    isAccountProven?: boolean;
 }
 
 /** A mode whose consent happens at the provider, in the user's browser. */
 export interface RedirectFlow {
     /** Whether the integration must have an OAuth client before a flow can start (http-api §11.2). */
     readonly needsClient: boolean;
+    /** Names the account, in the callback's query and in the configuration: one that is connected already is renewed, not connected twice. */
+    readonly accountParam?: string;
     /** @throws ConnectFailure, TokenFailure */
     start(input: RedirectStart): Promise<RedirectStarted>;
     /** Also judges the provider's own refusal in `query`. @throws ConnectFailure, TokenFailure */

@@ -40,6 +40,7 @@ export function requestValues(context: ModeContext, credentials: Credentials): A
 function accessToken(credentials: Credentials): { accessToken?: string } {
     switch (credentials.type) {
         case 'OAUTH2':
+            return credentials.access_token === undefined ? {} : { accessToken: credentials.access_token };
         case 'APP':
             return { accessToken: credentials.access_token };
         case 'OAUTH2_CC':
@@ -75,6 +76,8 @@ function oauthClient(context: ModeContext, credentials: Credentials): { clientId
 async function authenticationOf(context: ModeContext, credentials: Credentials, now: number): Promise<Omit<Authentication, 'values' | 'settings'>> {
     switch (credentials.type) {
         case 'OAUTH2':
+            // An account that waits for an installation has nothing to present yet.
+            return credentials.access_token === undefined ? {} : bearer(credentials.access_token);
         case 'APP':
             return bearer(credentials.access_token);
         case 'OAUTH2_CC':

@@ -20,7 +20,8 @@ export interface InstalledApp {
     privateKey: string | null;
 }
 
-export function installationTokens(context: ModeContext, installed: InstalledApp): RenewalStrategy {
+/** As a strategy, and the app's own JWT for other calls of it. */
+export function installationTokens(context: ModeContext, installed: InstalledApp): RenewalStrategy & Required<Pick<RenewalStrategy, 'signAppJwt'>> {
     const { provider, egress, sources, connectionConfig } = context;
     const signJwt = async (): Promise<string> => {
         // The integration's key signs for the integration's app; a connection names it too, and does where the integration does not.
@@ -62,6 +63,13 @@ function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL 
     }
     const url = buildUrl(template, context);
     assertSecretMayGoTo(url, template, context);
+    return url;
+}
+
+/** Where the app reads about the installation that its tokens are for. */
+export function installationUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
+    const url = tokenUrl(context, template);
+    url.pathname = url.pathname.replace(/\/access_tokens$/, '');
     return url;
 }
 

@@ -1,5 +1,5 @@
 /** OAUTH2: authorization code with PKCE (RFC 6749 §4.1, RFC 7636), renewal by refresh token (RFC 6749 §6). */
-import type { Credentials, OAuth2Credentials } from '../credentials/credential.ts';
+import type { AwaitedCredentials, Credentials, OAuth2Credentials } from '../credentials/credential.ts';
 import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { checkDerivedConfig } from '../providers/fields.ts';
@@ -31,7 +31,7 @@ export const oauth2: AuthMode = {
 async function start(input: RedirectStart): Promise<RedirectStarted> {
     const { provider, integration } = input;
     const { entry } = provider;
-    if (provider.authorizationUrl === undefined || provider.tokenUrl === undefined || entry.installation === 'outbound') {
+    if (provider.authorizationUrl === undefined || provider.tokenUrl === undefined) {
         throw new ConnectFailure('auth_mode_err', `${provider.displayName} is not connected through an authorization page.`);
     }
     const grantType = entry.token_params?.['grant_type'] ?? 'authorization_code';
@@ -76,9 +76,10 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
         params: {
             grant_type: 'authorization_code',
             code,
-            redirect_uri: input.redirectUri,
+            // Both belong to an authorization request (RFC 6749 §4.1.3, RFC 7636 §4.5), which an installation has none of.
+            ...(input.redirectUri === '' ? {} : { redirect_uri: input.redirectUri }),
             ...interpolateParams(entry.token_params ?? {}, context),
-            ...(entry.disable_pkce ? {} : { code_verifier: input.pkceVerifier }),
+            ...(entry.disable_pkce || input.pkceVerifier === '' ? {} : { code_verifier: input.pkceVerifier }),
         },
         deadlineMs: tokenCallMs,
         secrets: [],
@@ -117,7 +118,10 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
 }
 
 /** As the OAuth app that the grant was given to: the connection's own, where it has one. */
-export function withOwnClient(context: ModeContext, { config_override: override }: Pick<OAuth2Credentials, 'config_override'>): ModeContext {
+export function withOwnClient(
+    context: ModeContext,
+    { config_override: override }: Pick<OAuth2Credentials | AwaitedCredentials, 'config_override'>,
+): ModeContext {
     // Both or neither: a client id belongs to its secret.
     return override?.client_id && override.client_secret
         ? { ...context, integration: { ...context.integration, clientId: override.client_id, clientSecret: override.client_secret } }

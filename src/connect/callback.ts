@@ -2,15 +2,18 @@
 import { ConnectFailure, type Completed, type ModeIntegration, type RedirectFlow } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { authModes } from '../auth-modes/index.ts';
+import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { equalInConstantTime } from '../credentials/vault.ts';
+import type { Provider } from '../providers/provider.ts';
 import * as connections from '../store/connections.ts';
 import * as sessions from '../store/connect-sessions.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
 import * as integrations from '../store/integrations.ts';
 import * as flows from '../store/oauth-flows.ts';
-import type { ConnectOutcome, IntegrationRow, OauthFlowRow } from '../store/schema.ts';
+import type { ConnectionRow, ConnectOutcome, IntegrationRow, OauthFlowRow } from '../store/schema.ts';
+import { assertMayRenew, connectedAccount } from './connected-account.ts';
 import { isUsedUp, sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
 import { bindingCookieName, digest, flowSecretsPlace, type FlowSecrets } from './redirect-flow.ts';
@@ -19,6 +22,8 @@ import { saveConnection } from './save-connection.ts';
 export interface CallbackRequest {
     query: Readonly<Record<string, unknown>>;
     cookies: Readonly<Record<string, string | undefined>>;
+    /** The auth mode that this address is for; absent: any. */
+    onlyMode?: string;
 }
 
 export interface CallbackResult {
@@ -57,6 +62,9 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
     const provider = integration && context.catalogue.get(integration.provider);
     const mode = provider && authModes.get(provider.authMode);
     try {
+        if (request.onlyMode !== undefined) {
+            assertMode(request.onlyMode, integration, provider);
+        }
         if (session === undefined || integration === undefined || provider === undefined || mode?.redirect === undefined) {
             throw new ConnectFailure('unknown_err', 'The connect session or the integration of this attempt no longer exists.');
         }
@@ -67,14 +75,17 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
         if (isUsedUp(session)) {
             throw new ConnectFailure('unknown_connect_session_token', sessionUsedMessage);
         }
-        await assertStillThere(context, session);
+        const renewed = await assertStillThere(context, session);
         assertSameBrowser(request, flow, session, cookieName);
         const secrets = await openSecrets(context, flow);
         assertIssuer(request.query, secrets);
         const effective = await openEffectiveIntegration(context, integration, session, secrets);
-        const completed = await complete(context, mode.redirect, { provider, integration: effective, request, flow, secrets });
+        const known = await connectedAccount(context, mode.redirect, request.query, { session, integration });
+        const storedConfig = known && (await openConfig(context.vault, known));
+        const completed = await complete(context, mode.redirect, { provider, integration: effective, request, flow, secrets, storedConfig });
         await context.onStep?.('connect-answered');
-        const attempt = { session, integration, provider, mode, connectionId: flow.connection_id };
+        assertMayRenew({ session, renewed, known }, completed.obtained);
+        const attempt = { session, integration, provider, mode, connectionId: known?.connection_id ?? flow.connection_id };
         const saved = await saveConnection(context, attempt, completed.obtained, completed.connectionConfig, effective, flow.id);
         await context.onStep?.('connect-committed');
         return {
@@ -102,11 +113,23 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
     }
 }
 
+/** @throws ConnectFailure */
+function assertMode(name: string, integration: IntegrationRow | undefined, provider: Provider | undefined): void {
+    if (integration === undefined) {
+        throw new ConnectFailure('unknown_provider_config', 'The integration of this attempt no longer exists.');
+    }
+    if (provider?.authMode !== name) {
+        throw new ConnectFailure('invalid_auth_mode', `This address is for integrations of the auth mode ${name}.`);
+    }
+}
+
 /** A reconnect renews; what was deleted meanwhile is not made again. */
-async function assertStillThere(context: ConnectContext, session: SessionRead): Promise<void> {
-    if (session.connection_id !== null && (await connections.findById(context.db, session.connection_id)) === undefined) {
+async function assertStillThere(context: ConnectContext, session: SessionRead): Promise<ConnectionRow | undefined> {
+    const row = session.connection_id === null ? undefined : await connections.findById(context.db, session.connection_id);
+    if (session.connection_id !== null && row === undefined) {
         throw new ConnectFailure('invalid_connection', 'The connection to be renewed no longer exists.');
     }
+    return row;
 }
 
 function assertLive(context: ConnectContext, flow: OauthFlowRow): void {
@@ -164,9 +187,10 @@ async function complete(
         request: CallbackRequest;
         flow: OauthFlowRow;
         secrets: FlowSecrets;
+        storedConfig: Record<string, unknown> | undefined;
     },
 ): Promise<{ obtained: Completed; connectionConfig: Record<string, unknown> }> {
-    const { provider, integration, request, flow, secrets } = input;
+    const { provider, integration, request, flow, secrets, storedConfig } = input;
     const obtained = await redirect.complete({
         ...context,
         provider,
@@ -176,12 +200,13 @@ async function complete(
         redirectUri: flow.redirect_uri,
         pkceVerifier: secrets.verifier,
         memo: secrets.memo,
+        ...(storedConfig === undefined ? {} : { storedConfig }),
     });
     // N3: what the provider says about the account wins over anything that was set before.
     const connectionConfig = { ...secrets.connectionConfig, ...obtained.derivedConfig };
     const { clientOverride, refreshTokenOverride } = secrets;
     const hasOwnApp = clientOverride.clientId !== undefined || clientOverride.clientSecret !== undefined;
-    if (!hasOwnApp || obtained.credentials.type !== 'OAUTH2') {
+    if (!hasOwnApp || obtained.credentials.type !== 'OAUTH2' || obtained.credentials.access_token === undefined) {
         return { obtained, connectionConfig };
     }
     const credentials: Credentials = {

@@ -83,7 +83,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
     if (needsClient && (!effective.clientId || effective.clientSecret === null)) {
         throw new ConnectFailure('provider_config_err', mode?.redirect ? 'The integration has no OAuth client id and secret yet.' : otherMode);
     }
-    if (mode?.redirect === undefined) {
+    if (mode?.redirect === undefined || provider.entry.installation === 'outbound') {
         throw new ConnectFailure('auth_mode_err', otherMode);
     }
     const { config, scopesOverride } = takeScopes({ ...connectionConfig(attempt, request.params), ...userScope(defaults) });

@@ -11,6 +11,7 @@ import { newRowId } from '../sources.ts';
 import type { ConnectionRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
+import { openPending, pendingConfig, settledConfig } from './pending.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { renewedTags } from './tags.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
@@ -35,12 +36,15 @@ export async function saveConnection(
 ): Promise<SavedConnection> {
     const { db, sources } = context;
     const { provider, mode, session } = attempt;
+    const isPending = obtained.isPending ?? false;
+    const pendingId = operations.newOperationId(sources);
     const given = {
         integration: attempt.integration,
         provider,
         connectionId: attempt.connectionId,
         obtained,
-        connectionConfig,
+        isPending,
+        connectionConfig: { ...connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
         nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
@@ -48,7 +52,7 @@ export async function saveConnection(
         status: 'success' as const,
         provider_config_key: attempt.integration.unique_key,
         connection_id: attempt.connectionId,
-        is_pending: obtained.isPending ?? false,
+        is_pending: isPending,
     };
     // One for all repetitions of the write: the first may have come through although its answer did not.
     const id = newRowId(sources);
@@ -65,6 +69,9 @@ export async function saveConnection(
                     await flows.recordOutcome(transaction, flowId, { ...outcome, at: at.toISOString() });
                 }
                 await finish(transaction, context, attempt, connection, at);
+                if (isPending) {
+                    await openPending(transaction, pendingId, attempt.integration, connection.row, at);
+                }
                 return connection;
             }),
         context,

@@ -36,6 +36,8 @@ export interface ConnectionToStore {
     provider: Provider;
     connectionId: string;
     obtained: Obtained;
+    /** It waits for its installation. */
+    isPending?: boolean;
     /** Laid over what an existing connection has. */
     connectionConfig: Record<string, unknown>;
     /** Milliseconds; `null`: never by itself. */
@@ -106,7 +108,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
         sealed_secrets: config.sealed,
         credentials_obtained_at: new Date(obtained.obtainedAt),
         credentials_expires_at: dateOrNull(obtained.expiresAt),
-        auth_state: 'ok',
+        auth_state: given.isPending ? 'pending' : 'ok',
         auth_error: null,
         next_refresh_at: dateOrNull(given.nextRefreshAt),
         refresh_lease_owner: null,
@@ -145,6 +147,7 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
         expiresAt: dateOrNull(obtained.expiresAt),
         nextRefreshAt: dateOrNull(given.nextRefreshAt),
         now,
+        isPending: given.isPending ?? false,
         alongside: {
             connection_config: json(config.clear),
             sealed_secrets: config.sealed,

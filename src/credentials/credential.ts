@@ -115,6 +115,16 @@ export interface AwsCredentials {
     raw: Record<string, unknown>;
 }
 
+/** Of a connection that waits for its installation (auth-modes §4.3): what they will be, and nothing of them yet. */
+export interface AwaitedCredentials {
+    type: 'OAUTH2';
+    access_token?: never;
+    refresh_token?: never;
+    expires_at?: never;
+    raw?: never;
+    config_override?: never;
+}
+
 /** NONE: nothing at all, not even a type. */
 export interface NoCredentials {
     type?: never;
@@ -133,6 +143,7 @@ export type Credentials =
     | SignatureCredentials
     | BillCredentials
     | AwsCredentials
+    | AwaitedCredentials
     | NoCredentials;
 
 /** As the column `credential_type` has it. */

@@ -209,6 +209,7 @@ export class LeasedRenewal {
             expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
             now: new Date(sources.now()),
+            isPending: target.auth_state === 'pending',
             ...(await this.#newsOf(target, obtained, strategy)),
         };
         return untilDatabaseAnswers(

@@ -48,7 +48,15 @@ export class RenewalFailures {
         // Reads must not use up in minutes the few attempts that are meant for a day.
         const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
         await this.#write(target, epoch, {
-            state: wait === null ? 'needs_reauth' : isServable(lifetimeOf(target), now) ? 'degraded' : 'unavailable',
+            // What waits for its installation does so whatever becomes of the person's token.
+            state:
+                target.auth_state === 'pending'
+                    ? 'pending'
+                    : wait === null
+                      ? 'needs_reauth'
+                      : isServable(lifetimeOf(target), now)
+                        ? 'degraded'
+                        : 'unavailable',
             attempts,
             nextRefreshAt: wait === null ? null : new Date(now + wait),
             error: {

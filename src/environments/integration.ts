@@ -1,4 +1,5 @@
 /** What an integration is made of, whatever its auth mode, and how a change is laid over it (http-api §7.2, §7.5). */
+import { createHash } from 'node:crypto';
 import { openIntegrationSecrets, sealIntegrationSecrets, type IntegrationSecrets } from '../credentials/integration-secrets.ts';
 import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
@@ -70,6 +71,22 @@ export const newSetup = (defaultScopes: readonly string[] | undefined): Integrat
 
 /** Where the provider's webhook secret is kept, among the operator's own values. */
 export const webhookSecretName = 'webhookSecret';
+
+/**
+ * What an app's webhooks are signed with: the operator's own secret, else one that is made from the app itself, which old
+ * clients read too (http-api §7.7). Keys are taken in base64 for it, as the reference keeps them.
+ */
+export function appWebhookSecret(authMode: string, { clientId, clientSecret, extras }: IntegrationSetup): string | null {
+    const own = extras.custom?.[webhookSecretName];
+    const appId = authMode === 'APP' ? clientId : extras.app_id;
+    const pem = authMode === 'APP' ? clientSecret : extras.private_key;
+    return own || (appId && pem && extras.app_link ? derivedSecret(appId, pem, extras.app_link) : null);
+}
+
+export const derivedSecret = (appId: string, pem: string, appLink: string): string =>
+    createHash('sha256')
+        .update(`${appId}${Buffer.from(pem).toString('base64')}${appLink}`)
+        .digest('hex');
 
 interface Context {
     vault: Vault;

@@ -40,6 +40,7 @@ export const CredentialsObject = z
             raw: Raw,
             jwtToken: z.string().optional().describe("The app's own JWT that bought the token; it lives ten minutes."),
         }),
+        z.strictObject({ type: z.literal('OAUTH2') }).describe('Of a connection that waits for its installation on the vendor’s side.'),
         z.strictObject({}),
     ])
     .meta({ id: 'ConnectionCredentials' });

@@ -83,6 +83,10 @@ export interface Endpoint<Query extends Schema = Schema, Params extends Schema =
     isSingleUse?: boolean;
     /** For its answers and its preflight, in place of what every other endpoint has (http-api §1.9). */
     cors?: FastifyCorsOptions;
+    /** Its handler checks a signature over the body as it came: `request.rawBody`. */
+    keepsRawBody?: boolean;
+    /** Default: the server's. */
+    bodyLimitBytes?: number;
     /** Paths outside the content-type gate (http-api §1.2). */
     anyContentType?: boolean;
     /** Answers this endpoint's failures, from authentication on, where JSON is not what the caller reads. */
@@ -109,7 +113,10 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
         body: definition.body,
     };
     // Read by the CORS plugin, which answers a preflight before any handler.
-    const config = definition.cors === undefined ? {} : { cors: definition.cors };
+    const config = {
+        ...(definition.cors === undefined ? {} : { cors: definition.cors }),
+        ...(definition.keepsRawBody ? { keepsRawBody: true } : {}),
+    };
     /** What used its session up may be this very request, whose answer was lost. */
     const mayBeReplayed = (request: FastifyRequest): boolean => definition.creates === true && request.headers['idempotency-key'] !== undefined;
     const identify = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -135,6 +142,7 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
             url,
             config,
             exposeHeadRoute: !definition.isSingleUse,
+            ...(definition.bodyLimitBytes === undefined ? {} : { bodyLimit: definition.bodyLimitBytes }),
             ...(definition.onError ? { errorHandler: (error, request, reply) => definition.onError!(error, request, reply) } : {}),
             ...(definition.creates
                 ? {
@@ -200,5 +208,10 @@ declare module 'fastify' {
     interface FastifyRequest {
         principal: Principal;
         found: unknown;
+        /** JSON as it came, on routes that keep it; else empty. */
+        rawBody: string;
+    }
+    interface FastifyContextConfig {
+        keepsRawBody?: boolean;
     }
 }

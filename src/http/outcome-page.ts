@@ -5,7 +5,6 @@ import type { ConnectOutcome } from '../store/schema.ts';
 
 const closeAfterMs = 500;
 
-/** Strict CSP with a nonce; nothing of the URL (`code`, `state`) leaves by referrer or cache (S8). No COOP: it would cut the opener off. */
 export function sendOutcomePage(
     reply: FastifyReply,
     outcome: ConnectOutcome,
@@ -14,26 +13,69 @@ export function sendOutcomePage(
     const nonce = options.sources.random(16).toString('base64');
     return reply
         .code(options.status ?? (outcome.status === 'success' ? 200 : 400))
-        .headers({
-            'content-type': 'text/html; charset=utf-8',
-            'cache-control': 'no-store',
-            'referrer-policy': 'no-referrer',
-            'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-        })
+        .headers(pageHeaders(nonce))
         .send(page(outcome, nonce, messageTarget(options.openerOrigin)));
 }
+
+/** For a browser that no attempt is waiting for: says one thing, tells nobody, and leads nowhere (S7). */
+export function sendNoticePage(reply: FastifyReply, notice: { title: string; text: string }, options: { sources: Sources }): FastifyReply {
+    const nonce = options.sources.random(16).toString('base64');
+    return reply
+        .code(200)
+        .headers(pageHeaders(nonce))
+        .send(frame({ isGood: true, title: notice.title, detail: notice.text, nonce }));
+}
+
+/** Strict CSP with a nonce; nothing of the URL (`code`, `state`) leaves by referrer or cache (S8). No COOP: it would cut the opener off. */
+const pageHeaders = (nonce: string): Record<string, string> => ({
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+});
 
 /** Sandboxed pages and files have the origin `null`, which cannot be posted to: the attempt would end the page's script. */
 const messageTarget = (origin: string | undefined): string | undefined => (origin !== undefined && URL.canParse(origin) ? origin : undefined);
 
 function page(outcome: ConnectOutcome, nonce: string, openerOrigin: string | undefined): string {
     const isSuccess = outcome.status === 'success';
-    const title = isSuccess ? 'Connected' : 'Not connected';
-    const detail = isSuccess ? 'You can close this window.' : (outcome.error?.description ?? 'The connection could not be made.');
+    const [title, detail] = wordsFor(outcome);
     const message = isSuccess
         ? { type: 'nango_oauth_callback_success' }
         : { type: 'nango_oauth_callback_error', payload: { message: detail, errorType: outcome.error?.type ?? 'unknown_err' } };
-    return `<!doctype html>
+    const script = `<script nonce="${nonce}">
+const message = ${inlineJson(message)};
+const openerOrigin = ${inlineJson(openerOrigin ?? null)};
+if (window.opener && openerOrigin) window.opener.postMessage(message, openerOrigin);
+new BroadcastChannel('nango-oauth-callback').postMessage(message);
+const leave = () => { window.close(); };
+window.addEventListener('message', (event) => { if (event.data && event.data.type === 'nango_oauth_callback_ack') leave(); });
+${isSuccess ? `setTimeout(leave, ${closeAfterMs});` : ''}
+</script>`;
+    return frame({ isGood: isSuccess, title, detail, nonce, script, ...(isSuccess ? {} : { code: outcome.error?.type ?? '' }) });
+}
+
+function wordsFor(outcome: ConnectOutcome): [title: string, detail: string] {
+    if (outcome.status === 'error') {
+        return ['Not connected', outcome.error?.description ?? 'The connection could not be made.'];
+    }
+    return outcome.is_pending
+        ? ['Waiting for approval', 'The installation has to be approved at the provider. You can close this window.']
+        : ['Connected', 'You can close this window.'];
+}
+
+interface Frame {
+    isGood: boolean;
+    title: string;
+    detail: string;
+    nonce: string;
+    /** Of a failure. */
+    code?: string;
+    /** With its element. */
+    script?: string;
+}
+
+const frame = ({ isGood, title, detail, nonce, code, script }: Frame): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -46,7 +88,7 @@ function page(outcome: ConnectOutcome, nonce: string, openerOrigin: string | und
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { width: 100%; max-width: 400px; padding: 32px 28px; background: var(--card); border: 1px solid var(--edge); border-radius: 14px; text-align: center; }
-svg { width: 48px; height: 48px; color: var(--${isSuccess ? 'good' : 'bad'}); }
+svg { width: 48px; height: 48px; color: var(--${isGood ? 'good' : 'bad'}); }
 h1 { margin: 14px 0 6px; font-size: 20px; font-weight: 650; }
 p { margin: 0; color: var(--quiet); overflow-wrap: anywhere; }
 p + p { margin-top: 14px; font-size: 14px; }
@@ -54,25 +96,16 @@ code { font: 13px/1.4 ui-monospace, monospace; }
 </style>
 </head>
 <body>
-<main role="${isSuccess ? 'status' : 'alert'}">
-<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><circle cx="24" cy="24" r="21"/>${isSuccess ? '<path d="M15 25l6.5 6.5L34 18"/>' : '<path d="M17 17l14 14M31 17L17 31"/>'}</svg>
+<main role="${isGood ? 'status' : 'alert'}">
+<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><circle cx="24" cy="24" r="21"/>${isGood ? '<path d="M15 25l6.5 6.5L34 18"/>' : '<path d="M17 17l14 14M31 17L17 31"/>'}</svg>
 <h1>${title}</h1>
 <p>${escapeHtml(detail)}</p>
-${isSuccess ? '' : `<p>You can close this window and try again. <code>${escapeHtml(outcome.error?.type ?? '')}</code></p>`}
+${code === undefined ? '' : `<p>You can close this window and try again. <code>${escapeHtml(code)}</code></p>`}
 </main>
-<script nonce="${nonce}">
-const message = ${inlineJson(message)};
-const openerOrigin = ${inlineJson(openerOrigin ?? null)};
-if (window.opener && openerOrigin) window.opener.postMessage(message, openerOrigin);
-new BroadcastChannel('nango-oauth-callback').postMessage(message);
-const leave = () => { window.close(); };
-window.addEventListener('message', (event) => { if (event.data && event.data.type === 'nango_oauth_callback_ack') leave(); });
-${isSuccess ? `setTimeout(leave, ${closeAfterMs});` : ''}
-</script>
+${script ?? ''}
 </body>
 </html>
 `;
-}
 
 const escapeHtml = (text: string): string =>
     text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');

@@ -55,6 +55,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
     app.decorateRequest('principal');
     app.decorateRequest('found');
     app.decorateRequest('idempotency');
+    app.decorateRequest('rawBody', '');
     app.setErrorHandler(errorHandler(sources));
     app.setNotFoundHandler(notFound);
     acceptBodies(app);
@@ -194,6 +195,9 @@ function acceptBodies(app: FastifyInstance): void {
         if (body === '') {
             done(null, request.headers['content-length'] === '0' ? {} : undefined);
             return;
+        }
+        if (request.routeOptions.config.keepsRawBody) {
+            request.rawBody = body as string;
         }
         void parseJson(request, body as string, (error, value) => {
             const isContainer = typeof value === 'object' && value !== null;

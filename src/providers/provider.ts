@@ -140,6 +140,8 @@ export interface Provider {
     readonly authMode: AuthMode;
     readonly entry: ProviderEntry;
     readonly authorizationUrl?: UrlTemplate;
+    /** Where OAUTH1 gets temporary credentials. */
+    readonly requestUrl?: UrlTemplate;
     /** Absent when the entry has one token URL per credential kind (CUSTOM). */
     readonly tokenUrl?: UrlTemplate;
     /** The token URLs of an entry that has one per credential kind, by kind. */
@@ -179,13 +181,14 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
     const compile = (source: unknown): UrlTemplate | undefined => (typeof source === 'string' ? compileUrlTemplate(source, urlOptions) : undefined);
 
     const authorizationUrl = compile(entry.authorization_url);
+    const requestUrl = compile(entry.request_url);
     const tokenUrl = compile(entry.token_url);
     const tokenUrls = typeof entry.token_url === 'object' ? mapValues(entry.token_url, (source) => compileUrlTemplate(source, urlOptions)) : {};
     const refreshUrl = compile(entry.refresh_url);
     const revocationUrl = compile(entry.revocation_url);
     const proxyBaseUrl = compile(entry.proxy?.base_url);
     const verification = compileVerification(entry.proxy, urlOptions);
-    const tokenTemplates = [authorizationUrl, tokenUrl, ...Object.values(tokenUrls), refreshUrl, revocationUrl].filter(
+    const tokenTemplates = [authorizationUrl, requestUrl, tokenUrl, ...Object.values(tokenUrls), refreshUrl, revocationUrl].filter(
         (template) => template !== undefined,
     );
     const apiTemplates = [proxyBaseUrl, ...(verification?.urls ?? [])].filter((template) => template !== undefined);
@@ -196,6 +199,7 @@ export function compileProvider(name: string, entry: ProviderEntry, options: Pro
         authMode: entry.auth_mode,
         entry,
         ...(authorizationUrl && { authorizationUrl }),
+        ...(requestUrl && { requestUrl }),
         ...(tokenUrl && { tokenUrl }),
         tokenUrls,
         ...(refreshUrl && { refreshUrl }),

@@ -177,6 +177,9 @@ export const remove = async (db: Db, integrationId: string, connectionId: string
 export const removeOfIntegration = (db: Db, integrationId: string, at: Date): Promise<number> =>
     removeWhere(db, sql<boolean>`integration_id = ${integrationId}`, at);
 
+/** As `remove`, by row id. */
+export const removeByIds = (db: Db, ids: readonly string[], at: Date): Promise<number> => removeWhere(db, sql<boolean>`id = any(${[...ids]})`, at);
+
 async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Promise<number> {
     const { removed } = await db
         .with('removed', (query) =>

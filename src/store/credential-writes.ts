@@ -90,6 +90,8 @@ export interface CredentialWrite {
     expiresAt: Date | null;
     nextRefreshAt: Date | null;
     now: Date;
+    /** What these credentials are for is still to come; default: no. */
+    isPending?: boolean;
     /** Columns that a reconnect brings along, and configuration that came with a renewed token; of a renewal nothing else (R3). */
     alongside?: UpdateObject<Schema, 'connections'>;
 }
@@ -109,7 +111,7 @@ export async function writeCredentials(db: Db, write: CredentialWrite): Promise<
             credentials_version: write.version + 1,
             credentials_obtained_at: write.obtainedAt,
             credentials_expires_at: write.expiresAt,
-            auth_state: 'ok',
+            auth_state: write.isPending ? 'pending' : 'ok',
             auth_error: null,
             next_refresh_at: write.nextRefreshAt,
             refresh_lease_owner: null,

@@ -33,6 +33,7 @@ import { readConnection } from './connections/read-connection.ts';
 import { updateConnection } from './connections/update-connection.ts';
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
 import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
+import { connectOutbound } from './direct-auth/outbound.ts';
 import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
 import { checkCallbackUrl } from './environment/check-callback-url.ts';
 import { readConnectUi } from './environment/read-connect-ui.ts';
@@ -55,6 +56,8 @@ import { readConfig } from './integrations/read-config.ts';
 import { readIntegration } from './integrations/read-integration.ts';
 import { updateIntegration } from './integrations/update-integration.ts';
 import { health, ready, root } from './probes/health.ts';
+import { receiveInstallation } from './provider-webhooks/receive-installation.ts';
+import { appAuthConnect } from './redirect-flow/app-auth-connect.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
 import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
@@ -88,9 +91,12 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     createOauthFlow(services),
     oauthConnect(services),
     oauthCallback(services),
+    appAuthConnect(services),
     connectWithApiKey(services),
     connectWithBasic(services),
     connectWithoutCredentials(services),
+    connectOutbound(services),
+    receiveInstallation(services),
     listConnections(services),
     readConnection(services),
     updateConnection(services),

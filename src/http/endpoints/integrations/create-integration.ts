@@ -28,7 +28,8 @@ export const createIntegration = (services: Services) =>
         summary: 'Create an integration',
         description:
             'Providers of the auth modes OAUTH1, OAUTH2, APP and CUSTOM need `credentials`, of the type that is their auth mode. Without `scopes`, ' +
-            'the provider’s default scopes are stored. A key that is taken is a 400 `invalid_body`.',
+            'the provider’s default scopes are stored. A key that is taken is a 400 `invalid_body`. For INSTALL_PLUGIN, `custom` has `app_link`, where the ' +
+            'plugin is installed, and its key pair as `username` and `password`, as they are; for CUSTOM, `custom.webhookSecret` may have a webhook secret.',
         authenticate: apiKey(services),
         access: ['environment:integrations:create'],
         body: z.strictObject({

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { openExtras } from '../../../credentials/integration-secrets.ts';
 import { webhookSecretName, type IntegrationSetup } from '../../../environments/integration.ts';
+import { installationWebhookOf } from '../../../providers/installation-events.ts';
 import type { Provider } from '../../../providers/provider.ts';
 import type { IntegrationRow } from '../../../store/schema.ts';
 import { logoUrl } from '../../logo-url.ts';
@@ -115,4 +116,5 @@ export function shownCredentials(provider: Provider, setup: IntegrationSetup): z
 export const webhookUrl = ({ config }: Services, row: IntegrationRow, provider: Provider): string | null =>
     hasWebhooks(provider) ? `${config.publicUrl}/webhook/${row.environment_id}/${encodeURIComponent(row.unique_key)}` : null;
 
-export const hasWebhooks = ({ entry }: Provider): boolean => Boolean(entry['webhook_routing_script']);
+export const hasWebhooks = (provider: Provider): boolean =>
+    Boolean(provider.entry.webhook_routing_script) || installationWebhookOf(provider) !== undefined;

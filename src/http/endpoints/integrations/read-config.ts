@@ -1,7 +1,6 @@
 /** GET /config/:providerConfigKey: the deprecated form of GET /integrations/:uniqueKey (http-api §7.7). */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { openSetup, type IntegrationSetup } from '../../../environments/integration.ts';
+import { derivedSecret, openSetup, type IntegrationSetup } from '../../../environments/integration.ts';
 import type { Provider } from '../../../providers/provider.ts';
 import * as connections from '../../../store/connections.ts';
 import * as environments from '../../../store/environments.ts';
@@ -126,10 +125,9 @@ function legacySecrets(provider: Provider, { clientId, clientSecret, extras }: I
         ...extras.custom,
         ...(provider.authMode === 'CUSTOM' && appId && key ? { app_id: appId, private_key: key } : {}),
     };
-    const isSigned = appId && key && extras.app_link;
     return {
         client_secret: isApp ? (key ?? null) : clientSecret,
         custom: Object.keys(custom).length === 0 ? null : custom,
-        webhook_secret: isSigned ? createHash('sha256').update(`${appId}${key}${extras.app_link}`).digest('hex') : null,
+        webhook_secret: appId && pem && extras.app_link ? derivedSecret(appId, pem, extras.app_link) : null,
     };
 }

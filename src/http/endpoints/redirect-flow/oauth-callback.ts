@@ -1,11 +1,12 @@
 /** GET /oauth/callback: where providers send the browser back (http-api §11.4). */
-import { completeCallback } from '../../../connect/callback.ts';
 import { describeFailure } from '../../../connect/failed-attempt.ts';
 import type { ConnectOutcome } from '../../../store/schema.ts';
 import { publicEndpoint } from '../../authentication.ts';
 import { anyQuery, endpoint } from '../../endpoint.ts';
+import { ApiError } from '../../errors.ts';
 import { sendOutcomePage } from '../../outcome-page.ts';
 import type { Services } from '../../services.ts';
+import { finishRedirectFlow, isInstallationNotice, sendInstallationNotice } from './finish-flow.ts';
 
 export const oauthCallback = (services: Services) =>
     endpoint({
@@ -16,8 +17,11 @@ export const oauthCallback = (services: Services) =>
         summary: 'Finish a redirect flow',
         description:
             'Where the provider sends the browser back, with `state` and `code` or an error; the address to register at the provider. The page tells its opener and ' +
-            'the socket how it ended, and closes itself after a success. It has to be the browser that began the flow.',
+            'the socket how it ended, and closes itself after a success. It has to be the browser that began the flow. A plugin whose credentials its ' +
+            'provider rejects is answered in JSON. Without `state`, but with `installation_id` and `setup_action`, somebody changed an installation at the ' +
+            'provider: the page says so, and nothing happens here.',
         answers: { 200: 'text/html', 400: 'text/html', 500: 'text/html' },
+        errors: { 400: ['connection_test_failed'] },
         authenticate: publicEndpoint,
         access: 'anyone',
         points: 0,
@@ -27,6 +31,9 @@ export const oauthCallback = (services: Services) =>
         query: anyQuery,
         // Only what is broken in here comes this way, such as a database that is away; somebody looks at this page all the same.
         onError: async (error, request, reply) => {
+            if (error instanceof ApiError) {
+                return reply.code(error.status).send(error.body);
+            }
             request.log.error({ err: error }, 'an OAuth callback could not be answered');
             const outcome: ConnectOutcome = {
                 status: 'error',
@@ -36,15 +43,13 @@ export const oauthCallback = (services: Services) =>
             return sendOutcomePage(reply, outcome, { sources: services.sources, openerOrigin: undefined, status: 500 });
         },
         async handle({ query, request, reply }) {
-            const { outcome, flow, cookieName } = await completeCallback(services.connect, {
-                query,
-                cookies: request.server.parseCookie(request.headers.cookie ?? ''),
-            });
-            if (cookieName !== undefined) {
-                reply.clearCookie(cookieName, { path: '/', secure: services.config.publicUrl.startsWith('https:'), httpOnly: true, sameSite: 'lax' });
+            if (isInstallationNotice(query)) {
+                return sendInstallationNotice(services, reply);
             }
-            // The socket first: the page closes itself, and with it the client's patience (§1.7 step 10).
-            await services.sockets.deliver(flow?.ws_client_id, outcome, flow?.id);
+            const { outcome, flow } = await finishRedirectFlow(services, { query, request, reply });
+            if (outcome.error?.type === 'connection_test_failed') {
+                throw ApiError.simple(400, outcome.error.type, outcome.error.description);
+            }
             return sendOutcomePage(reply, outcome, { sources: services.sources, openerOrigin: flow?.opener_origin ?? undefined });
         },
     });
