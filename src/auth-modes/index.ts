@@ -6,8 +6,9 @@ import { custom } from './custom.ts';
 import { none } from './none.ts';
 import { oauth2ClientCredentials } from './oauth2-cc.ts';
 import { oauth2 } from './oauth2.ts';
+import { twoStep } from './two-step.ts';
 
 /** Adding an auth mode is one file and one line here. */
 export const authModes: ReadonlyMap<string, AuthMode> = new Map(
-    [oauth2, oauth2ClientCredentials, apiKey, basic, none, app, custom].map((mode) => [mode.name, mode]),
+    [oauth2, oauth2ClientCredentials, apiKey, basic, none, app, custom, twoStep].map((mode) => [mode.name, mode]),
 );

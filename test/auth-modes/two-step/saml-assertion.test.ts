@@ -51,8 +51,14 @@ describe('signSamlAssertion', () => {
         const [, value = ''] = /<ds:SignatureValue>([^<]+)</.exec(xml) ?? [];
         const [signature = ''] = /<ds:Signature .*<\/ds:Signature>/s.exec(xml) ?? [];
         const canonical = (text: string): string =>
-            String(new ExclusiveCanonicalization().process(new DOMParser().parseFromString(text, 'text/xml').documentElement as unknown as Element, {}));
-        expect(createHash('sha256').update(canonical(xml.replace(signature, ''))).digest('base64')).toBe(digest);
+            String(
+                new ExclusiveCanonicalization().process(new DOMParser().parseFromString(text, 'text/xml').documentElement as unknown as Element, {}),
+            );
+        expect(
+            createHash('sha256')
+                .update(canonical(xml.replace(signature, '')))
+                .digest('base64'),
+        ).toBe(digest);
         const [info = ''] = /<ds:SignedInfo>.*<\/ds:SignedInfo>/s.exec(signature) ?? [];
         const signedInfo = canonical(info.replace('<ds:SignedInfo>', '<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'));
         expect(createVerify('RSA-SHA256').update(signedInfo).verify(publicKey, value, 'base64')).toBe(true);
