@@ -33,6 +33,7 @@ import { readConnection } from './connections/read-connection.ts';
 import { updateConnection } from './connections/update-connection.ts';
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
 import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
+import { connectWithTwoStep } from './direct-auth/two-step.ts';
 import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
 import { checkCallbackUrl } from './environment/check-callback-url.ts';
 import { readConnectUi } from './environment/read-connect-ui.ts';
@@ -91,6 +92,7 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     connectWithApiKey(services),
     connectWithBasic(services),
     connectWithoutCredentials(services),
+    connectWithTwoStep(services),
     listConnections(services),
     readConnection(services),
     updateConnection(services),

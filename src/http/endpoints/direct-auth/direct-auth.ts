@@ -26,9 +26,10 @@ export const connectErrors = {
     404: ['unknown_provider_config', 'unknown_provider_template'],
 } as const;
 
-const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
+/** @param definition `errors`: codes of a mode's own, all with 400 */
+export const directAuth = <Body extends z.ZodType<Record<string, unknown> | undefined>>(
     services: Services,
-    definition: { path: string; mode: string; operationId: string; summary: string; body: Body },
+    definition: { path: string; mode: string; operationId: string; summary: string; body: Body; errors?: readonly string[] },
 ): Endpoint =>
     endpoint({
         method: 'POST',
@@ -41,7 +42,7 @@ const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
             'The credentials are tried at the provider, where its entry says how, and stored sealed. With a session for a reconnect they replace those of its ' +
             'connection. Other query parameters are ignored.',
         answers: { 200: Connected },
-        errors: connectErrors,
+        errors: { ...connectErrors, 400: [...connectErrors[400], ...(definition.errors ?? [])] },
         authenticate: sessionInQuery(services),
         access: 'connect session',
         order: ['body', 'query', 'params'],
