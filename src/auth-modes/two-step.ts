@@ -19,6 +19,7 @@ const loginMs = 20_000;
 export const twoStep: AuthMode = {
     name: 'TWO_STEP',
     direct: {
+        own: ownFields,
         create: async (input) => {
             const submitted = submittedCredentials(input);
             try {
@@ -42,17 +43,32 @@ function loginAgain(context: ModeContext): RenewalStrategy {
     };
 }
 
-/** What is stored of a submission: not what the integration sets, nor what the server does. @throws ConnectFailure */
+/** Not what the integration sets, nor what the server does: a connection that was exported may be imported as it is. */
+function ownFields({ provider, integration }: ModeContext, submitted: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    const presets = presetCredentials(provider, integration.extras.config ?? {});
+    // With the key at hand, another assertion is made.
+    const isAssertionMade = provider.entry.assertion !== undefined && Object.keys(submitted['assertionOption'] ?? {}).length > 0;
+    return Object.fromEntries(
+        Object.entries(submitted).filter(
+            ([name]) =>
+                name === 'assertionOption' ||
+                !(serverCredentials.has(name) || Object.hasOwn(presets, name) || (isAssertionMade && name === 'assertion')),
+        ),
+    );
+}
+
+/** What is stored of a submission. @throws ConnectFailure */
 function submittedCredentials(input: DirectInput): TwoStepCredentials {
     const { provider, integration, submitted } = input;
     const presets = presetCredentials(provider, integration.extras.config ?? {});
-    const own = Object.entries(submitted).filter(([name]) => !serverCredentials.has(name) && !Object.hasOwn(presets, name));
+    const { assertionOption: _, ...own } = submitted;
     const defaults = [...provider.credentialRules].flatMap(([name, { field }]) =>
         field.default_value === undefined || Object.hasOwn(presets, name) || submitted[name] ? [] : [[name, field.default_value] as const],
     );
     const assertionOption = submittedAssertionOption(input);
     return {
-        ...Object.fromEntries<unknown>([...own, ...defaults]),
+        ...own,
+        ...Object.fromEntries(defaults),
         type: 'TWO_STEP',
         token: '',
         raw: null,

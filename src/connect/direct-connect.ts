@@ -55,14 +55,15 @@ export async function proveSubmitted(
     typedIn: Readonly<Record<string, unknown>>,
     storedConfig?: Readonly<Record<string, unknown>>,
 ): Promise<Obtained> {
-    const texts = Object.fromEntries(Object.entries(typedIn).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    const own = direct.own?.(context, typedIn) ?? typedIn;
+    const texts = Object.fromEntries(Object.entries(own).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
     const trimmed = trimCredentials(texts);
     const presets = presetCredentials(context.provider, context.integration.extras.config ?? {});
-    // What the integration sets is neither asked for nor used.
+    // What the integration sets is not asked for.
     const faults = checkCredentials(context.provider, trimmed).filter(({ path }) => !Object.hasOwn(presets, path[0] ?? ''));
     if (faults.length > 0) {
         // The messages name their fields.
         throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${faults.map((fault) => fault.message).join(' ')}`);
     }
-    return direct.create({ ...context, submitted: { ...typedIn, ...trimmed }, ...(storedConfig ? { storedConfig } : {}) });
+    return direct.create({ ...context, submitted: { ...own, ...trimmed }, ...(storedConfig ? { storedConfig } : {}) });
 }

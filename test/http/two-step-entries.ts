@@ -285,6 +285,14 @@ export function twoStepEntries(url: string): Record<string, unknown> {
             credentials: { dppKey: secret('Key'), username: field('User'), password: secret('Password') },
             integration_config: { dppKey: field('Key', { optional: true, secret: true }) },
         },
+        'cre-anywhere': {
+            token_url: '${connectionConfig.baseUrl}/cre',
+            token_headers: { 'x-dppkey': '${credentials.dppKey}' },
+            token_response: { token: 'Data' },
+            connection_config: { baseUrl: field('Address', { pattern: '^https?://[a-z0-9.]+(:[0-9]+)?$', example: 'https://cre.example.com' }) },
+            credentials: { username: field('User') },
+            integration_config: { dppKey: field('Key', { optional: true, secret: true }) },
+        },
         'salesforce-jwt': {
             token_url: `${url}/sfdc`,
             token_params: { grant_type: 'password', username: '${credentials.username}' },

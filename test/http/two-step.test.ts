@@ -264,6 +264,7 @@ describe('assertions', () => {
     });
 
     test('SAML, signed (sap-success-factors)', async () => {
+        const longToken = 'sf-'.repeat(2000);
         on('/sf/token', ({ form }) => {
             const xml = Buffer.from(form['assertion']!, 'base64').toString('utf8');
             const signature = new DOMParser().parseFromString(xml, 'text/xml').getElementsByTagName('ds:Signature')[0]!;
@@ -274,11 +275,16 @@ describe('assertions', () => {
             signed.loadSignature(signature as unknown as Node);
             const isRight =
                 signed.checkSignature(xml) && xml.includes('>ann</saml:NameID>') && xml.includes('>sf-api-key</') && form['new_token'] === 'true';
-            return isRight ? { body: { access_token: 'sf', expires_in: 3600 } } : { status: 401 };
+            return isRight ? { body: { access_token: longToken, expires_in: 3600 } } : { status: 401 };
         });
         const body = { apiKey: 'sf-api-key', assertionOption: { userName: 'ann', privateKey: rsaPem } };
         const id = await connect('sap-success-factors', body, '&params[companyId]=c1');
-        expect((await read(id, 'sap-success-factors', '&force_refresh=true')).credentials['token']).toBe('sf');
+        const { credentials } = await read(id, 'sap-success-factors', '&force_refresh=true&refresh_token=true');
+        expect(credentials['token']).toBe(longToken);
+        // Longer than a field may be, but not the person's to say: what was exported can be imported.
+        const exported = { provider_config_key: 'sap-success-factors', credentials, connection_config: { companyId: 'c1' } };
+        const imported = await valetkey.call('POST', '/connections', { body: exported });
+        expect(imported.status, imported.text).toBe(201);
     });
 
     test('a token signed by the entry itself; a claim that was not given is left out (google-service-account)', async () => {
@@ -376,6 +382,22 @@ describe('what an integration sets (integration_config)', () => {
         on('/cre', ({ headers }) => ({ body: { Data: headers['x-dppkey'] } }));
         const id = await connect('sage-300-cre', { username: 'u', password: 'p', dppKey: 'own-key' });
         expect((await read(id, 'sage-300-cre')).credentials).toMatchObject({ token: 'own-key', dppKey: 'own-key' });
+    });
+
+    test('N2: in production its secret goes to no host that a person picks, unless the integration lists it', async () => {
+        on('/cre', ({ headers }) => ({ body: { Data: String(headers['x-dppkey']) } }));
+        const key = valetkey.prodKey;
+        const settings = { provider: 'cre-anywhere', unique_key: 'anywhere', integration_config: { dppKey: 'preset-dpp-key' } };
+        expect((await valetkey.call('POST', '/integrations', { key, body: settings })).status).toBe(200);
+        const query = `&params[baseUrl]=${encodeURIComponent(server.url)}`;
+        token = await createSession(valetkey, undefined, key);
+        const answer = await post('anywhere', { username: 'u' }, query);
+        expect([answer.status, answer.body]).toMatchObject([400, { error: { message: expect.stringContaining('allowed_hosts') as string } }]);
+        expect(server.requests).toEqual([]);
+        await valetkey.call('PATCH', '/integrations/anywhere', { key, body: { allowed_hosts: ['127.0.0.1'] } });
+        token = await createSession(valetkey, undefined, key);
+        expect((await post('anywhere', { username: 'u' }, query)).status).toBe(200);
+        expect(last().headers['x-dppkey']).toBe('preset-dpp-key');
     });
 
     test('its secret is not repeated to the person at the form', async () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { readLogin } from '../../../src/auth-modes/two-step/read-login.ts';
@@ -229,4 +230,33 @@ test('a journalled receipt gives the same credentials, and nothing is changed by
     const [journalled, sealed] = JSON.parse(JSON.stringify([answered, stored])) as [TokenReceipt, TwoStepCredentials];
     expect(readLogin(journalled, sealed, provider(entry))).toEqual(first);
     expect(first.credentials).toMatchObject({ assertionOption: { privateKey: 'k' }, assertion: 'signed', c: 'd', 'x-a': 'b' });
+});
+
+test('whatever a provider answers, it is credentials or a refusal', () => {
+    const entry: Partial<ProviderEntry> = {
+        token_response: { token: 'a.token', token_expiration: 'a.end', refresh_token: 'a.r' },
+        token_response_metadata: ['a.site'],
+    };
+    const member = fc.oneof(
+        fc.jsonValue(),
+        fc.string(),
+        fc.double(),
+        fc.constantFrom('__proto__', 'eyJ.e30.x', `e30.${Buffer.from('{"exp":1e400}').toString('base64')}.x`),
+    );
+    const answer = fc
+        .record({ a: fc.record({ token: member, end: member, r: member, site: member }, { requiredKeys: [] }) })
+        .map((value) => JSON.stringify(value));
+    fc.assert(
+        fc.property(fc.oneof(answer, fc.json(), fc.string({ unit: 'binary' })), fc.array(fc.string()), (body, setCookies) => {
+            const further = { earlier: [{ contentType: '', body }], headers: {}, setCookies, isRefreshTokenRefused: false };
+            try {
+                const { credentials: got, expiresAt } = readLogin(receipt(body, { further }), current, provider(entry));
+                expect(got).toMatchObject({ type: 'TWO_STEP', password: 'secret-word', token: expect.stringMatching(/./s) as string });
+                expect(expiresAt).toBeGreaterThan(now - hour);
+                expect(JSON.parse(JSON.stringify(got))).toHaveProperty('token');
+            } catch (error) {
+                expect(error).toBeInstanceOf(TokenFailure);
+            }
+        }),
+    );
 });

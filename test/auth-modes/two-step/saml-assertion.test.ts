@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { ExclusiveCanonicalization, SignedXml } from 'xml-crypto';
 import { samlExpiry, signSamlAssertion, type SamlOptions } from '../../../src/auth-modes/two-step/saml-assertion.ts';
 import { readXml } from '../../../src/auth-modes/two-step/xml.ts';
+import { selfSigned } from '../../egress/certificate.ts';
 import { virtualSources } from '../../virtual-sources.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -130,6 +131,14 @@ describe('signSamlAssertion', () => {
             expect(xml).toContain(part);
         }
     });
+});
+
+test('a certificate is named in the signature, where the entry has one', async () => {
+    const { cert } = selfSigned(['valetkey.example']);
+    const xml = await assertion({}, cert);
+    expect(isSigned(xml)).toBe(true);
+    const [, named = ''] = /<ds:X509Certificate>([^<]+)</.exec(xml) ?? [];
+    expect(named.replaceAll(/\s/g, '')).toBe(cert.replaceAll(/-----[^-]+-----|\s/g, ''));
 });
 
 test('samlExpiry reads when it ends', async () => {
