@@ -21,10 +21,14 @@ export interface FurtherAnswers {
     readonly isRefreshTokenRefused: boolean;
 }
 
-/** JSON, XML, form-encoded, or the bare text. `undefined`: a page for people, which is never an answer. */
+/** No login answer is nested deeper; one that is made to exhaust the stack of whoever walks it later is. */
+const deepest = 64;
+
+/** JSON, XML, form-encoded, or the bare text. `undefined`: a page for people, or another thing that is never an answer. */
 export function readLoginAnswer({ contentType, body }: LoginAnswer): unknown {
     try {
-        return JSON.parse(body);
+        const value: unknown = JSON.parse(body);
+        return isDeeperThan(value, deepest) ? undefined : value;
     } catch {
         // The content type is not to be trusted, so the text itself is looked at.
         if (/html/i.test(contentType) || /^\s*<(?:!doctype )?html/i.test(body)) return undefined;
@@ -32,6 +36,9 @@ export function readLoginAnswer({ contentType, body }: LoginAnswer): unknown {
         return parseBody(contentType, body) ?? body.trim();
     }
 }
+
+const isDeeperThan = (value: unknown, levels: number): boolean =>
+    isObject(value) && (levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1)));
 
 /** Text or a number, as text; the empty text is none. */
 export function textAt(answer: unknown, path: string): string | undefined {

@@ -1,7 +1,7 @@
 /** Where login calls go. A step's URL may begin with what an earlier answer said, held to the rules of every other origin (N1, E11). */
 import { valueAt } from '../../credentials/json-path.ts';
 import { ExpressionError } from '../../providers/expression.ts';
-import type { FieldRule } from '../../providers/field-rule.ts';
+import { compileField, type FieldRule } from '../../providers/field-rule.ts';
 import { compileUrlTemplate, TemplateError, UrlTemplateError, type UrlTemplate } from '../../providers/url-template.ts';
 import type { ExpressionValues } from '../../providers/value-template.ts';
 import type { ModeContext } from '../auth-mode.ts';
@@ -28,13 +28,7 @@ export function loginUrl(template: UrlTemplate, values: UrlValues, context: Mode
 const stepReference = /\$\{(step[1-9])\.([A-Za-z_][A-Za-z0-9_.-]*)\}/g;
 
 /** An answer may name any host and port: the egress policy says which of them can be reached. */
-const stepRule: FieldRule = {
-    field: { type: 'string' },
-    maxLength: 4096,
-    fault: () => undefined,
-    declaresDots: () => true,
-    declaresPort: () => true,
-};
+const stepRule: FieldRule = { ...compileField('step', { type: 'string' }, true), declaresDots: () => true, declaresPort: () => true };
 
 /** @throws TokenFailure */
 export function stepUrl(

@@ -24,7 +24,7 @@ export function assertToken(answer: LoginAnswer, status: number, { displayName, 
     if (token !== undefined) return token;
     const code = isObject(read) && typeof read['error'] === 'string' ? read['error'] : undefined;
     const said = safeText(complaintIn(read), secrets.flatMap(shapesOf));
-    const what = read === undefined ? 'a page for people' : `no token${said === '' ? '' : ` (${said})`}`;
+    const what = read === undefined ? 'a page for people, or another thing that is no answer' : `no token${said === '' ? '' : ` (${said})`}`;
     throw new LoginRefused(classify(status, code), `${displayName} answered the login with ${status} and ${what}; the credentials may be wrong.`, {
         code,
     });
@@ -100,7 +100,7 @@ function expiryOf(
     const endOf = (token: string | undefined): number | null => (token === undefined ? null : parseExpiresAt(jwtExpiry(token), requestedAt));
     const ownEnd = named ?? earliest(declaredEnd(entry, requestedAt), endOf(tokens.token));
     const isWithoutEnd = entry.token_expires_in_ms === 0;
-    const end = ownEnd ?? (isWithoutEnd ? null : requestedAt + (entry.assumed_expires_in ?? assumedLifetimeMs / 1000) * 1000);
+    const end = ownEnd ?? (isWithoutEnd ? null : requestedAt + assumedLifetimeMs);
     // To present the refresh token while it is good.
     return earliest(end, endOf(tokens.refreshToken));
 }

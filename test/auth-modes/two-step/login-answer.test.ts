@@ -17,6 +17,7 @@ describe('readLoginAnswer', () => {
         ['a page that calls itself text', '  <html lang="en">', 'text/plain', undefined],
         ['a word that calls itself a page', 'token', 'text/html', undefined],
         ['nothing', '', '', ''],
+        ['depth without end', `{"token":"t","x":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'application/json', undefined],
     ])('%s', (_name, body, contentType, expected) => {
         expect(read(body, contentType)).toEqual(expected);
     });

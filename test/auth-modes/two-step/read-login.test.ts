@@ -131,7 +131,6 @@ describe('expiry (§15.3, R13, R16)', () => {
     test('what the answer says wins over what the entry assumes', () => {
         expect(at('expireIn', 60, { token_expires_in_ms: 5 * hour })).toBe(minute);
         expect(at('expireIn', undefined, { token_expires_in_ms: 5 * hour })).toBe(5 * hour);
-        expect(at('expireIn', undefined, { assumed_expires_in: 120 })).toBe(2 * minute);
     });
 
     test('0 is for ever, and nothing at all is half an hour', () => {
