@@ -107,6 +107,8 @@ export const submittedText = ({ submitted }: Pick<DirectInput, 'submitted'>, nam
 
 /** A mode whose credentials the user types in; they are tested before they are kept. */
 export interface DirectFlow {
+    /** What of a submission is the person's to say, where that is not all of it; the rest is neither judged nor used. */
+    own?(context: ModeContext, submitted: Readonly<Record<string, unknown>>): Record<string, unknown>;
     /** @throws ConnectFailure `connection_test_failed` when the provider rejects them. */
     create(input: DirectInput): Promise<Obtained>;
 }

@@ -8,8 +8,9 @@ import { none } from './none.ts';
 import { oauth1 } from './oauth1.ts';
 import { oauth2ClientCredentials } from './oauth2-cc.ts';
 import { oauth2 } from './oauth2.ts';
+import { twoStep } from './two-step.ts';
 
 /** Adding an auth mode is one file and one line here. */
 export const authModes: ReadonlyMap<string, AuthMode> = new Map(
-    [oauth2, oauth2ClientCredentials, oauth1, apiKey, basic, none, app, custom, installPlugin].map((mode) => [mode.name, mode]),
+    [oauth2, oauth2ClientCredentials, oauth1, apiKey, basic, none, app, custom, installPlugin, twoStep].map((mode) => [mode.name, mode]),
 );

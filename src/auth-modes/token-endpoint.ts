@@ -67,10 +67,10 @@ const secretParams = (params: Readonly<Record<string, string>>): string[] =>
     Object.entries(params).flatMap(([name, value]) => (publicParams.has(name) ? [] : [value]));
 
 /** As it is, form-encoded as it was sent, and percent-encoded: a provider may repeat any of them. */
-const shapesOf = (secret: string): string[] => [secret, formEncoded(secret), encodeURIComponent(secret.toWellFormed())];
+export const shapesOf = (secret: string): string[] => [secret, formEncoded(secret), encodeURIComponent(secret.toWellFormed())];
 
 /** What a call without a usable answer came to, where that is not that nobody could be reached. */
-const unanswered: Partial<Record<EgressErrorCode, string>> = {
+export const unanswered: Partial<Record<EgressErrorCode, string>> = {
     deadline_exceeded: 'did not answer in time',
     connection_lost: 'hung up before it had answered',
     response_too_large: 'sent far more than a token answer',

@@ -4,6 +4,7 @@ import { openIntegration } from '../auth-modes/open-integration.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Obtained } from '../credentials/credential.ts';
 import { checkCredentials, trimCredentials } from '../providers/fields.ts';
+import { presetCredentials } from '../providers/integration-config.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
@@ -54,12 +55,15 @@ export async function proveSubmitted(
     typedIn: Readonly<Record<string, unknown>>,
     storedConfig?: Readonly<Record<string, unknown>>,
 ): Promise<Obtained> {
-    const texts = Object.fromEntries(Object.entries(typedIn).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    const own = direct.own?.(context, typedIn) ?? typedIn;
+    const texts = Object.fromEntries(Object.entries(own).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
     const trimmed = trimCredentials(texts);
-    const faults = checkCredentials(context.provider, trimmed);
+    const presets = presetCredentials(context.provider, context.integration.extras.config ?? {});
+    // What the integration sets is not asked for.
+    const faults = checkCredentials(context.provider, trimmed).filter(({ path }) => !Object.hasOwn(presets, path[0] ?? ''));
     if (faults.length > 0) {
         // The messages name their fields.
         throw new ConnectFailure('connection_test_failed', `These credentials cannot be right: ${faults.map((fault) => fault.message).join(' ')}`);
     }
-    return direct.create({ ...context, submitted: { ...typedIn, ...trimmed }, ...(storedConfig ? { storedConfig } : {}) });
+    return direct.create({ ...context, submitted: { ...own, ...trimmed }, ...(storedConfig ? { storedConfig } : {}) });
 }

@@ -1,4 +1,5 @@
 /** What a connection's `sealed_credentials` holds, field for field as the API returns it (auth-modes §1.1). */
+import { withoutValueAt } from './json-path.ts';
 
 export interface OAuth2Credentials {
     type: 'OAUTH2';
@@ -76,6 +77,8 @@ export interface TwoStepCredentials {
     expires_at?: string;
     /** The last answer. */
     raw: unknown;
+    /** One-time inputs of an assertion (R17): what renews the token, so it is shown to those only who ask for that. */
+    assertionOption?: Readonly<Record<string, unknown>>;
     [submitted: string]: unknown;
 }
 
@@ -161,8 +164,25 @@ export interface Obtained {
 }
 
 /** The refresh token, whatever the mode calls it. */
-export const refreshTokenOf = (credentials: Credentials): string | undefined =>
-    credentials.type === 'OAUTH2' || credentials.type === 'TWO_STEP' ? credentials.refresh_token : undefined;
+export function refreshTokenOf(credentials: Credentials): string | undefined {
+    switch (credentials.type) {
+        case 'OAUTH2':
+            return credentials.refresh_token;
+        case 'TWO_STEP':
+            return credentials.refresh_token ?? primaryRefreshToken(credentials);
+        default:
+            return undefined;
+    }
+}
+
+/** The submitted field of a two-step login that is a refresh token itself, so that every login presents it. */
+export const primaryRefreshField = (credentials: TwoStepCredentials): string | undefined =>
+    Object.entries(credentials).find(([name, value]) => name !== 'refresh_token' && isRefreshTokenName(name) && typeof value === 'string')?.[0];
+
+function primaryRefreshToken(credentials: TwoStepCredentials): string | undefined {
+    const field = primaryRefreshField(credentials);
+    return field === undefined ? undefined : (credentials[field] as string);
+}
 
 /** Every string that must not appear in a log line, message or error. */
 export function secretsOf(credentials: Credentials): string[] {
@@ -179,7 +199,7 @@ export function secretsOf(credentials: Credentials): string[] {
 }
 
 /** Most names are too short; for the rest, letters decide. */
-const isRefreshToken = (name: string): boolean =>
+export const isRefreshTokenName = (name: string): boolean =>
     name.length >= 'refreshtoken'.length && name.replaceAll(/[^a-z]/gi, '').toLowerCase() === 'refreshtoken';
 
 /**
@@ -196,7 +216,20 @@ export function withoutRefreshTokens<T>(value: T): T {
     // `fromEntries` defines members; an assignment would lose one that a provider named `__proto__`.
     return Object.fromEntries(
         Object.entries(value)
-            .filter(([name]) => !isRefreshToken(name))
+            .filter(([name]) => !isRefreshTokenName(name))
             .map(([name, member]) => [name, withoutRefreshTokens(member)]),
     ) as T;
+}
+
+/**
+ * Credentials for callers who did not ask for what renews them.
+ * @param refreshTokenPath into the answer of a two-step login, where its refresh token has another name
+ */
+export function withoutWhatRenews(credentials: Credentials | Record<string, never>, refreshTokenPath?: string): Record<string, unknown> {
+    const stripped: Record<string, unknown> = withoutRefreshTokens({ ...credentials });
+    if (credentials.type !== 'TWO_STEP') {
+        return stripped;
+    }
+    const { assertionOption: _, ...shown } = stripped;
+    return refreshTokenPath === undefined ? shown : { ...shown, raw: withoutValueAt(shown['raw'], refreshTokenPath) };
 }

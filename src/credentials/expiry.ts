@@ -45,6 +45,28 @@ export function parseExpiresIn(value: unknown, requestedAt: number): number | nu
     return expiresAt < requestedAt + 20 * year ? expiresAt : null;
 }
 
+const durations: Readonly<Record<string, number>> = {
+    s: second,
+    sec: second,
+    second,
+    m: minute,
+    min: minute,
+    minute,
+    h: hour,
+    hour,
+    d: day,
+    day,
+    w: 7 * day,
+    week: 7 * day,
+};
+
+/** As `parseExpiresIn`, and durations with a unit: `2h`, `30 minutes`. A number without one is seconds, also a decimal one (R16). */
+export function parseLifetime(value: unknown, requestedAt: number): number | null {
+    const [, number, unit = ''] = (typeof value === 'string' && /^\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?\s*$/i.exec(value)) || [];
+    const unitMs = Object.hasOwn(durations, unit.toLowerCase()) ? durations[unit.toLowerCase()] : undefined;
+    return parseExpiresIn(number === undefined || unitMs === undefined ? value : (Number(number) * unitMs) / second, requestedAt);
+}
+
 const zoneless = /^\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$/;
 const daysHoursMinutes = /^\s*(\d+):([01]?\d|2[0-3]):([0-5]?\d)\s*$/;
 

@@ -18,8 +18,10 @@ export interface Hop {
 
 export interface EgressResponse {
     status: number;
-    /** Names in lower case, repeated fields joined by `, `; `set-cookie` is dropped, it cannot be joined (RFC 9110 §5.3). */
+    /** Names in lower case, repeated fields joined by `, `, except `set-cookie`, which cannot be joined (RFC 9110 §5.3). */
     headers: Readonly<Record<string, string>>;
+    /** The `set-cookie` fields, in order. */
+    setCookies: readonly string[];
     /** Decompressed. */
     body: Buffer;
     /** Clock reading just before the request was written, ms. */
@@ -93,7 +95,7 @@ export function exchange(
     const { promise, resolve, reject } = Promise.withResolvers<EgressResponse>();
     let controller: Dispatcher.DispatchController | undefined; // set once undici is about to write the request
     let requestedAt = 0;
-    let head: { status: number; headers: Record<string, string>; receivedAt: number } | undefined;
+    let head: { status: number; headers: Record<string, string>; setCookies: string[]; receivedAt: number } | undefined;
     const chunks: Buffer[] = [];
     let size = 0;
     let finished = false;
@@ -109,7 +111,7 @@ export function exchange(
     const complete = (cut: boolean): void => {
         finished = true;
         if (head === undefined) return fail('connection_lost');
-        const { status, headers, receivedAt } = head;
+        const { status, headers, setCookies, receivedAt } = head;
         decodeBody(Buffer.concat(chunks), headers['content-encoding'], { limit: maxResponseBytes, cut }).then(
             async (decoded) => {
                 // undici gives a connection back one turn of the event loop later; a caller's next call shall find it.
@@ -119,7 +121,7 @@ export function exchange(
                     delete headers['content-encoding'];
                     delete headers['content-length'];
                 }
-                resolve({ status, headers, body: decoded.body, requestedAt, receivedAt, remoteAddress: handler.peer?.address });
+                resolve({ status, headers, setCookies, body: decoded.body, requestedAt, receivedAt, remoteAddress: handler.peer?.address });
             },
             (error: unknown) => fail('connection_lost', systemCode(error)),
         );
@@ -136,7 +138,7 @@ export function exchange(
         },
         // Informational responses (1xx) come here too; the final one replaces them.
         onResponseStart(_controller, status, headers) {
-            head = { status, headers: joinHeaders(headers), receivedAt: sources.now() };
+            head = { status, headers: joinHeaders(headers), setCookies: [headers['set-cookie'] ?? []].flat(), receivedAt: sources.now() };
         },
         onResponseData(current, chunk) {
             if (finished) return;

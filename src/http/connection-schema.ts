@@ -41,6 +41,16 @@ export const CredentialsObject = z
             jwtToken: z.string().optional().describe("The app's own JWT that bought the token; it lives ten minutes."),
         }),
         z.strictObject({ type: z.literal('OAUTH2') }).describe('Of a connection that waits for its installation on the vendor’s side.'),
+        z
+            .looseObject({
+                type: z.literal('TWO_STEP'),
+                token: z.string(),
+                refresh_token: z.string().optional().describe('Only if it was asked for.'),
+                expires_at: ExpiresAt,
+                raw: z.unknown().describe('The last answer of the login.'),
+                assertionOption: Json.optional().describe('What was submitted under this name; only if refresh tokens were asked for.'),
+            })
+            .describe('Beside the fields that were submitted, and the headers and cookies that the entry keeps.'),
         z.strictObject({}),
     ])
     .meta({ id: 'ConnectionCredentials' });

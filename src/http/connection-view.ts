@@ -1,6 +1,6 @@
 /** A connection as the API shows it (http-api §8.2). */
 import { isServable, lifetimeOf } from '../credentials/expiry.ts';
-import { withoutRefreshTokens, type Credentials } from '../credentials/credential.ts';
+import { withoutWhatRenews, withoutRefreshTokens, type Credentials } from '../credentials/credential.ts';
 import type { ConnectionRead } from '../store/connections.ts';
 import { ApiError } from './errors.ts';
 
@@ -9,11 +9,13 @@ export interface ViewOptions {
     /** With its secrets, for those who may read credentials. */
     connectionConfig: Record<string, unknown>;
     includeRefreshToken: boolean;
+    /** Where a two-step login's answer holds a refresh token under a name of its own (http-api §8.2). */
+    refreshTokenPath?: string | undefined;
     lastFetchedAt: Date | null;
 }
 
 export function connectionView(row: ConnectionRead, options: ViewOptions): Record<string, unknown> {
-    const strip = options.includeRefreshToken ? <T>(value: T): T => value : withoutRefreshTokens;
+    const { credentials, connectionConfig, includeRefreshToken, refreshTokenPath } = options;
     return {
         id: row.public_id,
         connection_id: row.connection_id,
@@ -23,12 +25,12 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
         end_user: row.end_user,
         tags: row.tags,
         metadata: row.metadata,
-        connection_config: strip(options.connectionConfig),
+        connection_config: includeRefreshToken ? connectionConfig : withoutRefreshTokens(connectionConfig),
         webhook_url_override: row.webhook_url_override,
         created_at: offsetDate(row.created_at),
         updated_at: offsetDate(row.updated_at),
         last_fetched_at: options.lastFetchedAt === null ? null : offsetDate(options.lastFetchedAt),
-        credentials: strip(options.credentials),
+        credentials: includeRefreshToken ? credentials : withoutWhatRenews(credentials, refreshTokenPath),
     };
 }
 

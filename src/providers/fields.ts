@@ -101,8 +101,9 @@ export function checkCredentials(provider: Provider, values: Record<string, stri
         // Either half of Basic may be empty whatever the entry says (auth-modes §7): the provider's answer decides.
         const isRequired = rule !== undefined && !mayBeEmpty(rule.field) && provider.authMode !== 'BASIC';
         if (value === '') return isRequired ? [issue('custom', name, `${label(name, rule)} is required.`)] : [];
-        // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header.
-        if (hasControl(value)) return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
+        // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header. A private key in PEM has lines.
+        if (hasControl(isKeyMaterial(provider, value) ? value.replaceAll(/[\r\n]/g, '') : value))
+            return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
         return ruleIssue(name, rule, value) ?? [];
     });
 }
@@ -219,6 +220,11 @@ function keepsEmpty(provider: Provider, name: string, value: unknown): boolean {
 
 export function mayBeEmpty(field: ProviderField): boolean {
     return field.optional === true || field.hidden === true || field.automated === true || field.default_value !== undefined;
+}
+
+/** Of modes that sign with what is submitted, in place of sending it. */
+function isKeyMaterial({ authMode }: Provider, value: string): boolean {
+    return (authMode === 'TWO_STEP' || authMode === 'JWT') && /-----BEGIN [A-Z0-9 ]+-----/.test(value);
 }
 
 function hasControl(value: string): boolean {

@@ -49,6 +49,10 @@ export const effectiveSettings = ({ integrationRules, entry }: Provider, values:
         ),
     );
 
+/** Credentials that the integration sets (TWO_STEP): they are not asked for, win over what is submitted, and stay with it. */
+export const presetCredentials = (provider: Provider, config: Values): Record<string, string> =>
+    provider.authMode === 'TWO_STEP' ? effectiveSettings(provider, config) : {};
+
 /** Chains are followed; what depends on itself is visible. */
 function isVisible(fields: FieldMap, name: string, values: Values, passed: readonly string[] = []): boolean {
     const condition = fields[name]?.visible_when;

@@ -49,8 +49,23 @@ export interface AssertionKeys {
     readonly lifetimeInSeconds?: number | string;
     readonly header?: Readonly<Record<string, string>>;
     readonly payload?: Readonly<Record<string, ValueTree>>;
-    /** SAML only, as the schema lists them. */
-    readonly [option: string]: unknown;
+
+    /** The rest: SAML only. */
+    readonly issuer?: string;
+    readonly audiences?: string | readonly string[];
+    readonly recipient?: string;
+    readonly nameIdentifier?: string;
+    readonly nameIdentifierFormat?: string;
+    readonly attributes?: Readonly<Record<string, ValueTree>>;
+    readonly sessionIndex?: string;
+    readonly authnContextClassRef?: string;
+    readonly inResponseTo?: string;
+    /** Of the assertion; default: a new one. */
+    readonly uid?: string;
+    /** Certificate, named in the signature. */
+    readonly cert?: string;
+    readonly includeAttributeNameFormat?: boolean | string;
+    readonly typedAttributes?: boolean | string;
 }
 
 /** JWT, SIGNATURE, and TWO_STEP entries that sign a token of their own first. */

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { refreshTokenOf, secretsOf, withoutRefreshTokens } from '../../src/credentials/credential.ts';
+import {
+    primaryRefreshField,
+    refreshTokenOf,
+    secretsOf,
+    withoutRefreshTokens,
+    withoutWhatRenews,
+    type TwoStepCredentials,
+} from '../../src/credentials/credential.ts';
 
 describe('withoutRefreshTokens (http-api §8.2)', () => {
     test('drops the member at any depth and in any spelling, and keeps its neighbours', () => {
@@ -41,6 +48,35 @@ test('refreshTokenOf finds it where the type has one', () => {
     expect(refreshTokenOf({ type: 'OAUTH2', access_token: 'a', refresh_token: 'r', raw: {} })).toBe('r');
     expect(refreshTokenOf({ type: 'OAUTH2', access_token: 'a', raw: {} })).toBeUndefined();
     expect(refreshTokenOf({ type: 'API_KEY', apiKey: 'k' })).toBeUndefined();
+    const twoStep: TwoStepCredentials = { type: 'TWO_STEP', token: 't', raw: {}, password: 'p' };
+    expect(refreshTokenOf(twoStep)).toBeUndefined();
+    expect(refreshTokenOf({ ...twoStep, refresh_token: 'r' })).toBe('r');
+    // typed in, and presented by every login
+    expect([primaryRefreshField({ ...twoStep, refreshToken: 'p' }), refreshTokenOf({ ...twoStep, refreshToken: 'p' })]).toEqual([
+        'refreshToken',
+        'p',
+    ]);
+    expect(refreshTokenOf({ ...twoStep, refreshToken: 'p', refresh_token: 'r' })).toBe('r');
+    expect(refreshTokenOf({ ...twoStep, refreshToken: 5 })).toBeUndefined();
+});
+
+test('withoutWhatRenews leaves out the inputs of an assertion, and a refresh token under a name of its own', () => {
+    const credentials: TwoStepCredentials = {
+        type: 'TWO_STEP',
+        token: 't',
+        refresh_token: 't',
+        raw: { data: { renewer: 't', other: 1 } },
+        clientId: 'c',
+        assertionOption: { privateKey: 'k' },
+    };
+    expect(withoutWhatRenews(credentials, 'data.renewer')).toEqual({ type: 'TWO_STEP', token: 't', raw: { data: { other: 1 } }, clientId: 'c' });
+    expect(withoutWhatRenews(credentials)).toEqual({ type: 'TWO_STEP', token: 't', raw: credentials.raw, clientId: 'c' });
+    expect(withoutWhatRenews({ type: 'OAUTH2', access_token: 'a', refresh_token: 'r', raw: { renewer: 'x' } }, 'renewer')).toEqual({
+        type: 'OAUTH2',
+        access_token: 'a',
+        raw: { renewer: 'x' },
+    });
+    expect(withoutWhatRenews({})).toEqual({});
 });
 
 test('secretsOf finds every text, at any depth', () => {

@@ -8,6 +8,7 @@ import {
     nextRefreshAt,
     parseExpiresAt,
     parseExpiresIn,
+    parseLifetime,
 } from '../../src/credentials/expiry.ts';
 import { systemSources } from '../../src/sources.ts';
 import { withFraction } from '../virtual-sources.ts';
@@ -18,6 +19,31 @@ const hour = 60 * minute;
 const day = 24 * hour;
 const year = 365.25 * day;
 const now = Date.UTC(2026, 5, 1);
+
+describe('lifetimes of two-step logins (§15.3, §20.1)', () => {
+    test.each<[unknown, number | null]>([
+        [3600, hour],
+        ['3600', hour],
+        ['2h', 2 * hour],
+        ['1 day', day],
+        ['30 minutes', 30 * minute],
+        ['45 Mins', 45 * minute],
+        ['90s', 90 * second],
+        ['1.5 h', 1.5 * hour],
+        ['2 weeks', 14 * day],
+        ['3600.5', 3_600_500],
+        [0, 0],
+        [-5, 0],
+        ['soon', null],
+        ['5 fortnights', null],
+        ['', null],
+        [null, null],
+        ['9999999 weeks', null],
+        ['1 constructor', null],
+    ])('%j', (value, expected) => {
+        expect(parseLifetime(value, now)).toBe(expected === null ? null : now + expected);
+    });
+});
 
 describe('expires_at (R16)', () => {
     const inAnHour = now + hour;

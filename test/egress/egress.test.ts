@@ -39,6 +39,7 @@ describe('a call', () => {
         expect(response.body.toString()).toBe('{"ok":true}');
         expect(response.headers['x-many']).toBe('a, b');
         expect(response.headers).not.toHaveProperty('set-cookie');
+        expect(response.setCookies).toEqual(['s=1', 't=2']);
         expect(response.remoteAddress).toBe('127.0.0.1');
         expect(response.requestedAt).toBeGreaterThanOrEqual(before);
         expect(response.receivedAt).toBeGreaterThanOrEqual(response.requestedAt);

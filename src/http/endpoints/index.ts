@@ -34,6 +34,7 @@ import { updateConnection } from './connections/update-connection.ts';
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
 import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
 import { connectOutbound } from './direct-auth/outbound.ts';
+import { connectWithTwoStep } from './direct-auth/two-step.ts';
 import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
 import { checkCallbackUrl } from './environment/check-callback-url.ts';
 import { readConnectUi } from './environment/read-connect-ui.ts';
@@ -97,6 +98,7 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     connectWithoutCredentials(services),
     connectOutbound(services),
     receiveInstallation(services),
+    connectWithTwoStep(services),
     listConnections(services),
     readConnection(services),
     updateConnection(services),

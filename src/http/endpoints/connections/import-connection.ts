@@ -13,6 +13,7 @@ import { ConnectionId, EndUser, IntegrationKey, Metadata, Tags, webhookUrl } fro
 import { hasScope } from '../../scopes.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
+import { twoStepErrors } from '../direct-auth/two-step.ts';
 import { importFailure } from './import-failure.ts';
 
 const text = (longest: number) => z.string().min(1).max(longest);
@@ -107,7 +108,12 @@ export const importConnection = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:connections:create'],
         answers: { 201: ConnectionObject },
-        errors: { 400: ['connection_test_failed'], 404: ['not_found'], 500: ['server_error'], 503: ['verification_unavailable'] },
+        errors: {
+            400: ['connection_test_failed', ...twoStepErrors],
+            404: ['not_found'],
+            500: ['server_error'],
+            503: ['verification_unavailable'],
+        },
         body: bodySchema(services),
         noStore: true,
         async handle({ body, principal, reply }) {

@@ -77,6 +77,7 @@ export const readConnection = (services: Services) =>
                 return connectionView(fresh, {
                     ...opened,
                     includeRefreshToken: query.refresh_token,
+                    refreshTokenPath: services.catalogue.get(fresh.provider)?.entry.token_response?.refresh_token,
                     lastFetchedAt: new Date(services.sources.now()),
                 });
             } catch (error) {

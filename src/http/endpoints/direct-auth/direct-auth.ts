@@ -28,9 +28,10 @@ export const connectErrors = {
     503: ['verification_unavailable'],
 } as const;
 
-const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
+/** @param definition `errors`: codes of a mode's own, all with 400 */
+export const directAuth = <Body extends z.ZodType<Record<string, unknown> | undefined>>(
     services: Services,
-    definition: { path: string; mode: string; operationId: string; summary: string; body: Body },
+    definition: { path: string; mode: string; operationId: string; summary: string; body: Body; errors?: readonly string[] },
 ): Endpoint =>
     endpoint({
         method: 'POST',
@@ -43,7 +44,7 @@ const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
             'The credentials are tried at the provider, where its entry says how, and stored sealed. With a session for a reconnect they replace those of its ' +
             'connection. Other query parameters are ignored.',
         answers: { 200: Connected },
-        errors: connectErrors,
+        errors: { ...connectErrors, 400: [...connectErrors[400], ...(definition.errors ?? [])] },
         authenticate: sessionInQuery(services),
         access: 'connect session',
         order: ['body', 'query', 'params'],
