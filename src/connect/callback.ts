@@ -177,6 +177,9 @@ async function complete(
         pkceVerifier: secrets.verifier,
         memo: secrets.memo,
     });
+    for (const note of obtained.notes ?? []) {
+        context.logger.warn({ flow: flow.id, provider: provider.name }, note);
+    }
     // N3: what the provider says about the account wins over anything that was set before.
     const connectionConfig = { ...secrets.connectionConfig, ...obtained.derivedConfig };
     const { clientOverride, refreshTokenOverride } = secrets;
