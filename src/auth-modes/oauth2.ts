@@ -109,6 +109,7 @@ export async function obtainByCode(context: ModeContext, grant: CodeGrant): Prom
             },
             deadlineMs,
             secrets: [],
+            refusal: exception?.refusal,
         });
     const receipt = exception?.exchange
         ? await exchangeByException(
@@ -162,7 +163,13 @@ export function refreshTokenGrant(context: ModeContext, current: Credentials, { 
             const { access_token: accessToken, raw } = credentials as OAuth2Credentials;
             const request = asTokenFailure(() => refreshRequest(effective, refreshToken ?? ''));
             const usual = (ms: number): Promise<TokenReceipt> =>
-                requestToken(egress, { ...request, params: { ...request.params, ...extraParams }, deadlineMs: ms, secrets: [accessToken] });
+                requestToken(egress, {
+                    ...request,
+                    params: { ...request.params, ...extraParams },
+                    deadlineMs: ms,
+                    secrets: [accessToken],
+                    refusal: exception?.refusal,
+                });
             return exception?.refresh
                 ? refreshByException(
                       exception.refresh,

@@ -11,7 +11,7 @@ import { classify, safeText, TokenFailure } from '../credentials/token-failure.t
 import { EgressError, type Egress, type EgressErrorCode, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
 import { estimateSkew } from '../egress/server-clock.ts';
-import type { Refusal } from '../providers/exceptions/token-exception.ts';
+import type { Refusal, TokenException } from '../providers/exceptions/token-exception.ts';
 
 export interface TokenRequest {
     url: URL;
@@ -34,6 +34,8 @@ export interface TokenRequest {
     secrets: readonly string[];
     /** The type of a failure, where it is not the one of a refresh token. */
     failureType?: string;
+    /** Refusals that do not look like RFC 6749's. */
+    refusal?: TokenException['refusal'] | undefined;
 }
 
 /** A call to a token endpoint, whatever its shape. */
@@ -42,13 +44,17 @@ export interface TokenCall {
     /** Values that must not appear in an error, in every shape they may have. */
     secrets: readonly string[];
     failureType?: string | undefined;
-    /** Refusals that do not look like RFC 6749's. */
-    refusal?: ((answer: Readonly<Record<string, unknown>>, status: number) => Refusal | undefined) | undefined;
+    refusal?: TokenException['refusal'] | undefined;
 }
 
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
 export const requestToken = (egress: Egress, request: TokenRequest): Promise<TokenReceipt> =>
-    callTokenEndpoint(egress, { request: asClient(request), secrets: secretsIn(request), failureType: request.failureType });
+    callTokenEndpoint(egress, {
+        request: asClient(request),
+        secrets: secretsIn(request),
+        failureType: request.failureType,
+        refusal: request.refusal,
+    });
 
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
 export async function callTokenEndpoint(egress: Egress, call: TokenCall): Promise<TokenReceipt> {
