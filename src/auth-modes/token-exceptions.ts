@@ -24,6 +24,9 @@ import { basicPair, callTokenEndpoint, obtainedFrom, parseBody, readAnswer, secr
 
 export const exceptionOf = ({ entry }: Provider): TokenException | undefined => tokenExceptions.get(entry.token_exchange_script ?? '');
 
+/** The token is there already; its lifetime can be learned later too. */
+const introspectionMs = 5_000;
+
 /** R14, for a mode's renewal strategy: nothing, unless the provider's exception introspects. @param tokenOf what to ask about, and as whom */
 export function confirmation(context: ModeContext, tokenOf: (credentials: Credentials) => IntrospectedToken): Pick<RenewalStrategy, 'confirm'> {
     const introspection = exceptionOf(context.provider)?.introspection;
@@ -98,7 +101,7 @@ function exceptionContext(context: ModeContext, surroundings: Surroundings): Exc
         introspect: async (accessToken, answer) => {
             const client = { id: clientId, secret: clientSecret };
             const request = requestIntrospection(context, exception?.introspection, { accessToken, client, raw: answer });
-            return request && settled(async () => called(await callTokenEndpoint(egress, { ...request(timeLeft()), refusal: undefined })));
+            return request && settled(async () => called(await callTokenEndpoint(egress, request(Math.min(introspectionMs, timeLeft())))));
         },
     };
 }

@@ -238,7 +238,8 @@ describe('second tokens of Microsoft', () => {
         const { botHostTenantId: _none, ...config } = of('microsoft-teams-bot').connection_config;
         const [first, bot] = exchangeCalls('microsoft-teams-bot');
         const request = { ...bot!.request, url: 'https://login.microsoftonline.com/botframework.com/oauth2/v2.0/token' };
-        await exchange('microsoft-teams-bot', [first!, { ...bot!, request }], config);
+        const { derivedConfig } = await exchange('microsoft-teams-bot', [first!, { ...bot!, request }], config);
+        expect(derivedConfig).toEqual(of('microsoft-teams-bot').exchange!.config);
     });
 });
 
