@@ -8,6 +8,7 @@ import { newRandomId } from '../sources.ts';
 import type { AuthMode, ModeContext } from './auth-mode.ts';
 import { clientAssertion } from './client-assertion.ts';
 import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
+import { confirmation } from './token-exceptions.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
 import { readAnswer, requestToken, type TokenRequest } from './token-endpoint.ts';
 
@@ -33,6 +34,10 @@ function clientCredentialsGrant(context: ModeContext): RenewalStrategy {
             return requestToken(context.egress, { ...request, params, deadlineMs, secrets, failureType });
         },
         interpret: (receipt, credentials) => readClientToken(receipt, credentials as OAuth2ClientCredentials, context),
+        ...confirmation(context, (credentials) => {
+            const { token: accessToken, client_id: id, client_secret: secret, raw } = credentials as OAuth2ClientCredentials;
+            return { accessToken, client: { id, secret }, raw };
+        }),
     };
 }
 

@@ -1,7 +1,8 @@
 /** OAUTH2: authorization code with PKCE (RFC 6749 §4.1, RFC 7636), renewal by refresh token (RFC 6749 §6). */
-import type { AwaitedCredentials, Credentials, OAuth2Credentials } from '../credentials/credential.ts';
-import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
+import type { AwaitedCredentials, Credentials, OAuth2Credentials, Obtained } from '../credentials/credential.ts';
+import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
+import type { StoredToken } from '../providers/exceptions/token-exception.ts';
 import { checkDerivedConfig } from '../providers/fields.ts';
 import type { UrlTemplate } from '../providers/url-template.ts';
 import { newRandomId } from '../sources.ts';
@@ -18,7 +19,9 @@ import { assertSettable, authorizationUrl } from './authorization-url.ts';
 import { requiredParam } from './callback-query.ts';
 import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
+import { checkedConfig, derivedFromAnswer, newsAmong } from './token-metadata.ts';
 import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
+import { confirmation, exceptionOf, exchangeByException, readByException, refreshByException } from './token-exceptions.ts';
 
 const tokenCallMs = 20_000;
 
@@ -71,40 +74,126 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
     // S5, E12: the callback may complete the configuration, but only with values the catalogue allows.
     const fromCallback = checkDerivedConfig(provider, pickStrings(query, entry.redirect_uri_metadata ?? []), 'callback').values;
     const context = { ...input, connectionConfig: { ...fromCallback, ...input.connectionConfig } };
-    const receipt = await requestToken(input.egress, {
-        ...tokenRequest(context, tokenUrl(context, provider.tokenUrl)),
-        params: {
-            grant_type: 'authorization_code',
-            code,
-            // Both belong to an authorization request (RFC 6749 §4.1.3, RFC 7636 §4.5), which an installation has none of.
-            ...(input.redirectUri === '' ? {} : { redirect_uri: input.redirectUri }),
-            ...interpolateParams(entry.token_params ?? {}, context),
-            ...(entry.disable_pkce || input.pkceVerifier === '' ? {} : { code_verifier: input.pkceVerifier }),
-        },
-        deadlineMs: tokenCallMs,
-        secrets: [],
-    });
-    const { raw, ...obtained } = readTokenResponse(receipt, readingRules(context));
-    const fromToken = checkDerivedConfig(provider, pickPaths(raw, entry.token_response_metadata ?? []), 'token_response').values;
-    return { ...obtained, derivedConfig: { ...fromToken, ...fromCallback } };
+    const state = [query['state'], query['customField']].find((value) => typeof value === 'string') ?? '';
+    const { redirectUri, pkceVerifier } = input;
+    const obtained = await obtainByCode(context, { code, redirectUri, pkceVerifier, state: state as string });
+    return { ...obtained, derivedConfig: { ...obtained.derivedConfig, ...fromCallback } };
 }
 
-function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalStrategy {
-    const { provider } = context;
+export interface CodeGrant {
+    code: string;
+    /** `''`: there was no authorization request that it could belong to, nor a verifier. */
+    redirectUri: string;
+    pkceVerifier: string;
+    /** As it came back. */
+    state: string;
+    /** Sent along with every token call: MCP's `resource` (M2). */
+    extraParams?: Readonly<Record<string, string>>;
+}
+
+/** A code for credentials, as the entry or its exception says. @throws ConnectFailure, TokenFailure */
+export async function obtainByCode(context: ModeContext, grant: CodeGrant): Promise<Obtained> {
+    const { provider, egress } = context;
+    const { entry } = provider;
+    const exception = exceptionOf(provider);
+    const url = tokenUrl(context, provider.tokenUrl);
+    const usual = (deadlineMs: number): Promise<TokenReceipt> =>
+        requestToken(egress, {
+            ...tokenRequest(context, url),
+            params: {
+                grant_type: 'authorization_code',
+                code: grant.code,
+                // Both belong to an authorization request (RFC 6749 §4.1.3, RFC 7636 §4.5), which an installation has none of.
+                ...(grant.redirectUri === '' ? {} : { redirect_uri: grant.redirectUri }),
+                ...interpolateParams(entry.token_params ?? {}, context),
+                ...(entry.disable_pkce || grant.pkceVerifier === '' ? {} : { code_verifier: grant.pkceVerifier }),
+                ...grant.extraParams,
+            },
+            deadlineMs,
+            secrets: [],
+            refusal: exception?.refusal,
+        });
+    const receipt = exception?.exchange
+        ? await exchangeByException(
+              exception.exchange,
+              context,
+              {
+                  tokenUrl: url,
+                  refreshUrl: tokenUrl(context, provider.refreshUrl ?? provider.tokenUrl),
+                  usual,
+                  deadlineMs: tokenCallMs,
+                  secrets: [grant.code, grant.pkceVerifier],
+                  ...(grant.extraParams && { extraParams: grant.extraParams }),
+              },
+              grant,
+          )
+        : await usual(tokenCallMs);
+    return readTokens(context, receipt, { redirectUri: grant.redirectUri });
+}
+
+/** Pure. Credentials and what the entry keeps of the answer beside them. @throws TokenFailure */
+function readTokens(
+    context: ModeContext,
+    receipt: TokenReceipt,
+    given: { redirectUri?: string; stored?: StoredToken },
+): Obtained & { credentials: OAuth2Credentials } {
+    const { provider, connectionConfig } = context;
+    const read = exceptionOf(provider)?.read;
+    const { raw, config, ...obtained } = read
+        ? readByException(read, receipt, { connectionConfig, ...given })
+        : { ...readTokenResponse(receipt, readingRules(context)), config: {} };
+    return { ...obtained, derivedConfig: { ...derivedFromAnswer(provider, raw), ...checkedConfig(provider, config) } };
+}
+
+export interface RefreshOptions {
+    /** As in `CodeGrant`. */
+    extraParams?: Readonly<Record<string, string>>;
+}
+
+export function refreshTokenGrant(context: ModeContext, current: Credentials, { extraParams = {} }: RefreshOptions = {}): RenewalStrategy {
+    const { provider, egress } = context;
+    const { entry } = provider;
     const effective = withOwnClient(context, current as OAuth2Credentials);
+    const exception = exceptionOf(provider);
     return {
-        marginSeconds: provider.entry.token_expiration_buffer,
-        assumedLifetimeSeconds: provider.entry.assumed_expires_in,
-        canRenew: (credentials) => credentials.type === 'OAUTH2' && credentials.refresh_token !== undefined,
+        marginSeconds: entry.token_expiration_buffer ?? exception?.marginSeconds,
+        assumedLifetimeSeconds: entry.assumed_expires_in ?? exception?.assumedLifetimeSeconds,
+        canRenew: (credentials) =>
+            credentials.type === 'OAUTH2' && (credentials.refresh_token !== undefined || exception?.renewsWithoutRefreshToken === true),
+        isSecretConfig: (name) => provider.configRules.get(name)?.field.secret === true,
         present: (credentials, refreshToken, deadlineMs) => {
+            const { access_token: accessToken, raw } = credentials as OAuth2Credentials;
             const request = asTokenFailure(() => refreshRequest(effective, refreshToken ?? ''));
-            return requestToken(context.egress, { ...request, deadlineMs, secrets: [(credentials as OAuth2Credentials).access_token] });
+            const usual = (ms: number): Promise<TokenReceipt> =>
+                requestToken(egress, {
+                    ...request,
+                    params: { ...request.params, ...extraParams },
+                    deadlineMs: ms,
+                    secrets: [accessToken],
+                    refusal: exception?.refusal,
+                });
+            return exception?.refresh
+                ? refreshByException(
+                      exception.refresh,
+                      effective,
+                      {
+                          tokenUrl: asTokenFailure(() => tokenUrl(effective, provider.tokenUrl)),
+                          refreshUrl: request.url,
+                          extraParams,
+                          usual,
+                          deadlineMs,
+                          secrets: [accessToken, ...(refreshToken === undefined ? [] : [refreshToken])],
+                      },
+                      { accessToken, refreshToken, raw },
+                  )
+                : usual(deadlineMs);
         },
         interpret: (receipt, credentials) => {
-            const { raw: _raw, ...obtained } = readTokenResponse(receipt, readingRules(effective));
             const previous = credentials as OAuth2Credentials;
+            const { derivedConfig, ...obtained } = readTokens(effective, receipt, { stored: storedToken(previous) });
             // R6: a new refresh token replaces the old one, otherwise the old one is kept (RFC 6749 §6).
             const refreshToken = obtained.credentials.refresh_token ?? receipt.presentedRefreshToken ?? previous.refresh_token;
+            const news = newsAmong(derivedConfig ?? {}, context.connectionConfig);
             return {
                 ...obtained,
                 credentials: {
@@ -112,10 +201,22 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
                     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
                     ...(previous.config_override ? { config_override: previous.config_override } : {}),
                 },
+                ...(news === undefined ? {} : { derivedConfig: news }),
             };
         },
+        ...confirmation(effective, (credentials) => {
+            const { access_token: accessToken, raw } = credentials as OAuth2Credentials;
+            return { accessToken, client: { id: effective.integration.clientId ?? '', secret: effective.integration.clientSecret ?? '' }, raw };
+        }),
     };
 }
+
+const storedToken = (stored: OAuth2Credentials): StoredToken => ({
+    accessToken: stored.access_token,
+    refreshToken: stored.refresh_token,
+    expiresAt: stored.expires_at,
+    raw: stored.raw,
+});
 
 /** As the OAuth app that the grant was given to: the connection's own, where it has one. */
 export function withOwnClient(
@@ -178,18 +279,3 @@ const interpolateParams = (params: Readonly<Record<string, unknown>>, context: M
 
 const pickStrings = (source: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(names.flatMap((name) => (typeof source[name] === 'string' ? [[name, source[name]]] : [])));
-
-/** Values at dotted paths, stored under the literal dotted name. */
-function pickPaths(source: Readonly<Record<string, unknown>>, paths: readonly string[]): Record<string, unknown> {
-    const found: Record<string, unknown> = {};
-    for (const path of paths) {
-        let value: unknown = source;
-        for (const name of path.split('.')) {
-            value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-        }
-        if (typeof value === 'string' || typeof value === 'boolean') {
-            found[path] = value;
-        }
-    }
-    return found;
-}

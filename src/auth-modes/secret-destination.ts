@@ -13,7 +13,7 @@ export function assertSecretMayGoTo(url: URL, template: UrlTemplate, context: Pi
         return;
     }
     const listed = context.integration.allowedHosts ?? context.provider.entry.allowed_hosts;
-    if (listed === undefined ? !context.integration.isProduction : listed.some((entry) => matches(url, entry))) {
+    if (listed === undefined ? !context.integration.isProduction : listed.some((entry) => isListedHost(url, entry))) {
         return;
     }
     throw new ConnectFailure(
@@ -23,7 +23,7 @@ export function assertSecretMayGoTo(url: URL, template: UrlTemplate, context: Pi
 }
 
 /** `.example.com` stands for every host below it, anything else for itself; with `:8443`, on that port only. */
-function matches(url: URL, entry: string): boolean {
+export function isListedHost(url: URL, entry: string): boolean {
     const [name = '', port] = entry.toLowerCase().split(':');
     const isNamed = name.startsWith('.') ? url.hostname.endsWith(name) : url.hostname === name;
     return isNamed && (port === undefined || port === (url.port || (url.protocol === 'https:' ? '443' : '80')));

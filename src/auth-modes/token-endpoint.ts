@@ -8,9 +8,10 @@ import type { OAuth2Credentials, Obtained } from '../credentials/credential.ts';
 import { parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
 import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
-import { EgressError, type Egress, type EgressErrorCode, type EgressResponse } from '../egress/egress.ts';
+import { EgressError, type Egress, type EgressErrorCode, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
 import { estimateSkew } from '../egress/server-clock.ts';
+import type { Refusal, TokenException } from '../providers/exceptions/token-exception.ts';
 
 export interface TokenRequest {
     url: URL;
@@ -33,25 +34,52 @@ export interface TokenRequest {
     secrets: readonly string[];
     /** The type of a failure, where it is not the one of a refresh token. */
     failureType?: string;
+    /** Refusals that do not look like RFC 6749's. */
+    refusal?: TokenException['refusal'] | undefined;
+}
+
+/** A call to a token endpoint, whatever its shape. */
+export interface TokenCall {
+    request: EgressRequest;
+    /** Values that must not appear in an error, in every shape they may have. */
+    secrets: readonly string[];
+    failureType?: string | undefined;
+    refusal?: TokenException['refusal'] | undefined;
 }
 
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
-export async function requestToken(egress: Egress, request: TokenRequest): Promise<TokenReceipt> {
-    const secrets = secretsIn(request);
-    const response = await send(egress, request);
+export const requestToken = (egress: Egress, request: TokenRequest): Promise<TokenReceipt> =>
+    callTokenEndpoint(egress, {
+        request: asClient(request),
+        secrets: secretsIn(request),
+        failureType: request.failureType,
+        refusal: request.refusal,
+    });
+
+/** @throws TokenFailure on anything but a 2xx answer that carries no error. */
+export async function callTokenEndpoint(egress: Egress, call: TokenCall): Promise<TokenReceipt> {
+    const response = await send(egress, call);
     const body = response.body.toString('utf8');
     const contentType = response.headers['content-type'] ?? '';
     const answer = parseBody(contentType, body);
-    const code = typeof answer?.['error'] === 'string' ? answer['error'] : undefined;
-    if (response.status >= 200 && response.status < 300 && code === undefined) {
+    const ofItsOwn = answer && call.refusal?.(answer, response.status);
+    const refusal = ofItsOwn ?? usualRefusal(answer);
+    if (response.status >= 200 && response.status < 300 && ofItsOwn === undefined && refusal.code === undefined) {
         const { status, requestedAt, receivedAt } = response;
         return { status, contentType, body, requestedAt, receivedAt, serverAheadMs: estimateSkew(response.headers['date'], requestedAt, receivedAt) };
     }
-    throw new TokenFailure(classify(response.status, code), describeRefusal(response.status, contentType, answer, secrets), {
-        ...typeOf(request),
-        code,
+    const description = describeRefusal(response.status, contentType, answer === undefined, refusal, call.secrets);
+    throw new TokenFailure(classify(response.status, refusal.code), description, {
+        ...typeOf(call),
+        code: refusal.code,
         retryAfterMs: parseRetryAfter(response.headers['retry-after'], response.receivedAt),
     });
+}
+
+/** RFC 6749 §5.2, whatever the status. */
+function usualRefusal(answer: Readonly<Record<string, unknown>> | undefined): Refusal {
+    const said = [answer?.['error'], answer?.['error_description']].filter((part) => typeof part === 'string');
+    return { code: typeof answer?.['error'] === 'string' ? answer['error'] : undefined, description: said.join(': ') };
 }
 
 /** What must not be repeated of a request and its answer, in every shape it may have there. */
@@ -60,10 +88,10 @@ export const secretsIn = (request: TokenRequest): string[] => [
     basicPair(request.clientId, request.clientSecret),
 ];
 
-/** Named in the request, and part of ordinary words: blanked out, they would garble `unsupported_grant_type` or `bad_refresh_token`. */
+/** Named in a request, and part of ordinary words: blanked out, they would garble `unsupported_grant_type` or `bad_refresh_token`. */
 const publicParams: ReadonlySet<string> = new Set(['grant_type', 'redirect_uri']);
 
-const secretParams = (params: Readonly<Record<string, string>>): string[] =>
+export const secretParams = (params: Readonly<Record<string, string>>): string[] =>
     Object.entries(params).flatMap(([name, value]) => (publicParams.has(name) ? [] : [value]));
 
 /** As it is, form-encoded as it was sent, and percent-encoded: a provider may repeat any of them. */
@@ -77,15 +105,15 @@ export const unanswered: Partial<Record<EgressErrorCode, string>> = {
     blocked_by_policy: 'may not be called: it must be https and public, or its host must be listed in VALETKEY_EGRESS_ALLOW',
 };
 
-const typeOf = ({ failureType }: TokenRequest): { type?: string } => (failureType === undefined ? {} : { type: failureType });
+const typeOf = ({ failureType }: TokenCall): { type?: string } => (failureType === undefined ? {} : { type: failureType });
 
-async function send(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
+async function send(egress: Egress, call: TokenCall): Promise<EgressResponse> {
     try {
-        return await sendAsClient(egress, request);
+        return await egress.request(call.request);
     } catch (error) {
         if (error instanceof EgressError) {
             throw new TokenFailure('transient', `The token endpoint ${unanswered[error.code] ?? 'could not be reached'} (${error.code}).`, {
-                ...typeOf(request),
+                ...typeOf(call),
                 isAmbiguous: !error.neverSent,
             });
         }
@@ -94,14 +122,16 @@ async function send(egress: Egress, request: TokenRequest): Promise<EgressRespon
 }
 
 /** The request with its client authentication, whatever comes back. Redirects are not followed (N5). @throws EgressError */
-export function sendAsClient(egress: Egress, request: TokenRequest): Promise<EgressResponse> {
+export const sendAsClient = (egress: Egress, request: TokenRequest): Promise<EgressResponse> => egress.request(asClient(request));
+
+function asClient(request: TokenRequest): EgressRequest {
     const params = { ...request.params, ...clientParams(request) };
     const contentType = { form: 'application/x-www-form-urlencoded', json: 'application/json', query: undefined, empty: undefined }[
         request.bodyFormat
     ];
     const authorization = authorizationOf(request);
     const body = request.bodyFormat === 'json' ? JSON.stringify(params) : new URLSearchParams(params).toString();
-    return egress.request({
+    return {
         url: request.bodyFormat === 'query' ? withQuery(request.url, body) : request.url,
         method: 'POST',
         headers: {
@@ -111,7 +141,7 @@ export function sendAsClient(egress: Egress, request: TokenRequest): Promise<Egr
         },
         ...(contentType === undefined ? {} : { body }),
         deadlineMs: request.deadlineMs,
-    });
+    };
 }
 
 function clientParams({ clientAuthentication, clientId, clientSecret }: TokenRequest): Record<string, string> {
@@ -138,7 +168,7 @@ function authorizationOf({ clientAuthentication, clientId, clientSecret }: Token
     }
 }
 
-function withQuery(url: URL, query: string): URL {
+export function withQuery(url: URL, query: string): URL {
     const full = new URL(url);
     full.search += `${full.search === '' ? '?' : '&'}${query}`;
     return full;
@@ -160,12 +190,12 @@ export function parseBody(contentType: string, body: string): Record<string, unk
     }
 }
 
-function describeRefusal(status: number, contentType: string, answer: Record<string, unknown> | undefined, secrets: readonly string[]): string {
+function describeRefusal(status: number, contentType: string, isUnreadable: boolean, refusal: Refusal, secrets: readonly string[]): string {
     if (status >= 300 && status < 400) {
         return `The token endpoint answered with a redirect (${status}), which is never followed.`;
     }
-    const said = [answer?.['error'], answer?.['error_description']].filter((part) => typeof part === 'string').join(': ');
-    const form = answer === undefined ? ` and ${/html/i.test(contentType) ? 'an HTML page' : 'no readable body'}` : '';
+    const said = refusal.description ?? refusal.code ?? '';
+    const form = isUnreadable ? ` and ${/html/i.test(contentType) ? 'an HTML page' : 'no readable body'}` : '';
     return `The token endpoint answered ${status}${said === '' ? form : ` (${safeText(said, secrets)})`}.`;
 }
 
@@ -192,16 +222,23 @@ export function readTokenResponse(
     rules: ReadingRules,
 ): Obtained & { credentials: OAuth2Credentials; raw: Record<string, unknown> } {
     const raw = readAnswer(receipt);
-    const source = tokenSource(raw, rules);
-    const accessToken = source['access_token'];
+    return { raw, ...obtainedFrom(receipt, tokenSource(raw, rules), raw) };
+}
+
+/** Token, refresh token and expiry under their usual names. @throws TokenFailure when there is no access token. */
+export function obtainedFrom(
+    receipt: TokenReceipt,
+    source: { access_token?: unknown; refresh_token?: unknown; expires_at?: unknown; expires_in?: unknown },
+    raw: Readonly<Record<string, unknown>>,
+): Obtained & { credentials: OAuth2Credentials } {
+    const accessToken = source.access_token;
     if (typeof accessToken !== 'string' || accessToken === '') {
         throw new TokenFailure('unknown', 'The token endpoint answered without an access token.', { type: 'unable_to_parse_token_response' });
     }
-    const refreshToken = source['refresh_token'];
-    const expiresAt = parseExpiresAt(source['expires_at'], receipt.requestedAt) ?? parseExpiresIn(source['expires_in'], receipt.requestedAt);
+    const refreshToken = source.refresh_token;
+    const expiresAt = parseExpiresAt(source.expires_at, receipt.requestedAt) ?? parseExpiresIn(source.expires_in, receipt.requestedAt);
     const expiry = expiresAt === null ? {} : { expires_at: new Date(expiresAt).toISOString() };
     return {
-        raw,
         obtainedAt: receipt.requestedAt,
         expiresAt,
         credentials: {

@@ -202,6 +202,9 @@ async function complete(
         memo: secrets.memo,
         ...(storedConfig === undefined ? {} : { storedConfig }),
     });
+    for (const note of obtained.notes ?? []) {
+        context.logger.warn({ flow: flow.id, provider: provider.name }, note);
+    }
     // N3: what the provider says about the account wins over anything that was set before.
     const connectionConfig = { ...secrets.connectionConfig, ...obtained.derivedConfig };
     const { clientOverride, refreshTokenOverride } = secrets;

@@ -161,6 +161,10 @@ export interface Obtained {
     expiresAt: number | null;
     /** Connection configuration that the provider supplied along with them: checked, and it wins over what is stored (N3, R18). */
     derivedConfig?: Record<string, unknown>;
+    /** To be renewed by then although the credentials live longer: something that came with them ends earlier, or is to be tried again. */
+    renewBy?: number | undefined;
+    /** What went wrong without harm to the credentials; for the log. */
+    notes?: readonly string[] | undefined;
 }
 
 /** The refresh token, whatever the mode calls it. */

@@ -93,6 +93,8 @@ function toInstant(value: unknown, now: number): number | null {
 export interface Lifetime {
     obtainedAt: number;
     expiresAt: number | null;
+    /** When a renewal is wanted although the credentials live longer. */
+    renewBy?: number | undefined;
 }
 
 /** The lifetime of a stored connection's credentials. */
@@ -125,6 +127,11 @@ export function nextRefreshAt(life: Lifetime, renewability: Renewability, source
         // only to notice that it has expired (R9)
         return life.expiresAt;
     }
+    const wanted = [plannedRefreshAt(life, renewability, sources), life.renewBy ?? null].filter((moment) => moment !== null);
+    return wanted.length === 0 ? null : Math.min(...wanted);
+}
+
+function plannedRefreshAt(life: Lifetime, renewability: Renewability, sources: Sources): number | null {
     const jitter = (randomFraction(sources) * 2 - 1) / 10;
     const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + keepAliveInterval * (1 + jitter) : null;
     const { assumedLifetimeSeconds } = renewability;

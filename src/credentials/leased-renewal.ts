@@ -58,6 +58,9 @@ const writeReserveMs = 5_000;
 /** A provider whose tokens are dead on arrival is not asked again at once. */
 const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
+/** R14: what a provider says of a token holds for a minute at least; it has five seconds to say it. */
+const confirmationMs = 60_000;
+const confirmCallMs = 5_000;
 
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
@@ -95,6 +98,9 @@ export class LeasedRenewal {
             if (leaseEnd - sources.now() < writeReserveMs + confirmPauseMs) {
                 return { kind: 'busy' };
             }
+            if (!request.force && (await this.#isConfirmed(target, epoch, credentials, strategy))) {
+                return { kind: 'unchanged' };
+            }
             const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs);
             if (receipt === undefined) {
                 return { kind: 'unchanged' };
@@ -120,6 +126,58 @@ export class LeasedRenewal {
             await untilDatabaseAnswers(() => failures.record(target, epoch, failure), this.#dependencies);
             return { kind: 'failed', failure, at: sources.now() };
         }
+    }
+
+    /**
+     * R14: a provider that prolongs tokens by their use is asked before one is replaced. That it cannot be asked is no reason to
+     * replace it either; then the lifetime that is assumed, or was confirmed before, decides.
+     */
+    async #isConfirmed(target: RenewalTarget, epoch: number, credentials: Credentials, strategy: RenewalStrategy): Promise<boolean> {
+        if (strategy.confirm === undefined || target.auth_state !== 'ok') {
+            return false;
+        }
+        const { db, sources, vault } = this.#dependencies;
+        const confirmation = await strategy.confirm(credentials, confirmCallMs);
+        const obtainedAt = target.credentials_obtained_at.getTime();
+        if (confirmation === 'inactive') {
+            return false;
+        }
+        if (confirmation === 'unknown') {
+            const assumed = strategy.assumedLifetimeSeconds;
+            const expiresAt = target.credentials_expires_at?.getTime() ?? (assumed === undefined ? 0 : obtainedAt + assumed * 1000);
+            const nextRefreshAt = sources.now() + confirmationMs;
+            if (nextRefreshAt + confirmationMs > expiresAt) {
+                return false;
+            }
+            await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: new Date(nextRefreshAt) });
+            return true;
+        }
+        const { expiresAt } = confirmation;
+        const confirmed = { ...credentials, expires_at: new Date(expiresAt).toISOString() } as Credentials;
+        const nextAt = this.#nextRefreshAt({ credentials: confirmed, obtainedAt, expiresAt }, strategy);
+        return (
+            nextAt !== null &&
+            nextAt > sources.now() + confirmationMs &&
+            (await writes.writeCredentials(db, {
+                id: target.id,
+                epoch,
+                version: target.credentials_version,
+                sealedCredentials: vault.sealJson(confirmed, credentialsPlace(target)),
+                sealedPreviousRefreshToken: target.sealed_previous_refresh_token,
+                credentialType: credentialTypeOf(confirmed),
+                obtainedAt: target.credentials_obtained_at,
+                expiresAt: new Date(expiresAt),
+                nextRefreshAt: new Date(nextAt),
+                now: new Date(sources.now()),
+            }))
+        );
+    }
+
+    #nextRefreshAt(obtained: Obtained, strategy: RenewalStrategy): number | null {
+        const { marginSeconds, assumedLifetimeSeconds } = strategy;
+        const canRenew = strategy.canRenew(obtained.credentials);
+        const hasRefreshToken = refreshTokenOf(obtained.credentials) !== undefined;
+        return nextRefreshAt(obtained, { canRenew, hasRefreshToken, marginSeconds, assumedLifetimeSeconds }, this.#dependencies.sources);
     }
 
     /** @returns the provider's answer, or `undefined` when a reconnect or a later lease has overtaken this one. */
@@ -181,19 +239,10 @@ export class LeasedRenewal {
         strategy: RenewalStrategy,
         journalId: string,
     ): Promise<boolean> {
-        const { db, vault, sources } = this.#dependencies;
+        const { db, vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
         const oldToken = refreshTokenOf(current);
-        const nextAt = nextRefreshAt(
-            obtained,
-            {
-                canRenew: strategy.canRenew(obtained.credentials),
-                hasRefreshToken: newToken !== undefined,
-                marginSeconds: strategy.marginSeconds,
-                assumedLifetimeSeconds: strategy.assumedLifetimeSeconds,
-            },
-            sources,
-        );
+        const nextAt = this.#nextRefreshAt(obtained, strategy);
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
         const write: writes.CredentialWrite = {
             id: target.id,
@@ -210,12 +259,17 @@ export class LeasedRenewal {
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
             now: new Date(sources.now()),
             isPending: target.auth_state === 'pending',
-            ...(await this.#newsOf(target, obtained, strategy)),
         };
+        for (const note of obtained.notes ?? []) {
+            logger.warn({ connection_row: target.id, provider: target.provider }, note);
+        }
         return untilDatabaseAnswers(
             () =>
                 db.transaction().execute(async (transaction) => {
-                    const applied = await writes.writeCredentials(transaction, write);
+                    const applied = await writes.writeCredentials(transaction, {
+                        ...write,
+                        ...(await this.#newsOf(transaction, target.id, obtained, strategy)),
+                    });
                     if (applied) {
                         await journal.settle(transaction, journalId, 'applied', write.now);
                     }
@@ -225,17 +279,19 @@ export class LeasedRenewal {
         );
     }
 
-    /** R18: configuration that came with the token. The version that fences the write also guards what it was merged with (R3). */
-    async #newsOf(target: RenewalTarget, { derivedConfig }: Obtained, strategy: RenewalStrategy): Promise<Pick<writes.CredentialWrite, 'alongside'>> {
-        if (derivedConfig === undefined) {
+    /** R18: configuration that came with the token, laid over what is stored now: a hook may have written since the call began (R3). */
+    async #newsOf(
+        transaction: Kysely<Schema>,
+        id: string,
+        { derivedConfig }: Obtained,
+        strategy: RenewalStrategy,
+    ): Promise<Pick<writes.CredentialWrite, 'alongside'>> {
+        const row = derivedConfig && (await writes.lockConfig(transaction, id));
+        if (derivedConfig === undefined || row === undefined) {
             return {};
         }
-        const { clear, sealed } = await mergeConfig(
-            this.#dependencies.vault,
-            target,
-            derivedConfig,
-            (name) => strategy.isSecretConfig?.(name) ?? false,
-        );
+        const isMarkedSecret = (name: string): boolean => strategy.isSecretConfig?.(name) ?? false;
+        const { clear, sealed } = await mergeConfig(this.#dependencies.vault, row, derivedConfig, isMarkedSecret);
         return { alongside: { connection_config: json(clear), sealed_secrets: sealed } };
     }
 

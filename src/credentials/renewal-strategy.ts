@@ -20,6 +20,9 @@ export interface TokenReceipt {
     presentedAssertion?: string | undefined;
 }
 
+/** What a provider says of a token: until when it lives, that it does not, or nothing that could be relied on. */
+export type Confirmation = { expiresAt: number } | 'inactive' | 'unknown';
+
 export interface RenewalStrategy {
     /** The provider's `token_expiration_buffer`, in seconds. */
     readonly marginSeconds?: number | undefined;
@@ -34,6 +37,11 @@ export interface RenewalStrategy {
     present(credentials: Credentials, refreshToken: string | undefined, deadlineMs: number): Promise<TokenReceipt>;
     /** Reads an answer; pure, so that a journalled answer gives the same result after a crash. @throws TokenFailure */
     interpret(receipt: TokenReceipt, current: Credentials): Obtained;
+    /**
+     * R14: asks about a token whose answers name no lifetime, before a renewal that nobody forced. Never throws: a failure to
+     * ask is `unknown`, and renews nothing.
+     */
+    confirm?(credentials: Credentials, deadlineMs: number): Promise<Confirmation>;
     /** Whether the catalogue marks this connection configuration as secret; what a renewal brings of it is sealed. */
     isSecretConfig?(name: string): boolean;
     /** Where the integration is an app that speaks for itself: its own JWT, freshly signed. @throws TokenFailure */

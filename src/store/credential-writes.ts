@@ -78,6 +78,19 @@ export async function recordIntent(db: Db, id: string, intent: RefreshIntent): P
     return result.numUpdatedRows > 0n;
 }
 
+/** A connection's configuration as it is now, held until the transaction ends: what is laid over it must not undo another's write. */
+export const lockConfig = (
+    db: Db,
+    id: string,
+): Promise<Pick<ConnectionRow, 'id' | 'environment_id' | 'connection_config' | 'sealed_secrets'> | undefined> =>
+    db
+        .selectFrom('connections')
+        .select(['id', 'environment_id', 'connection_config', 'sealed_secrets'])
+        .where('id', '=', id)
+        .where('deleted_at', 'is', null)
+        .forNoKeyUpdate()
+        .executeTakeFirst();
+
 export interface CredentialWrite {
     id: string;
     /** What the writer saw: nothing is written when either has moved on. */
