@@ -318,6 +318,21 @@ describe('the built-in catalogue', () => {
         }
     });
 
+    it('asks a person for nothing that it then refuses, and gives examples that it accepts', () => {
+        const refused = catalogue.list().flatMap((provider) =>
+            Object.entries(provider.entry.connection_config ?? {})
+                .filter(([, field]) => !field.hidden && !field.automated)
+                .flatMap(([name, field]) =>
+                    [...(field.enum ?? []), ...(field.example === undefined ? [] : [field.example])].map((value) => [name, value] as const),
+                )
+                .filter(([name, value]) => checkConnectionConfig(provider, { [name]: value }, 'browser').issues.length > 0)
+                .map(([name, value]) => `${provider.name}.${name}: ${value}`),
+        );
+        expect(refused).toEqual([]);
+        const reserved = checkConnectionConfig(catalogue.get('shopify')!, { handle: 'x' }, 'browser').issues;
+        expect(reserved).toHaveLength(1);
+    });
+
     it('gives a reason for every entry without PKCE (S4)', () => {
         const silent = Object.entries(written).filter(([, entry]) => entry['disable_pkce'] === true);
         expect(silent).toHaveLength(71);
