@@ -19,11 +19,11 @@ COPY migrations ./migrations
 COPY bin ./bin
 COPY src ./src
 # /data: the embedded database and its key, when no DATABASE_URL is given.
-RUN install -d -o node -g node -m 0700 /data /app/.compile-cache
+RUN install -d -o node -g node -m 0700 /data /app/.compile-cache /app/dist
 VOLUME /data
 USER node
-# Compiles every module once, here, instead of at the start of every container.
-RUN node bin/valetkey help
+# Compiles every module and the provider catalogue once, here, instead of at the start of every container.
+RUN node bin/valetkey providers compile
 EXPOSE 3003
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
     CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

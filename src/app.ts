@@ -20,6 +20,7 @@ import { prepareEnvironments } from './environments/first-start.ts';
 import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
+import { lintWarnings } from './providers/lint.ts';
 import { Retention } from './retention.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
@@ -52,12 +53,15 @@ export interface AppOptions {
     onStep?: (step: FaultStep) => void | Promise<void>;
 }
 
-const builtinCatalogue = join(import.meta.dirname, '../providers.yaml');
+export const builtinCatalogue = {
+    builtin: join(import.meta.dirname, '../providers.yaml'),
+    compiled: join(import.meta.dirname, '../dist/catalogue.json'),
+};
 
 /** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
 export async function buildApp({ config, logger, sources: system, onStep }: AppOptions): Promise<App> {
     const egress = openEgress(config, system);
-    const catalogue = openCatalogue(config, egress);
+    const catalogue = openCatalogue(config, egress, logger);
     const database = await openDatabase(config.database);
     try {
         const keys = findEncryptionKey(config, system, await dataKeys.exist(database.db));
@@ -160,14 +164,14 @@ function openEgress(config: Config, sources: Sources): Egress {
     }
 }
 
-function openCatalogue(config: Config, egress: Egress): Catalogue {
+function openCatalogue(config: Config, egress: Egress, logger: Logger): Catalogue {
     try {
-        return loadCatalogue({
-            builtin: builtinCatalogue,
-            operator: config.providersFile,
-            isPlainHttpAllowed: egress.isOpened,
-            isBuiltinChecked: true,
-        });
+        const catalogue = loadCatalogue({ ...builtinCatalogue, operator: config.providersFile, isPlainHttpAllowed: egress.isOpened });
+        const own = catalogue.entries().filter(({ isBuiltin }) => !isBuiltin);
+        for (const { slug, path, message, rule } of lintWarnings(own)) {
+            logger.warn({ provider: slug, path, rule }, `provider file: ${message}`);
+        }
+        return catalogue;
     } catch (error) {
         throw error instanceof CatalogueError ? new StartupError(error.message) : error;
     }

@@ -1,12 +1,14 @@
-/** The commands: serve (default), migrate, keys. */
+/** The commands: serve (default), migrate, keys, providers. */
 import { pino, type Logger } from 'pino';
-import { buildApp, type App } from './app.ts';
+import { buildApp, builtinCatalogue, type App } from './app.ts';
 import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault, rotateDataKey } from './credentials/key-ring.ts';
 import { reseal } from './credentials/reseal.ts';
 import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
+import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
+import { compileBuiltin } from './providers/compiled-catalogue.ts';
 import { systemSources } from './sources.ts';
 import { collectAfterStart } from './startup-memory.ts';
 import { startupSummary } from './startup-summary.ts';
@@ -22,6 +24,8 @@ const usage = `Usage: valetkey [command]
   keys rotate   make a new data key and seal every stored secret with it; safe beside running servers, can be repeated
   keys create <environment>|account
                 make an API key with full access and print it once, for when every other one is lost; safe beside running servers
+  providers compile
+                check the built-in provider catalogue and compile it, so that the first start need not; an installation does this
 `;
 
 export async function run(words: readonly string[]): Promise<void> {
@@ -35,6 +39,8 @@ export async function run(words: readonly string[]): Promise<void> {
             await rotateKeys();
         } else if (words[0] === 'keys' && words[1] === 'create' && words[2] !== undefined && words.length === 3) {
             await createKey(words[2]);
+        } else if (command === 'providers compile') {
+            compileProviders();
         } else {
             process.stderr.write(usage);
             process.exitCode = command === 'help' || command === '--help' ? 0 : 2;
@@ -110,6 +116,17 @@ async function createKey(target: string): Promise<void> {
         process.stdout.write(`${key}\n`);
     } finally {
         await database.close();
+    }
+}
+
+function compileProviders(): void {
+    try {
+        const entries = compileBuiltin(builtinCatalogue.builtin, builtinCatalogue.compiled);
+        process.stdout.write(`Compiled ${entries.size} providers.\n`);
+    } catch (error) {
+        if (!(error instanceof CatalogueError)) throw error;
+        process.stderr.write(error.problems.map((problem) => `${describeProblem(problem)}\n`).join(''));
+        process.exitCode = 1;
     }
 }
 

@@ -1,6 +1,6 @@
 /** Reads one catalogue file, YAML 1.2 or JSON, as a map from slug to whatever was written there. */
 import { readFileSync } from 'node:fs';
-import { parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
 import { CatalogueError } from './catalogue-problem.ts';
 
 /** @throws CatalogueError when the file cannot be read, or is no map. */
@@ -28,6 +28,8 @@ function parse(file: string, text: string): unknown {
             throw failure(file, `correct the JSON: ${(error as Error).message}`);
         }
     }
+    // Loaded when there is YAML to read: the built-in file is read in its compiled form.
+    const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
     const document = parseDocument(text, { version: '1.2', stringKeys: true });
     const [error] = document.errors;
     if (error) throw failure(file, `correct the YAML: ${error.message.split('\n')[0]?.replace(/:$/, '')}`);

@@ -24,7 +24,6 @@ export const hookKeys = [
     'pre_connection_deletion_script',
     'pre_connection_creation_script',
     'credentials_verification_script',
-    'webhook_routing_script',
 ] as const;
 
 const plainKeys = [
@@ -75,6 +74,16 @@ export function urlSources(entry: ProviderEntry): UrlSource[] {
         if (isOwn) add(`additional_steps.${index}.token_url`, step.token_url, true);
     }
     return sources;
+}
+
+/** Configuration names in the host part of a URL template, in any of its alternatives. */
+export function hostParts(template: string): string[] {
+    return parseTemplate(template).flatMap((parts) => {
+        const end = parts.findIndex((part, index) => typeof part === 'string' && /[/?]/.test(index === 0 ? part.replace(/^https?:\/\//, '') : part));
+        return references(end < 0 ? parts : parts.slice(0, end))
+            .filter(({ root }) => root === 'connectionConfig')
+            .map(({ name }) => name);
+    });
 }
 
 function textsIn(value: unknown, path: string, isBody: boolean): EntryText[] {

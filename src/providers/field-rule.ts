@@ -38,6 +38,8 @@ export interface FieldRule {
     declaresDots(value: string): boolean;
     /** The field is written for values with a port, and this is one of them. */
     declaresPort(value: string): boolean;
+    /** The field is written for a host with a path behind it (`dev.azure.com/acme`), and this is one. */
+    declaresPath(value: string): boolean;
 }
 
 /** Longest value of an ordinary field; a pattern is never run on more. */
@@ -69,16 +71,19 @@ export function compileField(name: string, field: ProviderField, isBuiltin: bool
             if (choices) return choices.has(value);
             return pattern !== undefined && mentionsPort(field.pattern ?? '') && pattern.spans(value);
         },
+        declaresPath(value) {
+            if (choices) return choices.has(value);
+            return pattern !== undefined && withoutScheme(field.pattern ?? '').includes('/') && pattern.spans(value);
+        },
     };
 }
 
 /** A colon that is neither a group's nor a scheme's can only stand for a port in a host or origin. */
 function mentionsPort(pattern: string): boolean {
-    return pattern
-        .replaceAll('(?:', '(')
-        .replace(/:(?:\\?\/){2}/g, '')
-        .includes(':');
+    return withoutScheme(pattern.replaceAll('(?:', '(')).includes(':');
 }
+
+const withoutScheme = (pattern: string): string => pattern.replace(/:(?:\\?\/){2}/g, '');
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** The `input type=email` rule of the HTML standard. */

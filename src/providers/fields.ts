@@ -152,7 +152,9 @@ function derivedIssue(provider: Provider, name: string, value: unknown): FieldIs
 
 function browserIssue(provider: Provider, name: string, value: unknown): FieldIssue | undefined {
     const rule = provider.configRules.get(name);
-    if (reservedNames.has(name) || provider.derivedConfig.has(name) || rule?.field.automated === true) {
+    // A field that an entry declares under such a name is the provider's own, such as the handle of a shop.
+    const isReserved = reservedNames.has(name) && rule === undefined;
+    if (isReserved || provider.derivedConfig.has(name) || rule?.field.automated === true) {
         return issue('custom', name, `${label(name, rule)} is set by the server and cannot be given here.`);
     }
     if (typeof value === 'string') return valueIssue(provider, name, value.trim());

@@ -1,7 +1,10 @@
-/** Rules W01–W12 of the catalogue contract, and keys and expressions without effect (A8). */
+/** Rules W01–W12 of the catalogue contract, fields that leave a host open (E11) or a derived value (N3), and what has no effect (A8). */
+import { ineffectiveKeys } from './effective-keys.ts';
+import { hostParts, urlSources } from './entry-texts.ts';
 import type { EntryText } from './entry-texts.ts';
 import { parseTemplate } from './expression.ts';
 import type { Finding } from './lint.ts';
+import { derivedNames } from './provider.ts';
 import type { FieldMap, ProviderEntry } from './provider.ts';
 import { namesIn } from './value-template.ts';
 
@@ -54,10 +57,18 @@ function compilesWithUnicode(pattern: string): boolean {
     }
 }
 
+/** Settings that a mode reads by itself, without an expression that names them. */
+const readByMode: Partial<Record<string, string>> = {
+    OAUTH2_CC: 'oauth_scopes',
+    TWO_STEP: 'oauth_scopes',
+    MCP_OAUTH2_GENERIC: 'mcp_server_url',
+};
+
 const usedSettings: Rule = (entry, texts) =>
-    Object.keys(entry.connection_config ?? {})
-        .filter((name) => !texts.some(({ text }) => text.includes(`\${connectionConfig.${name}`)))
-        .map((name) => ({ rule: 'W04', path: `connection_config.${name}`, message: 'use the setting somewhere, or remove it' }));
+    Object.entries(entry.connection_config ?? {})
+        .filter(([name, field]) => !field.automated && name !== readByMode[entry.auth_mode])
+        .filter(([name]) => !texts.some(({ text }) => text.includes(`\${connectionConfig.${name}`)))
+        .map(([name]) => ({ rule: 'W04', path: `connection_config.${name}`, message: 'use the setting somewhere, or remove it' }));
 
 const doubledScheme: Rule = (entry, texts) =>
     Object.entries(entry.connection_config ?? {})
@@ -80,7 +91,7 @@ const titledFields: Rule = (entry) =>
 
 const markedSecrets: Rule = (entry) =>
     Object.entries(entry.credentials ?? {})
-        .filter(([name, field]) => !field.secret && /key|secret|token|password|certificate/i.test(`${name} ${field.title ?? ''}`))
+        .filter(([name, field]) => !field.secret && !field.hidden && /key|secret|token|password|certificate/i.test(`${name} ${field.title ?? ''}`))
         .map(([name]) => ({ rule: 'W08', path: `credentials.${name}.secret`, message: 'mark the field as secret' }));
 
 const clientCredentials: Rule = (entry) => {
@@ -113,8 +124,42 @@ const hiddenDefaults: Rule = (entry) =>
         .filter(({ field }) => field.hidden && field.default_value === undefined)
         .map(({ path }) => ({ rule: 'W12', path: `${path}.default_value`, message: 'give the hidden field a default' }));
 
+/** E11: a value in the host part has a form, so that a slip is told to the person who made it. */
+const typedHosts: Rule = (entry) => {
+    return [...hostNames(entry)]
+        .filter((name) => {
+            const field = entry.connection_config?.[name];
+            return field?.pattern === undefined && field?.format === undefined && field?.enum === undefined;
+        })
+        .map((name) => ({
+            rule: 'E11',
+            path: `connection_config.${name}`,
+            message: 'declare the field with a pattern, a format or an enum; it is part of a host',
+        }));
+};
+
+function hostNames(entry: ProviderEntry): ReadonlySet<string> {
+    try {
+        return new Set(urlSources(entry).flatMap(({ text }) => hostParts(text)));
+    } catch {
+        return new Set(); // An error already, not a warning.
+    }
+}
+
+/** N3: the server refuses such a value from a client whatever the entry says; nobody should be asked for it either. */
+const derivedFields: Rule = (entry) =>
+    [...derivedNames(entry)]
+        .filter((name) => entry.connection_config?.[name] !== undefined && !entry.connection_config[name].automated)
+        .map((name) => ({ rule: 'N3', path: `connection_config.${name}.automated`, message: 'mark the field as automated; the server supplies it' }));
+
+/** No code routes them; what they would have done is not done. */
+const webhookKeys: Rule = (entry) =>
+    ['webhook_routing_script', 'webhook_user_defined_secret', 'webhook_allowed_query_params']
+        .filter((key) => entry[key] !== undefined && entry[key] !== '')
+        .map((key) => ({ rule: 'E10', path: key, message: 'nothing reads the webhooks of this entry; the key has no effect' }));
+
 const deadKeys: Rule = (entry) =>
-    ['auth', 'decode_url'].filter((key) => key in entry).map((key) => ({ rule: 'A8', path: key, message: 'remove the key; it has no effect' }));
+    ineffectiveKeys.filter((key) => key in entry).map((key) => ({ rule: 'A8', path: key, message: 'remove the key; it has no effect' }));
 
 /** The texts in which values exist that do not exist everywhere (catalogue contract 5, "Where"). */
 const places: readonly [roots: RegExp, paths: RegExp][] = [
@@ -154,6 +199,9 @@ const rules: readonly Rule[] = [
     completePaging,
     verifiableCredentials,
     hiddenDefaults,
+    typedHosts,
+    derivedFields,
+    webhookKeys,
     deadKeys,
     misplacedExpressions,
 ];

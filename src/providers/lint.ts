@@ -1,10 +1,11 @@
 /**
- * What the schema cannot say about an entry: rules E05–E12 of the catalogue contract as far as a file alone can break them, N1,
- * and R7. Warnings are in `lint-warnings.ts`.
+ * What the schema cannot say about an entry: rules E05–E12 of the catalogue contract as far as a file alone can break them, A8,
+ * N1 and R7. Warnings are in `lint-warnings.ts`.
  */
 import type { CatalogueProblem } from './catalogue-problem.ts';
 import { entryTexts, hookKeys, urlSources } from './entry-texts.ts';
 import type { EntryText } from './entry-texts.ts';
+import { hasEffect, ineffectiveKeys, tokenRequests } from './effective-keys.ts';
 import { ExpressionError, parseTemplate, references } from './expression.ts';
 import type { Reference } from './expression.ts';
 import { compileField } from './field-rule.ts';
@@ -32,10 +33,12 @@ export function lintCatalogue(
     options: LintOptions = { isPlainHttpAllowed: () => false },
 ): { errors: CatalogueProblem[]; warnings: CatalogueProblem[] } {
     const all = [...targets];
-    return {
-        errors: lintErrors(all, options),
-        warnings: all.flatMap(({ name, entry }) => warnings(entry, entryTexts(entry)).map((finding) => located(name, finding))),
-    };
+    return { errors: lintErrors(all, options), warnings: lintWarnings(all) };
+}
+
+/** What does not keep a server from starting: it is told once, and the entry is used. */
+export function lintWarnings(targets: Iterable<LintTarget>): CatalogueProblem[] {
+    return [...targets].flatMap(({ name, entry }) => warnings(entry, entryTexts(entry)).map((finding) => located(name, finding)));
 }
 
 /** The errors alone, which is what decides whether the server starts. */
@@ -59,14 +62,7 @@ function errors(entry: ProviderEntry, texts: readonly EntryText[], options: Lint
         ...fieldErrors('assertion_option', entry.assertion_option),
     ];
     const textFindings = expressionErrors(entry, texts);
-    const found = [
-        ...fieldFindings,
-        ...textFindings,
-        ...hookErrors(entry),
-        ...refreshErrors(entry),
-        ...codeFlowErrors(entry),
-        ...revocationErrors(entry),
-    ];
+    const found = [...fieldFindings, ...textFindings, ...hookErrors(entry), ...refreshErrors(entry), ...effectErrors(entry)];
     // Without sound fields and expressions, findings about URLs would only repeat the cause.
     return found.length > 0 ? found : urlErrors(entry, options);
 }
@@ -92,34 +88,22 @@ function fieldErrors(map: string, fields: FieldMap = {}): Finding[] {
     });
 }
 
-/** A8: what the code flow does not do must not be promised by an entry; a client secret would travel where it was not meant to. */
-function codeFlowErrors(entry: ProviderEntry): Finding[] {
-    if (entry.auth_mode !== 'OAUTH2') return [];
+/** A8: what a mode does not do must not be promised by an entry. */
+function effectErrors(entry: ProviderEntry): Finding[] {
     const finding = (path: string, message: string): Finding => ({ rule: 'A8', path, message });
-    const method = entry.token_request_auth_method;
-    const format = entry.body_format;
-    return [
-        ...(method === undefined || method === 'basic' || method === 'basic_secret'
-            ? []
-            : [finding('token_request_auth_method', 'use "basic" or "basic_secret", or leave the key out')]),
-        ...(format === undefined || format === 'form' || format === 'json' ? [] : [finding('body_format', 'use "form" or "json"')]),
-        ...(['expires_in_unit', 'require_client_certificate', 'token_headers'] as const)
-            .filter((key) => entry[key] !== undefined)
-            .map((key) => finding(key, 'remove the key; it has no effect on an OAUTH2 entry')),
-    ];
-}
-
-/** A8 again, for what happens to tokens when their connection is deleted. */
-function revocationErrors(entry: ProviderEntry): Finding[] {
-    const finding = (path: string, message: string): Finding => ({ rule: 'A8', path, message });
-    const named = ['revocation_auth_method', 'revocation_body_format', 'revocation_token_param', 'revocation_ends_all'].filter(
-        (key) => entry[key] !== undefined,
-    );
-    if (entry.auth_mode !== 'OAUTH2') {
-        const all = entry.revocation_url === undefined ? named : ['revocation_url', ...named];
-        return all.map((key) => finding(key, 'remove the key; only connections of OAUTH2 entries are revoked'));
-    }
-    return entry.revocation_url === undefined ? named.map((key) => finding(key, 'add revocation_url, or remove the key')) : [];
+    const mode = entry.auth_mode;
+    const dead = Object.keys(entry)
+        .filter((key) => !hasEffect(key, mode) && !ineffectiveKeys.includes(key))
+        .map((key) => finding(key, `remove the key; it has no effect in the mode ${mode}`));
+    const { authentications = [], formats = [] } = tokenRequests[mode] ?? {};
+    const choose = (key: string, choices: readonly string[]): Finding[] =>
+        hasEffect(key, mode) && entry[key] !== undefined && !choices.includes(entry[key] as string)
+            ? [finding(key, `use ${choices.map((choice) => `"${choice}"`).join(' or ')}, or leave the key out`)]
+            : [];
+    const unbound = Object.keys(entry)
+        .filter((key) => key.startsWith('revocation_') && hasEffect(key, mode) && entry.revocation_url === undefined)
+        .map((key) => finding(key, 'add revocation_url, or remove the key'));
+    return [...dead, ...choose('token_request_auth_method', authentications), ...choose('body_format', formats), ...unbound];
 }
 
 /** E10: nothing runs hooks yet, so a named one would silently not happen. An empty name cancels an inherited one. */
@@ -131,7 +115,7 @@ function hookErrors(entry: ProviderEntry): Finding[] {
 
 /** R7: what is written for one request must not end up, or be lost, in another. */
 function refreshErrors(entry: ProviderEntry): Finding[] {
-    if (entry.auth_mode !== 'OAUTH2') return [];
+    if (entry.auth_mode !== 'OAUTH2' && entry.auth_mode !== 'MCP_OAUTH2') return [];
     const found: Finding[] = [];
     const grant = entry.token_params?.['grant_type'];
     if (grant !== undefined && grant !== 'authorization_code') {
@@ -139,9 +123,6 @@ function refreshErrors(entry: ProviderEntry): Finding[] {
     }
     if (entry.refresh_params?.['grant_type'] === 'authorization_code') {
         found.push({ rule: 'R7', path: 'refresh_params.grant_type', message: 'use refresh_token, or leave the key out' });
-    }
-    for (const key of ['refresh_token_params', 'refresh_token_headers']) {
-        if (key in entry) found.push({ rule: 'R7', path: key, message: 'use refresh_params; this key belongs to TWO_STEP and is not sent here' });
     }
     return found;
 }

@@ -1,5 +1,5 @@
 /** A provider as `GET /providers` shows it (catalogue contract 12). */
-import type { FieldMap, Provider, ProviderEntry, ProviderField } from './provider.ts';
+import type { FieldMap, ProviderEntry, ProviderField } from './provider.ts';
 
 export type PublicField = ProviderField & { readonly title: string; readonly description: string };
 
@@ -12,7 +12,7 @@ export type PublicProvider = ProviderEntry & {
 const fieldMaps = ['connection_config', 'credentials', 'integration_config', 'assertion_option'] as const;
 
 /** `logoBaseUrl` is the address of the folder of logos, e.g. `https://auth.example.com/images/template-logos`. */
-export function publicProvider(provider: Provider, logoBaseUrl: string): PublicProvider {
+export function publicProvider(provider: { readonly name: string; readonly entry: ProviderEntry }, logoBaseUrl: string): PublicProvider {
     const fields: Partial<Record<(typeof fieldMaps)[number], Record<string, PublicField>>> = {};
     for (const map of fieldMaps) {
         const declared: FieldMap | undefined = provider.entry[map];

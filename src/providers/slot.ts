@@ -8,12 +8,13 @@ import { strictlyEncoded } from './strict-encoding.ts';
 
 /**
  * - `host-label`: part of the host in front of a literal suffix; several labels only if the field declares them.
- * - `host`: the whole host, with a port only if the field declares one.
- * - `suffix-choice`: the last labels of the host, from the field's `enum`.
+ * - `host`: the whole host, with a port or a path only if the field declares one.
+ * - `suffix-choice`: the last labels of the host, or all of it, from the field's `enum`.
+ * - `port`: a number behind a literal suffix.
  * - `origin`: the URL up to the literal path, if any: https, no user part, port only if declared.
  * - `path-segment`, `query-value`: text, percent-encoded.
  */
-export type SlotKind = 'host-label' | 'host' | 'suffix-choice' | 'origin' | 'path-segment' | 'query-value';
+export type SlotKind = 'host-label' | 'host' | 'suffix-choice' | 'port' | 'origin' | 'path-segment' | 'query-value';
 
 /** The parts of a URL in front of the template's own path. `path` is empty or starts with a slash. */
 export interface OriginParts {
@@ -28,6 +29,7 @@ const label = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 const portNumber = /^[1-9][0-9]{0,4}$/;
 // RFC 3986 §3.3: pchar, in segments; no query, fragment or backslash.
 const origin = /^(https?):\/\/([A-Za-z0-9.-]+)(?::([0-9]+))?((?:\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*)$/;
+const literalPath = /^(?:\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*$/;
 const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 const control = /[\u0000-\u001f\u007f]/; // oxlint-disable-line no-control-regex
 
@@ -47,15 +49,24 @@ export function hostLabel(value: string, rule: FieldRule | undefined): string | 
     return value.toLowerCase();
 }
 
-export function wholeHost(value: string, rule: FieldRule | undefined): Pick<OriginParts, 'host' | 'port'> | undefined {
-    const colon = value.indexOf(':');
-    const host = colon < 0 ? value : value.slice(0, colon);
-    const port = colon < 0 ? '' : value.slice(colon + 1);
+export function wholeHost(value: string, rule: FieldRule | undefined): Omit<OriginParts, 'scheme'> | undefined {
+    const slash = value.indexOf('/');
+    const authority = slash < 0 ? value : value.slice(0, slash);
+    const path = slash < 0 ? '' : value.slice(slash);
+    const colon = authority.indexOf(':');
+    const host = colon < 0 ? authority : authority.slice(0, colon);
+    const port = colon < 0 ? '' : authority.slice(colon + 1);
     if (!isHostName(host) || !isReadAsWritten(host) || (colon >= 0 && !isDeclaredPort(port, value, rule))) return undefined;
-    return { host: host.toLowerCase(), port };
+    if (path !== '' && (!literalPath.test(path) || dotSegment.test(path) || rule?.declaresPath(value) !== true)) return undefined;
+    return { host: host.toLowerCase(), port, path };
 }
 
-/** A member of the field's `enum`; the compiler has checked that those are host suffixes. */
+/** What follows the colon. The literal suffix in front of it says whose port it is. */
+export function portOf(value: string): string | undefined {
+    return isPort(value) ? value : undefined;
+}
+
+/** A member of the field's `enum`; the compiler has checked that those end a host, or are one. */
 export function suffixChoice(value: string, rule: FieldRule | undefined): string | undefined {
     return rule?.field.enum?.includes(value) === true ? value : undefined;
 }
@@ -78,5 +89,9 @@ export function percentEncoded(value: string, kind: 'path-segment' | 'query-valu
 }
 
 function isDeclaredPort(port: string, value: string, rule: FieldRule | undefined): boolean {
-    return portNumber.test(port) && Number(port) <= 65_535 && rule?.declaresPort(value) === true;
+    return isPort(port) && rule?.declaresPort(value) === true;
+}
+
+function isPort(text: string): boolean {
+    return portNumber.test(text) && Number(text) <= 65_535;
 }

@@ -5,7 +5,7 @@
 import { ExpressionError, isReference } from './expression.ts';
 import type { Part, Reference } from './expression.ts';
 import type { FieldRule } from './field-rule.ts';
-import { hostLabel, isHostName, originParts, percentEncoded, suffixChoice, wholeHost } from './slot.ts';
+import { hostLabel, isHostName, originParts, percentEncoded, portOf, suffixChoice, wholeHost } from './slot.ts';
 import type { SlotKind } from './slot.ts';
 
 export interface TemplateField {
@@ -46,7 +46,7 @@ export interface Alternative {
     /** Fills scheme, host and port, instead of the three members below. */
     readonly origin: Slot | undefined;
     readonly host: readonly Chunk[];
-    readonly port: string;
+    readonly port: Chunk;
     /** What the finished host must end with: the whole host, or `.` and the labels behind the last slot. Empty: nothing is literal. */
     readonly suffix: string;
     readonly path: readonly Chunk[];
@@ -87,7 +87,7 @@ export function compileAlternative(parts: readonly Part[], options: UrlTemplateO
         };
     }
     const host = compileHost(scheme, hostParts, options);
-    return { scheme, origin: undefined, ...host, path, query, slots: [...slotsOf(host.host), ...slotsOf(path), ...slotsOf(query)] };
+    return { scheme, origin: undefined, ...host, path, query, slots: slotsOf([...host.host, host.port, ...path, ...query]) };
 }
 
 /** Cuts a template at the borders RFC 3986 §3 gives a URL. An empty scheme means that a value supplies the whole origin. */
@@ -134,9 +134,11 @@ function compileHost(
     options: UrlTemplateOptions,
 ): Pick<Alternative, 'host' | 'port' | 'suffix' | 'hostIsChosen'> {
     if (parts.length === 0) throw new UrlTemplateError('E05', 'name a host');
-    if (parts.every((part) => typeof part === 'string')) return compileLiteralHost(scheme, parts.join(''), options);
-
-    const { parts: named, port } = cutPort(parts);
+    const { parts: named, port } = cutPort(parts, options);
+    if (named.every((part) => typeof part === 'string')) {
+        const literal = compileLiteralHost(scheme, named.join('') + (typeof port === 'string' && port !== '' ? `:${port}` : ''), options);
+        return typeof port === 'string' ? literal : { ...literal, port };
+    }
     const last = named.at(-1);
     const host = named.map((part): Chunk => {
         if (typeof part === 'string') return part;
@@ -144,11 +146,12 @@ function compileHost(
         const isWhole = named.length === 1 && !hasChoices(part, options);
         return compileSlot(part, isWhole ? 'host' : isLast ? 'suffix-choice' : 'host-label', options);
     });
+    const areWhole = host.length === 1;
     for (const chunk of host) {
         if (typeof chunk === 'string') {
             if (!/^[a-z0-9.-]+$/.test(chunk)) throw new UrlTemplateError('N1', 'write the host in lower-case letters, digits, dots and dashes');
         } else if (chunk.kind === 'suffix-choice') {
-            requireSuffixChoices(chunk);
+            requireSuffixChoices(chunk, areWhole);
         }
     }
     const tail = host.at(-1);
@@ -183,8 +186,14 @@ function plainHttp(host: string): UrlTemplateError {
     return new UrlTemplateError('E05', `use https://, or list "${host}" in VALETKEY_EGRESS_ALLOW if it is a server of your own`);
 }
 
-function cutPort(parts: readonly Part[]): { parts: Part[]; port: string } {
+function cutPort(parts: readonly Part[], options: UrlTemplateOptions): { parts: Part[]; port: Chunk } {
     const last = parts.at(-1);
+    const before = parts.at(-2);
+    if (last !== undefined && typeof last !== 'string' && typeof before === 'string' && before.endsWith(':')) {
+        const port = compileSlot(last, 'port', options);
+        if (port.rule?.fault('0x') === undefined) throw new UrlTemplateError('N1', `declare "${port.name}" with a pattern that only numbers fit`);
+        return { parts: [...parts.slice(0, -2), before.slice(0, -1)], port };
+    }
     const [, text = '', port = ''] = (typeof last === 'string' && /^([^:]*):([1-9][0-9]{0,4})$/.exec(last)) || [];
     if (port === '') return { parts: [...parts], port };
     return { parts: [...parts.slice(0, -1), ...(text === '' ? [] : [text])], port };
@@ -205,6 +214,8 @@ function isAcceptable(value: string, kind: SlotKind, rule: FieldRule | undefined
             return wholeHost(value, rule) !== undefined;
         case 'suffix-choice':
             return suffixChoice(value, rule) !== undefined;
+        case 'port':
+            return portOf(value) !== undefined;
         case 'origin': {
             const parts = originParts(value, rule);
             return parts !== undefined && (parts.scheme === 'https' || options.isPlainHttpAllowed(parts.host));
@@ -227,10 +238,11 @@ function hasChoices(part: Part, options: UrlTemplateOptions): boolean {
     return options[root].get(name)?.field.enum !== undefined;
 }
 
-function requireSuffixChoices(slot: Slot): void {
+function requireSuffixChoices(slot: Slot, areWhole: boolean): void {
     const choices = slot.rule?.field.enum;
     if (!choices) throw new UrlTemplateError('N1', `declare "${slot.name}" with an enum: it ends the host, and so could name a foreign one`);
-    const wrong = choices.find((choice) => choice !== choice.toLowerCase() || !isHostName(choice));
+    const isHostPart = (choice: string): boolean => (areWhole ? wholeHost(choice, slot.rule) !== undefined : isHostName(choice));
+    const wrong = choices.find((choice) => choice !== choice.toLowerCase() || !isHostPart(choice));
     if (wrong !== undefined) throw new UrlTemplateError('N1', `correct the choice "${wrong}" of "${slot.name}": it does not end a host name`);
 }
 

@@ -3,7 +3,7 @@
  * given and nothing else: no decoding, no second parse, and the finished URL is compared with what was meant.
  */
 import { parseTemplate } from './expression.ts';
-import { hostLabel, originParts, percentEncoded, suffixChoice, wholeHost } from './slot.ts';
+import { hostLabel, originParts, percentEncoded, portOf, suffixChoice, wholeHost } from './slot.ts';
 import type { OriginParts } from './slot.ts';
 import { compileAlternative, withoutBrackets } from './url-template-compiler.ts';
 import type { Alternative, Chunk, Slot, TemplateField, UrlTemplateOptions } from './url-template-compiler.ts';
@@ -100,14 +100,17 @@ function buildAlternative(template: Alternative, values: TemplateValues, isPlain
 }
 
 function fillHost(template: Alternative, valueOf: (slot: Slot) => string, orInvalid: <T>(filled: T | undefined, slot: Slot) => T): OriginParts {
-    let { port } = template;
+    const port = typeof template.port === 'string' ? template.port : orInvalid(portOf(valueOf(template.port)), template.port);
+    const [first, ...others] = template.host;
+    if (first !== undefined && typeof first !== 'string' && others.length === 0) {
+        const value = first.kind === 'suffix-choice' ? orInvalid(suffixChoice(valueOf(first), first.rule), first) : valueOf(first);
+        const whole = orInvalid(wholeHost(value, first.rule), first);
+        return { scheme: template.scheme, ...whole, port: whole.port || port };
+    }
     const host = template.host.map((chunk) => {
         if (typeof chunk === 'string') return chunk;
-        if (chunk.kind === 'host-label') return orInvalid(hostLabel(valueOf(chunk), chunk.rule), chunk);
-        if (chunk.kind === 'suffix-choice') return orInvalid(suffixChoice(valueOf(chunk), chunk.rule), chunk);
-        const whole = orInvalid(wholeHost(valueOf(chunk), chunk.rule), chunk);
-        if (whole.port !== '') port = whole.port;
-        return whole.host;
+        const part = chunk.kind === 'suffix-choice' ? suffixChoice(valueOf(chunk), chunk.rule) : hostLabel(valueOf(chunk), chunk.rule);
+        return orInvalid(part, chunk);
     });
     return { scheme: template.scheme, host: host.join(''), port, path: '' };
 }

@@ -110,6 +110,12 @@ describe('aliases', () => {
         expect(catalogue.get('third')?.entry).toEqual({ ...oauth2, display_name: 'Third', default_scopes: ['x'] });
     });
 
+    it('do not inherit what has no effect in their own mode', () => {
+        const key = { alias: 'acme', display_name: 'Acme (Key)', auth_mode: 'API_KEY', credentials: { apiKey: { type: 'string' } } };
+        const entry = load({ acme: { ...oauth2, default_scopes: ['a'], docs: 'https://acme.example/docs' }, key }).get('key')?.entry;
+        expect(Object.keys(entry ?? {}).toSorted()).toEqual(['auth_mode', 'credentials', 'display_name', 'docs']);
+    });
+
     it('may cancel an inherited text with an empty one', () => {
         const catalogue = load({
             base: { ...oauth2, docs_connect: 'https://acme.example/help' },

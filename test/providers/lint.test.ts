@@ -9,8 +9,10 @@ const oauth2: ProviderEntry = {
     token_url: 'https://acme.example/token',
 };
 
+/** `change` laid over a plain entry: of the mode that it names, else OAUTH2. */
 function found(kind: 'errors' | 'warnings', change: Partial<ProviderEntry>): string[] {
-    return lintCatalogue([{ name: 'acme', entry: { ...oauth2, ...change } }])[kind].map(({ rule, path }) => `${rule} ${path}`);
+    const plain = change.auth_mode === undefined ? oauth2 : { display_name: 'Acme', auth_mode: change.auth_mode };
+    return lintCatalogue([{ name: 'acme', entry: { ...plain, ...change } }])[kind].map(({ rule, path }) => `${rule} ${path}`);
 }
 
 const field = (more: object): { type: 'string'; title: string } => ({ type: 'string', title: 'Field', ...more });
@@ -23,7 +25,14 @@ describe('errors', () => {
 
     it.each<[string, Partial<ProviderEntry>]>([
         ['A8 token_request_auth_method', { token_request_auth_method: 'private_key_jwt' }],
+        ['A8 token_request_auth_method', { auth_mode: 'TWO_STEP', token_request_auth_method: 'basic' }],
         ['A8 body_format', { body_format: 'xml' }],
+        ['A8 body_format', { auth_mode: 'OAUTH2_CC', body_format: 'xml' }],
+        ['A8 disable_pkce', { auth_mode: 'MCP_OAUTH2', disable_pkce: true }],
+        ['A8 token_url', { auth_mode: 'BASIC', token_url: 'https://acme.example/token' }],
+        ['A8 credentials', { credentials: { apiKey: field({ secret: true }) } }],
+        ['A8 scope_separator', { auth_mode: 'TWO_STEP', scope_separator: ',' }],
+        ['A8 refresh_token_params', { refresh_token_params: { a: 'b' } }],
         ['A8 token_headers', { token_headers: { 'x-a': 'b' } }],
         ['A8 revocation_auth_method', { revocation_auth_method: 'basic' }],
         ['A8 revocation_ends_all', { revocation_ends_all: true }],
@@ -46,14 +55,13 @@ describe('errors', () => {
         ['E09 connection_config.a.default_value', { connection_config: { a: field({ enum: ['a'], default_value: 'b' }) } }],
         ['E10 connection_config.a.visible_when.field', { connection_config: { a: field({ visible_when: { field: 'b', equals: 'c' } }) } }],
         ['E10 post_connection_script', { post_connection_script: 'acmePostConnection' }],
-        ['E10 webhook_routing_script', { webhook_routing_script: 'acmeWebhookRouting' }],
         ['E05 authorization_url', { authorization_url: 'http://acme.example/authorize' }],
         ['E05 proxy.verification.endpoints.0', { proxy: { ...proxy, verification: { endpoints: ['/a b'] } } }],
         ['N1 token_url', { token_url: 'https://acme.${connectionConfig.tld}', connection_config: { tld: field({ pattern: '^[a-z]+$' }) } }],
         ['N1 proxy.base_url', { proxy: { base_url: 'https://acme.example:${connectionConfig.port}' }, connection_config: { port: field({}) } }],
         ['R7 token_params.grant_type', { token_params: { grant_type: 'client_credentials' } }],
         ['R7 refresh_params.grant_type', { refresh_params: { grant_type: 'authorization_code' } }],
-        ['R7 refresh_token_params', { refresh_token_params: { a: 'b' } }],
+        ['R7 token_params.grant_type', { auth_mode: 'MCP_OAUTH2', token_params: { grant_type: 'client_credentials' } }],
     ])('%s: %o', (expected, change) => {
         expect(found('errors', change)).toEqual([expected]);
     });
@@ -61,7 +69,6 @@ describe('errors', () => {
     it('accepts what is declared elsewhere than in the entry', () => {
         expect(
             found('errors', {
-                auth_mode: 'BASIC',
                 token_response_metadata: ['instance_url'],
                 redirect_uri_metadata: ['realm'],
                 connection_configuration: ['cloudId'],
@@ -70,11 +77,16 @@ describe('errors', () => {
                     base_url: '${connectionConfig.instance_url}',
                     headers: {
                         'x-a': '${connectionConfig.realm}${connectionConfig.cloudId}',
-                        authorization: 'Basic ${base64(${credentials.username}/token)}',
+                        authorization: 'Basic ${base64(${clientId}/token)}',
                     },
                 },
             }),
         ).toEqual([]);
+    });
+
+    it('accepts the inputs that a mode asks for by itself', () => {
+        const headers = { authorization: 'Basic ${base64(${credentials.username}/token)}' };
+        expect(found('errors', { auth_mode: 'BASIC', proxy: { ...proxy, headers } })).toEqual([]);
     });
 
     it('leaves braces in bodies alone', () => {
@@ -133,6 +145,13 @@ describe('errors', () => {
 });
 
 describe('warnings', () => {
+    it('need no value of a person in what the server derives or a mode reads by itself', () => {
+        expect(found('warnings', { connection_config: { a: field({ automated: true }) } })).toEqual([]);
+        const client = { token_url: 'https://acme.example/token', token_params: { grant_type: 'client_credentials' } };
+        expect(found('warnings', { auth_mode: 'OAUTH2_CC', ...client, connection_config: { oauth_scopes: field({}) } })).toEqual([]);
+        expect(found('warnings', { auth_mode: 'TWO_STEP', credentials: { password: field({ hidden: true, default_value: 'x' }) } })).toEqual([]);
+    });
+
     it('finds none in a plain entry', () => {
         expect(found('warnings', {})).toEqual([]);
     });
@@ -148,13 +167,25 @@ describe('warnings', () => {
             'W05 connection_config.a',
             { proxy: { base_url: 'https://${connectionConfig.a}' }, connection_config: { a: field({ pattern: '^https://.+$' }) } },
         ],
-        ['W06 credentials', { credentials: { a: field({ order: 1 }), b: field({ order: 1 }) } }],
+        ['W06 credentials', { auth_mode: 'TWO_STEP', credentials: { a: field({ order: 1 }), b: field({ order: 1 }) } }],
         ['W07 connection_config.a.title', { proxy: used, connection_config: { a: { type: 'string' } } }],
-        ['W08 credentials.apiKey.secret', { credentials: { apiKey: field({}) } }],
-        ['W09 token_params.grant_type', { auth_mode: 'OAUTH2_CC' }],
+        ['W08 credentials.apiKey.secret', { auth_mode: 'TWO_STEP', credentials: { apiKey: field({}) } }],
+        ['W09 token_params.grant_type', { auth_mode: 'OAUTH2_CC', token_url: 'https://acme.example/token' }],
         ['W10 proxy.paginate.limit_name_in_request', { proxy: { ...proxy, paginate: { type: 'link', link_rel_in_response_header: 'next' } } }],
         ['W11 proxy.verification', { auth_mode: 'BASIC' }],
-        ['W12 credentials.a.default_value', { credentials: { a: field({ hidden: true }) } }],
+        ['W12 credentials.a.default_value', { auth_mode: 'TWO_STEP', credentials: { a: field({ hidden: true }) } }],
+        ['E10 webhook_routing_script', { webhook_routing_script: 'acmeWebhookRouting' }],
+        ['E10 webhook_user_defined_secret', { webhook_user_defined_secret: true }],
+        [
+            'E11 connection_config.a',
+            {
+                proxy: { base_url: 'https://${connectionConfig.a}.acme.example/${connectionConfig.b}' },
+                connection_config: { a: field({}), b: field({}) },
+            },
+        ],
+        ['E11 connection_config.a', { proxy: { base_url: '${connectionConfig.a}/x' }, connection_config: { a: field({}) } }],
+        ['N3 connection_config.a.automated', { token_response_metadata: ['a'], proxy: used, connection_config: { a: field({}) } }],
+        ['A8 token_url_skip_encode', { token_url_skip_encode: ['base_url'] }],
         ['A8 decode_url', { decode_url: true }],
         ['A8 proxy.query.sig', { proxy: { ...proxy, query: { sig: '${sha256Hex(${method})}' } } }],
         ['A8 token_params.step', { token_params: { step: '${step1.token}' } }],

@@ -61,7 +61,7 @@ describe('templates that cannot be compiled safely', () => {
     it.each([
         ['a last label without choices', 'https://accounts.acme.${connectionConfig.a}/token', 'N1'],
         ['a last label whose choices are no host', 'https://acme.${connectionConfig.bad}', 'N1'],
-        ['a port from a value', 'https://acme.example:${connectionConfig.a}/x', 'N1'],
+        ['a port from a value that need not be a number', 'https://acme.example:${connectionConfig.a}/x', 'N1'],
         ['a label glued to the last label', 'https://${connectionConfig.a}com/x', 'N1'],
         ['an origin followed by more host', '${connectionConfig.a}.acme.example/x', 'N1'],
         ['two origins', '${connectionConfig.a}${connectionConfig.b}', 'N1'],
@@ -134,6 +134,47 @@ describe('building', () => {
         for (const fields of [silent, {}]) {
             expect(failure(() => build('https://${connectionConfig.host}/x', { host: 'a.example:8443' }, fields)).field).toBe('host');
             expect(failure(() => build('${connectionConfig.origin}/x', { origin: 'https://a.example:8443' }, fields)).field).toBe('origin');
+        }
+    });
+
+    it('allows a path behind a whole host only where the field declares one', () => {
+        const source = 'https://${connectionConfig.host}/token';
+        const declared = { host: { pattern: '^[a-z.]+(:[0-9]+)?(/[A-Za-z0-9._%-]+)*$' } };
+        expect(build(source, { host: 'a.example/tenant' }, declared)).toBe('https://a.example/tenant/token');
+        expect(build(source, { host: 'A.example:8443/a/b' }, { host: { pattern: '^[A-Za-z.]+(:[0-9]+)?(/[a-z]+)*$' } })).toBe(
+            'https://a.example:8443/a/b/token',
+        );
+        for (const host of [
+            'a.example/../b',
+            'a.example/%2e%2E/b',
+            'a.example//evil.com/\\',
+            'a.example/x?y',
+            'a.example/x#y',
+            'a@evil.com/x',
+            'a.example:/x',
+        ]) {
+            expect(failure(() => build(source, { host }, { host: { pattern: '^.*(/.*)?$' } })).code).toBe('invalid_value');
+        }
+        for (const field of [{}, { format: 'hostname' as const }, { pattern: '^(?:https?)://.*$' }, { pattern: '^.*$' }]) {
+            expect(failure(() => build(source, { host: 'a.example/tenant' }, { host: field })).code).toBe('invalid_value');
+        }
+    });
+
+    it('takes a whole host, with its path, from a list of choices', () => {
+        const fields = { host: { enum: ['a.example/live', 'b.example:8443'] } };
+        expect(build('https://${connectionConfig.host}/x', { host: 'a.example/live' }, fields)).toBe('https://a.example/live/x');
+        expect(build('https://${connectionConfig.host}/x', { host: 'b.example:8443' }, fields)).toBe('https://b.example:8443/x');
+        expect(failure(() => build('https://${connectionConfig.host}/x', { host: 'a.example' }, fields)).code).toBe('invalid_value');
+        expect(() => compile('https://${connectionConfig.host}/x', { host: { enum: ['a.example', 'a@b.example'] } })).toThrow(UrlTemplateError);
+    });
+
+    it('takes a port from a value, which can be nothing but a port', () => {
+        const source = 'https://${connectionConfig.sub}.acme.example:${connectionConfig.port}/x';
+        const fields = { port: { pattern: '^[0-9]+$' } };
+        expect(build(source, { sub: 'a', port: '13113' }, fields)).toBe('https://a.acme.example:13113/x');
+        expect(build('https://acme.example:${connectionConfig.port}', { port: 8443 }, fields)).toBe('https://acme.example:8443/');
+        for (const port of ['0', '65536', '123456', '44 3', '443@evil.com', '443/', '٤٤٣', 'x']) {
+            expect(failure(() => build(source, { sub: 'a', port }, fields))).toMatchObject({ code: 'invalid_value', field: 'port' });
         }
     });
 

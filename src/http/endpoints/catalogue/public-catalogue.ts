@@ -1,5 +1,6 @@
 /** The catalogue as the API shows it. It cannot change while the process runs, so each answer is written once. */
-import type { Provider } from '../../../providers/provider.ts';
+import type { CatalogueEntry } from '../../../providers/catalogue.ts';
+import type { ProviderEntry } from '../../../providers/provider.ts';
 import { publicProvider } from '../../../providers/public-form.ts';
 import { Cacheable } from '../../cacheable.ts';
 import type { Services } from '../../services.ts';
@@ -21,14 +22,12 @@ export class PublicCatalogue {
 
     /** `{data: […]}`. */
     get list(): Cacheable {
-        return (this.#list ??= cacheable(listOf(this.#providers.map((provider) => this.#json(provider)))));
+        return (this.#list ??= cacheable(listOf(this.#entriesInOrder.map((entry) => this.#json(entry)))));
     }
 
     /** Every provider by its name. */
     get map(): Cacheable {
-        return (this.#map ??= cacheable(
-            `{${this.#providers.map((provider) => `${JSON.stringify(provider.name)}:${this.#json(provider)}`).join(',')}}`,
-        ));
+        return (this.#map ??= cacheable(`{${this.#entriesInOrder.map((entry) => `${JSON.stringify(entry.name)}:${this.#json(entry)}`).join(',')}}`));
     }
 
     /** `{data: …}`. */
@@ -45,16 +44,16 @@ export class PublicCatalogue {
     /** `{data: […]}`: what has the text in its name or display name, in any case. */
     search(text: string): string {
         const wanted = text.toLowerCase();
-        const isWanted = ({ name, displayName }: Provider): boolean => name.includes(wanted) || displayName.toLowerCase().includes(wanted);
-        return listOf(this.#providers.filter(isWanted).map((provider) => this.#json(provider)));
+        const isWanted = ({ name, entry }: CatalogueEntry): boolean => name.includes(wanted) || entry.display_name.toLowerCase().includes(wanted);
+        return listOf(this.#entriesInOrder.filter(isWanted).map((entry) => this.#json(entry)));
     }
 
-    get #providers(): readonly Provider[] {
-        return this.#services.catalogue.list();
+    get #entriesInOrder(): readonly CatalogueEntry[] {
+        return this.#services.catalogue.entries();
     }
 
-    #json(provider: Provider): string {
-        return JSON.stringify(publicProvider(provider, `${this.#services.config.publicUrl}/images/template-logos`));
+    #json(entry: { readonly name: string; readonly entry: ProviderEntry }): string {
+        return JSON.stringify(publicProvider(entry, `${this.#services.config.publicUrl}/images/template-logos`));
     }
 }
 
