@@ -11,10 +11,11 @@ import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
+import { livesOn, renewalAt } from './confirmed-lifetime.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
-import { isServable, lifetimeOf, nextRefreshAt } from './expiry.ts';
+import { isServable, lifetimeOf } from './expiry.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
@@ -58,9 +59,6 @@ const writeReserveMs = 5_000;
 /** A provider whose tokens are dead on arrival is not asked again at once. */
 const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
-/** R14: what a provider says of a token holds for a minute at least; it has five seconds to say it. */
-const confirmationMs = 60_000;
-const confirmCallMs = 5_000;
 
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
@@ -98,7 +96,7 @@ export class LeasedRenewal {
             if (leaseEnd - sources.now() < writeReserveMs + confirmPauseMs) {
                 return { kind: 'busy' };
             }
-            if (!request.force && (await this.#isConfirmed(target, epoch, credentials, strategy))) {
+            if (!request.force && (await livesOn(this.#dependencies, target, epoch, credentials, strategy))) {
                 return { kind: 'unchanged' };
             }
             const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs);
@@ -126,58 +124,6 @@ export class LeasedRenewal {
             await untilDatabaseAnswers(() => failures.record(target, epoch, failure), this.#dependencies);
             return { kind: 'failed', failure, at: sources.now() };
         }
-    }
-
-    /**
-     * R14: a provider that prolongs tokens by their use is asked before one is replaced. That it cannot be asked is no reason to
-     * replace it either; then the lifetime that is assumed, or was confirmed before, decides.
-     */
-    async #isConfirmed(target: RenewalTarget, epoch: number, credentials: Credentials, strategy: RenewalStrategy): Promise<boolean> {
-        if (strategy.confirm === undefined || target.auth_state !== 'ok') {
-            return false;
-        }
-        const { db, sources, vault } = this.#dependencies;
-        const confirmation = await strategy.confirm(credentials, confirmCallMs);
-        const obtainedAt = target.credentials_obtained_at.getTime();
-        if (confirmation === 'inactive') {
-            return false;
-        }
-        if (confirmation === 'unknown') {
-            const assumed = strategy.assumedLifetimeSeconds;
-            const expiresAt = target.credentials_expires_at?.getTime() ?? (assumed === undefined ? 0 : obtainedAt + assumed * 1000);
-            const nextRefreshAt = sources.now() + confirmationMs;
-            if (nextRefreshAt + confirmationMs > expiresAt) {
-                return false;
-            }
-            await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: new Date(nextRefreshAt) });
-            return true;
-        }
-        const { expiresAt } = confirmation;
-        const confirmed = { ...credentials, expires_at: new Date(expiresAt).toISOString() } as Credentials;
-        const nextAt = this.#nextRefreshAt({ credentials: confirmed, obtainedAt, expiresAt }, strategy);
-        return (
-            nextAt !== null &&
-            nextAt > sources.now() + confirmationMs &&
-            (await writes.writeCredentials(db, {
-                id: target.id,
-                epoch,
-                version: target.credentials_version,
-                sealedCredentials: vault.sealJson(confirmed, credentialsPlace(target)),
-                sealedPreviousRefreshToken: target.sealed_previous_refresh_token,
-                credentialType: credentialTypeOf(confirmed),
-                obtainedAt: target.credentials_obtained_at,
-                expiresAt: new Date(expiresAt),
-                nextRefreshAt: new Date(nextAt),
-                now: new Date(sources.now()),
-            }))
-        );
-    }
-
-    #nextRefreshAt(obtained: Obtained, strategy: RenewalStrategy): number | null {
-        const { marginSeconds, assumedLifetimeSeconds } = strategy;
-        const canRenew = strategy.canRenew(obtained.credentials);
-        const hasRefreshToken = refreshTokenOf(obtained.credentials) !== undefined;
-        return nextRefreshAt(obtained, { canRenew, hasRefreshToken, marginSeconds, assumedLifetimeSeconds }, this.#dependencies.sources);
     }
 
     /** @returns the provider's answer, or `undefined` when a reconnect or a later lease has overtaken this one. */
@@ -242,7 +188,7 @@ export class LeasedRenewal {
         const { db, vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
         const oldToken = refreshTokenOf(current);
-        const nextAt = this.#nextRefreshAt(obtained, strategy);
+        const nextAt = renewalAt(obtained, strategy, sources);
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
         const write: writes.CredentialWrite = {
             id: target.id,

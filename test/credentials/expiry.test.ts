@@ -187,7 +187,7 @@ describe('the margin (R8)', () => {
 describe('when to look again', () => {
     const at = (
         fraction: number,
-        life: { expiresAt: number | null },
+        life: { expiresAt: number | null; renewBy?: number },
         renewability: Partial<Parameters<typeof nextRefreshAt>[1]> = {},
     ): number | null =>
         nextRefreshAt(
@@ -202,6 +202,13 @@ describe('when to look again', () => {
         expect(at(0, life)).toBe(now + hour - 13.5 * minute);
         expect(at(1 - 2 ** -32, life)).toBeCloseTo(now + hour - 16.5 * minute, 0);
         expect(at(0.5, life, { marginSeconds: 60 })).toBe(now + hour - minute);
+    });
+
+    test('no later than something that came with the token demands, and not for it where nothing can be renewed', () => {
+        expect(at(0.5, { expiresAt: now + hour, renewBy: now + 5 * minute })).toBe(now + 5 * minute);
+        expect(at(0.5, { expiresAt: now + hour, renewBy: now + 2 * hour })).toBe(now + 45 * minute);
+        expect(at(0.5, { expiresAt: null, renewBy: now + 5 * minute })).toBe(now + 5 * minute);
+        expect(at(0.5, { expiresAt: now + hour, renewBy: now + 5 * minute }, { canRenew: false })).toBe(now + hour);
     });
 
     test('a token of unknown lifetime is renewed as if it lived as long as its provider’s entry assumes', () => {
