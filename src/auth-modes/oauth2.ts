@@ -20,7 +20,7 @@ import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
 import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
 
-const tokenCallMs = 20_000;
+export const tokenCallMs = 20_000;
 
 export const oauth2: AuthMode = {
     name: 'OAUTH2',
@@ -88,7 +88,7 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
     return { ...obtained, derivedConfig: { ...fromToken, ...fromCallback } };
 }
 
-function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalStrategy {
+export function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalStrategy {
     const { provider } = context;
     const effective = withOwnClient(context, current as OAuth2Credentials);
     return {
@@ -125,7 +125,7 @@ export function withOwnClient(context: ModeContext, { config_override: override 
 }
 
 /** R7: always `refresh_token` unless the entry says otherwise; `token_params` belong to the code exchange. */
-function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
+export function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
     const { provider } = context;
     return {
         ...tokenRequest(context, tokenUrl(context, provider.refreshUrl ?? provider.tokenUrl)),
@@ -151,11 +151,11 @@ export function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest,
     };
 }
 
-const readingRules = (context: ModeContext): { alternatePath: string | undefined } => ({
+export const readingRules = (context: ModeContext): { alternatePath: string | undefined } => ({
     alternatePath: context.provider.entry.alternate_access_token_response_path,
 });
 
-function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
+export function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
     if (template === undefined) {
         throw new TokenFailure('unknown', `${context.provider.displayName} has no token URL.`);
     }
@@ -169,14 +169,14 @@ export function endpointUrl(context: ModeContext, template: UrlTemplate): URL {
     return url;
 }
 
-const interpolateParams = (params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> =>
+export const interpolateParams = (params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> =>
     fillParams(params, { connectionConfig: context.connectionConfig, random: newRandomId(context.sources) });
 
 const pickStrings = (source: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(names.flatMap((name) => (typeof source[name] === 'string' ? [[name, source[name]]] : [])));
 
 /** Values at dotted paths, stored under the literal dotted name. */
-function pickPaths(source: Readonly<Record<string, unknown>>, paths: readonly string[]): Record<string, unknown> {
+export function pickPaths(source: Readonly<Record<string, unknown>>, paths: readonly string[]): Record<string, unknown> {
     const found: Record<string, unknown> = {};
     for (const path of paths) {
         let value: unknown = source;
