@@ -57,6 +57,7 @@ import { updateIntegration } from './integrations/update-integration.ts';
 import { health, ready, root } from './probes/health.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
+import { readClientMetadata } from './redirect-flow/client-metadata.ts';
 import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
 import { listSigningKeys } from './signing-keys/list-signing-keys.ts';
 import { promoteSigningKey } from './signing-keys/promote-signing-key.ts';
@@ -88,6 +89,7 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     createOauthFlow(services),
     oauthConnect(services),
     oauthCallback(services),
+    readClientMetadata(services),
     connectWithApiKey(services),
     connectWithBasic(services),
     connectWithoutCredentials(services),
