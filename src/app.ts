@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { RegisteredClients } from './auth-modes/mcp/registered-clients.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
@@ -84,20 +85,22 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             onSend: onStep && (() => onStep('webhook-sending')),
         });
         const wakeDeliveries = (): void => delivery.wake();
-        const strategies = renewalStrategies({ catalogue, vault, egress, sources });
+        const clients = new RegisteredClients({ db, vault, egress, sources, logger, publicUrl: config.publicUrl });
+        const strategies = renewalStrategies({ catalogue, vault, egress, sources, clients });
         const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries });
         const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger });
-        const revocations = new Revocations({ db, vault, catalogue, egress, sources, logger });
+        const revocations = new Revocations({ db, vault, catalogue, egress, sources, clients, logger });
         const connect: ConnectContext = {
             db,
             vault,
             sources,
             egress,
             catalogue,
+            clients,
             logger,
             publicUrl: config.publicUrl,
             connectUiUrl: config.connectUiUrl,
@@ -113,6 +116,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             vault,
             catalogue,
             egress,
+            clients,
             connect,
             sockets,
             renewals,
@@ -137,7 +141,15 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             close: async () => {
                 isStopping = true;
                 await Promise.all([server.close(), sockets.stop()]);
-                await Promise.all([clock.stop(), refresher.stop(), delivery.stop(), retention.stop(), renewals.drain(), revocations.drain()]);
+                await Promise.all([
+                    clock.stop(),
+                    refresher.stop(),
+                    delivery.stop(),
+                    retention.stop(),
+                    renewals.drain(),
+                    revocations.drain(),
+                    clients.drain(),
+                ]);
                 await fetched.flush();
                 await egress.close();
                 await database.close();

@@ -8,9 +8,13 @@ import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Sources } from '../sources.ts';
+import type { ClientRegistration } from './mcp/client-registration.ts';
+import type { RegisteredClients } from './mcp/registered-clients.ts';
 
 /** An integration with its secret opened. */
 export interface ModeIntegration {
+    id: string;
+    environmentId: string;
     uniqueKey: string;
     clientId: string | null;
     clientSecret: string | null;
@@ -28,6 +32,8 @@ export interface ModeContext {
     connectionConfig: Readonly<Record<string, unknown>>;
     egress: Egress;
     sources: Sources;
+    /** OAuth clients that registered themselves. */
+    clients: RegisteredClients;
 }
 
 /** A connect attempt that cannot go on. `type` is what the popup's socket and the callback page say (http-api §11). */
@@ -60,6 +66,8 @@ export interface RedirectStarted {
     location: string;
     /** What the second half needs of the first, kept sealed with the flow until the callback. JSON. */
     memo?: Readonly<Record<string, unknown>>;
+    /** Who answers, where that is known (RFC 9207, S5): the callback must name exactly this issuer, or none unless it is announced. */
+    issuer?: { identifier: string; isAnnounced: boolean };
 }
 
 export interface RedirectCompletion extends ModeContext {
@@ -113,11 +121,24 @@ export interface DirectFlow {
     create(input: DirectInput): Promise<Obtained>;
 }
 
+/** An integration that is about to be created without an OAuth client of the operator's. */
+export interface IntegrationPlan {
+    provider: Provider;
+    environmentId: string;
+    uniqueKey: string;
+    redirectUri: string;
+    /** The operator's own values. */
+    custom: Readonly<Record<string, string>> | undefined;
+    clients: RegisteredClients;
+}
+
 export interface AuthMode {
     /** The catalogue's name. */
     readonly name: string;
     readonly redirect?: RedirectFlow;
     readonly direct?: DirectFlow;
+    /** Judges the plan, and registers the client that the integration needs before it can exist. @throws ConnectFailure */
+    prepareIntegration?(plan: IntegrationPlan): Promise<ClientRegistration | undefined>;
     /** Absent: credentials of this mode are never renewed. */
     renewal?(context: ModeContext, current: Credentials): RenewalStrategy;
 }

@@ -23,7 +23,7 @@ import { checkedConfig, derivedFromAnswer, newsAmong } from './token-metadata.ts
 import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
 import { confirmation, exceptionOf, exchangeByException, readByException, refreshByException } from './token-exceptions.ts';
 
-const tokenCallMs = 20_000;
+export const tokenCallMs = 20_000;
 
 export const oauth2: AuthMode = {
     name: 'OAUTH2',
@@ -230,7 +230,7 @@ export function withOwnClient(
 }
 
 /** R7: always `refresh_token` unless the entry says otherwise; `token_params` belong to the code exchange. */
-function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
+export function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
     const { provider } = context;
     return {
         ...tokenRequest(context, tokenUrl(context, provider.refreshUrl ?? provider.tokenUrl)),
@@ -256,11 +256,11 @@ export function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest,
     };
 }
 
-const readingRules = (context: ModeContext): { alternatePath: string | undefined } => ({
+export const readingRules = (context: ModeContext): { alternatePath: string | undefined } => ({
     alternatePath: context.provider.entry.alternate_access_token_response_path,
 });
 
-function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
+export function tokenUrl(context: ModeContext, template: UrlTemplate | undefined): URL {
     if (template === undefined) {
         throw new TokenFailure('unknown', `${context.provider.displayName} has no token URL.`);
     }
@@ -274,7 +274,7 @@ export function endpointUrl(context: ModeContext, template: UrlTemplate): URL {
     return url;
 }
 
-const interpolateParams = (params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> =>
+export const interpolateParams = (params: Readonly<Record<string, unknown>>, context: ModeContext): Record<string, string> =>
     fillParams(params, { connectionConfig: context.connectionConfig, random: newRandomId(context.sources) });
 
 const pickStrings = (source: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> =>

@@ -12,6 +12,8 @@ type Stored = Pick<
 /** @throws VaultError */
 export async function openIntegration(vault: Vault, integration: Stored, isProduction: boolean): Promise<ModeIntegration> {
     return {
+        id: integration.id,
+        environmentId: integration.environment_id,
         uniqueKey: integration.unique_key,
         clientId: integration.oauth_client_id,
         clientSecret: await openClientSecret(vault, integration),

@@ -8,10 +8,17 @@ import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import { authModes } from './index.ts';
+import type { RegisteredClients } from './mcp/registered-clients.ts';
 import { openIntegration } from './open-integration.ts';
 
-export function renewalStrategies(context: { catalogue: Catalogue; vault: Vault; egress: Egress; sources: Sources }): RenewalStrategies {
-    const { catalogue, vault, egress, sources } = context;
+export function renewalStrategies(context: {
+    catalogue: Catalogue;
+    vault: Vault;
+    egress: Egress;
+    sources: Sources;
+    clients: RegisteredClients;
+}): RenewalStrategies {
+    const { catalogue, vault, egress, sources, clients } = context;
     return {
         authModeOf: (name) => catalogue.get(name)?.authMode ?? 'OAUTH2',
         strategyFor: async (target, credentials: Credentials) => {
@@ -28,7 +35,7 @@ export function renewalStrategies(context: { catalogue: Catalogue; vault: Vault;
             }
             const integration = await openIntegration(vault, target.integration, target.is_production);
             const connectionConfig = await openConfig(vault, target);
-            return mode.renewal({ provider, integration, connectionConfig, egress, sources }, credentials);
+            return mode.renewal({ provider, integration, connectionConfig, egress, sources, clients }, credentials);
         },
     };
 }

@@ -152,14 +152,16 @@ function assertSameBrowser(request: CallbackRequest, flow: OauthFlowRow, session
     }
 }
 
-/** S5: an answer that names its issuer must come from the server that was asked (RFC 9207 §2.4). */
+/** S5: an answer that names its issuer must come from the server that was asked, and one that announced its name must give it (RFC 9207 §2.4). */
 function assertIssuer(query: CallbackRequest['query'], secrets: FlowSecrets): void {
-    const issuer = query['iss'];
-    if (issuer === undefined) {
+    const { iss: issuer } = query;
+    const { issuer: expected, issuerOrigins } = secrets;
+    if (issuer === undefined && expected?.isAnnounced !== true) {
         return;
     }
     const origin = typeof issuer === 'string' && URL.canParse(issuer) ? new URL(issuer).origin : undefined;
-    if (origin === undefined || !secrets.issuerOrigins.includes(origin)) {
+    const isExpected = expected === undefined ? origin !== undefined && issuerOrigins.includes(origin) : issuer === expected.identifier;
+    if (!isExpected) {
         throw new ConnectFailure('state_err', 'The answer names another authorization server than the one that was asked.');
     }
 }

@@ -6,6 +6,7 @@
  */
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Vault } from '../credentials/vault.ts';
@@ -23,6 +24,7 @@ export interface ConnectContext {
     sources: Sources;
     egress: Egress;
     catalogue: Catalogue;
+    clients: RegisteredClients;
     logger: Logger;
     publicUrl: string;
     connectUiUrl: string;

@@ -3,7 +3,7 @@
  * answer to this flow is made here: state (S1), browser binding (S2), PKCE (S4), redirect URI (S6).
  */
 import { createHash } from 'node:crypto';
-import { ConnectFailure, type AuthMode } from '../auth-modes/auth-mode.ts';
+import { ConnectFailure, type AuthMode, type RedirectStarted } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
@@ -40,6 +40,8 @@ export interface FlowSecrets {
     memo: Readonly<Record<string, unknown>>;
     /** Origins that may call themselves the issuer of the answer (RFC 9207, S5). */
     issuerOrigins: string[];
+    /** Where the issuer itself is known, in place of its origins. */
+    issuer: RedirectStarted['issuer'];
 }
 
 export interface StartedFlow {
@@ -92,7 +94,11 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
     const verifier = sources.random(32).toString('base64url');
     const binding = sources.random(32).toString('base64url');
     const redirectUri = session.callback_url ?? `${publicUrl}/oauth/callback`;
-    const { location, memo = {} } = await mode.redirect.start({
+    const {
+        location,
+        memo = {},
+        issuer,
+    } = await mode.redirect.start({
         ...context,
         provider,
         integration: effective,
@@ -113,6 +119,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         refreshTokenOverride: (clientOverride.clientId ?? clientOverride.clientSecret) ? request.refreshTokenOverride : undefined,
         memo,
         issuerOrigins: [new URL(location).origin, tokenOrigin(attempt, config)].filter((origin) => origin !== undefined),
+        issuer,
     };
     const now = sources.now();
     const stateHash = digest(state);

@@ -4,6 +4,7 @@
  */
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { isRevocable, revokeGrant, type RevocationOutcome, type SkipReason } from '../auth-modes/revocation.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
@@ -35,6 +36,7 @@ interface Dependencies {
     catalogue: Catalogue;
     egress: Egress;
     sources: Sources;
+    clients: RegisteredClients;
     logger: Logger;
 }
 
@@ -96,7 +98,7 @@ export class Revocations {
     }
 
     async #revoke({ row, integration }: DeletedConnection): Promise<RevocationOutcome> {
-        const { db, vault, catalogue, egress, sources } = this.#dependencies;
+        const { db, vault, catalogue, egress, sources, clients } = this.#dependencies;
         const provider = catalogue.get(row.provider);
         if (provider === undefined) {
             return { outcome: 'skipped', reason: 'not_supported' };
@@ -111,6 +113,7 @@ export class Revocations {
                 connectionConfig: await openConfig(vault, row),
                 egress,
                 sources,
+                clients,
             };
             return provider.entry.revocation_ends_all === true && (await this.#mayBeShared(row, integration, credentials))
                 ? { outcome: 'skipped', reason: 'possibly_shared_grant' }

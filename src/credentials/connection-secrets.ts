@@ -10,7 +10,10 @@ type Config = Record<string, unknown>;
 /** W08: many fields are secret without being marked. */
 const secretNames = /secret|password|passphrase|private_?key|api_?key|token|credential/i;
 
-export const isSecretName = (name: string): boolean => secretNames.test(name);
+export const isSecretName = (name: string): boolean => secretNames.test(name) || internalNames.has(name);
+
+/** M5: what a flow found out and which client it used. Sealed, for renewals only, and never shown. */
+const internalNames: ReadonlySet<string> = new Set(['oauth_metadata', 'oauth_client_info', 'oauth_resource_url', 'oauth_code_verifier']);
 
 const secretsPlace = (row: { environment_id: string; id: string }): SealedPlace => ({
     environmentId: row.environment_id,
@@ -55,6 +58,10 @@ export async function openConfig(
         ? row.connection_config
         : { ...row.connection_config, ...(JSON.parse(await vault.openFresh(row.sealed_secrets, secretsPlace(row))) as Config) };
 }
+
+/** The configuration as those may see it who may read credentials. @throws VaultError */
+export const openShownConfig = async (vault: Vault, row: Parameters<typeof openConfig>[1]): Promise<Config> =>
+    Object.fromEntries(Object.entries(await openConfig(vault, row)).filter(([name]) => !internalNames.has(name)));
 
 /**
  * Configuration with a provider's news laid over it; a member that is `undefined` goes. What was sealed stays sealed.

@@ -146,16 +146,16 @@ export async function changeIntegration(
     return row;
 }
 
-/** With all its connections, whose credentials are shredded and whose renewals end (E7). Call it in a transaction. @returns whether it existed. */
-export async function deleteIntegration(db: Db, { sources }: Context, environmentId: string, uniqueKey: string): Promise<boolean> {
+/** With all its connections, whose credentials are shredded and whose renewals end (E7). Call it in a transaction. @returns its row id; `undefined`: there was none. */
+export async function deleteIntegration(db: Db, { sources }: Context, environmentId: string, uniqueKey: string): Promise<string | undefined> {
     const stored = await integrations.lockByKey(db, environmentId, uniqueKey);
     if (stored === undefined) {
-        return false;
+        return undefined;
     }
     const now = new Date(sources.now());
     await connections.removeOfIntegration(db, stored.id, now);
     await integrations.remove(db, stored.id, now);
-    return true;
+    return stored.id;
 }
 
 /** @throws VaultError */

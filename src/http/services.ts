@@ -1,5 +1,6 @@
 /** What handlers work with. Built once in `app.ts`. */
 import type { Logger } from 'pino';
+import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import type { Config } from '../config.ts';
 import type { ConnectContext } from '../connect/connect-session.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
@@ -20,6 +21,7 @@ export interface Services {
     vault: Vault;
     catalogue: Catalogue;
     egress: Egress;
+    clients: RegisteredClients;
     connect: ConnectContext;
     sockets: OutcomeSockets;
     renewals: Renewals;

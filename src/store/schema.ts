@@ -154,6 +154,17 @@ interface IntegrationsTable {
     deleted_at: Time | null;
 }
 
+interface ClientRegistrationsTable {
+    id: string;
+    environment_id: string;
+    integration_id: string;
+    key_hash: string;
+    sealed_registration: string;
+    version: Generated<number>;
+    created_at: Time;
+    updated_at: Time;
+}
+
 interface ConnectionsTable {
     id: string;
     public_id: PublicId;
@@ -329,6 +340,7 @@ export interface Schema {
     webhook_settings: WebhookSettingsTable;
     webhook_signing_keys: WebhookSigningKeysTable;
     integrations: IntegrationsTable;
+    client_registrations: ClientRegistrationsTable;
     connections: ConnectionsTable;
     connection_facets: ConnectionFacetsTable;
     connect_sessions: ConnectSessionsTable;
@@ -350,6 +362,7 @@ export type EnvironmentVariableRow = Selectable<EnvironmentVariablesTable>;
 export type NewEnvironmentVariable = Insertable<EnvironmentVariablesTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;
+export type ClientRegistrationRow = Selectable<ClientRegistrationsTable>;
 export type ConnectionRow = Selectable<ConnectionsTable>;
 export type ConnectSessionRow = Selectable<ConnectSessionsTable>;
 export type OauthFlowRow = Selectable<OauthFlowsTable>;
@@ -357,6 +370,7 @@ export type OauthFlowRequestRow = Selectable<OauthFlowRequestsTable>;
 export type CredentialJournalRow = Selectable<CredentialJournalTable>;
 export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
 export type OperationRow = Selectable<OperationsTable>;
+export type NewClientRegistration = Insertable<ClientRegistrationsTable>;
 export type NewConnection = Insertable<ConnectionsTable>;
 export type NewIntegration = Insertable<IntegrationsTable>;
 export type NewConnectSession = Insertable<ConnectSessionsTable>;

@@ -14,6 +14,7 @@ export const sealedColumns: readonly SealedColumn[] = [
     { table: 'webhook_signing_keys', column: 'sealed_keys' },
     { table: 'integrations', column: 'sealed_oauth_client_secret' },
     { table: 'integrations', column: 'sealed_custom' },
+    { table: 'client_registrations', column: 'sealed_registration' },
     { table: 'connections', column: 'sealed_credentials' },
     { table: 'connections', column: 'sealed_previous_refresh_token' },
     { table: 'connections', column: 'sealed_secrets' },

@@ -10,6 +10,7 @@ import { signAwsRequest } from '../../src/providers/aws-signature.ts';
 import type { ProviderEntry, ProxyEntry } from '../../src/providers/provider.ts';
 import { systemSources } from '../../src/sources.ts';
 import { makeProvider } from '../providers/make-provider.ts';
+import { noClients } from './no-clients.ts';
 
 const now = Date.UTC(2024, 0, 2);
 const sources = { ...systemSources, now: () => now, random: (size: number) => Buffer.alloc(size, 0xab) };
@@ -19,6 +20,8 @@ function context(entry: Partial<ProviderEntry>, changes: Partial<ModeContext> = 
     return {
         provider: makeProvider({ proxy: { base_url: 'https://api.acme.example' }, ...entry }),
         integration: {
+            id: 'i',
+            environmentId: 'e',
             uniqueKey: 'acme',
             clientId: 'integration-id',
             clientSecret: 'integration-secret',
@@ -27,6 +30,7 @@ function context(entry: Partial<ProviderEntry>, changes: Partial<ModeContext> = 
             allowedHosts: null,
             isProduction: true,
         },
+        clients: noClients,
         connectionConfig: {},
         // Nothing is sent here.
         egress: undefined as unknown as ModeContext['egress'],

@@ -8,6 +8,7 @@ import type { ProviderEntry } from '../../src/providers/provider.ts';
 import { systemSources } from '../../src/sources.ts';
 import { loopbackEgress, onCleanup } from '../egress/servers.ts';
 import { makeProvider } from '../providers/make-provider.ts';
+import { noClients } from './no-clients.ts';
 
 /** A provider whose endpoints answer what their path says; `/0` hangs up, `/huge` does not stop talking. */
 async function account(endpoints: string[], entry: Partial<ProviderEntry> = {}) {
@@ -33,7 +34,18 @@ async function account(endpoints: string[], entry: Partial<ProviderEntry> = {}) 
             },
             { plainHttpHost: '127.0.0.1' },
         ),
-        integration: { uniqueKey: 'a', clientId: null, clientSecret: null, scopes: null, extras: {}, allowedHosts: null, isProduction: true },
+        integration: {
+            id: 'i',
+            environmentId: 'e',
+            uniqueKey: 'a',
+            clientId: null,
+            clientSecret: null,
+            scopes: null,
+            extras: {},
+            allowedHosts: null,
+            isProduction: true,
+        },
+        clients: noClients,
         connectionConfig: {},
         egress: loopbackEgress(),
         sources: systemSources,

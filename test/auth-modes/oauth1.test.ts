@@ -5,6 +5,7 @@ import { oauth1 } from '../../src/auth-modes/oauth1.ts';
 import type { Egress, EgressRequest } from '../../src/egress/egress.ts';
 import { compileProvider, type ProviderEntry } from '../../src/providers/provider.ts';
 import { systemSources } from '../../src/sources.ts';
+import { noClients } from './no-clients.ts';
 
 const begin = async (origin: string, signature_method: string): Promise<{ sent: EgressRequest[]; failure: unknown }> => {
     const entry = {
@@ -35,8 +36,11 @@ const begin = async (origin: string, signature_method: string): Promise<{ sent: 
             extras: {},
             allowedHosts: null,
             isProduction: true,
+            id: 'i',
+            environmentId: 'e',
             uniqueKey: 'photos',
         },
+        clients: noClients,
         connectionConfig: {},
         egress,
         sources: systemSources,

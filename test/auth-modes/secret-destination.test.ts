@@ -10,7 +10,17 @@ const judge = (providerName: string, config: Record<string, string>, integration
     const provider = catalogue.get(providerName)!;
     const template = provider.tokenUrl!;
     const { allowedHosts, isProduction } = integration;
-    const opened = { uniqueKey: 'k', clientId: 'id', clientSecret: 'secret', scopes: null, extras: {}, allowedHosts, isProduction };
+    const opened = {
+        id: '',
+        environmentId: '',
+        uniqueKey: 'k',
+        clientId: 'id',
+        clientSecret: 'secret',
+        scopes: null,
+        extras: {},
+        allowedHosts,
+        isProduction,
+    };
     return () => assertSecretMayGoTo(template.build({ connectionConfig: config }), template, { provider, integration: opened });
 };
 

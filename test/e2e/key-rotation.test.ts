@@ -5,13 +5,16 @@ import { sealedColumns } from '../../src/store/sealed-columns.ts';
 import { untestedKeyEntry } from '../http/accounts.ts';
 import { startFaultyTokenServer, type FaultyTokenServer } from '../peers/faulty-token-server.ts';
 import { freePort } from '../peers/free-port.ts';
+import { startMcpServer, type McpServer } from '../peers/mcp-server.ts';
 import { createDatabase } from '../peers/postgres.ts';
 import { consent, finishPopup, openPopup } from './popup.ts';
-import { oauth2Entry, providersFile } from './provider-entries.ts';
+import { mcpEntry, oauth2Entry, providersFile } from './provider-entries.ts';
 import { openCallback } from './user.ts';
 import { newEncryptionKey, newTestApiKey, spawnValetkey, startValetkey, watch, type Valetkey, type ValetkeyOptions } from './valetkey.ts';
 
 let server: FaultyTokenServer;
+/** Registers clients. */
+let mcp: McpServer;
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let sql: pg.Client;
 let options: ValetkeyOptions;
@@ -22,6 +25,8 @@ const accountKey = newTestApiKey();
 
 beforeAll(async () => {
     server = await startFaultyTokenServer();
+    mcp = await startMcpServer();
+    mcp.answers.set('/register', () => ({ status: 201, body: { client_id: `registered-${mcp.requests.length}` } }));
     database = await createDatabase();
     sql = new pg.Client({ connectionString: database.url });
     await sql.connect();
@@ -30,7 +35,11 @@ beforeAll(async () => {
         databaseUrl: database.url,
         encryptionKey: newEncryptionKey(),
         apiKey: newTestApiKey(),
-        providers: providersFile(oauth2Entry('faulty', server), untestedKeyEntry('keys')),
+        providers: providersFile(
+            oauth2Entry('faulty', server),
+            untestedKeyEntry('keys'),
+            mcpEntry('mcp', server, 'dynamic', { registration_url: `${mcp.origin}/register` }),
+        ),
         env: { VALETKEY_ACCOUNT_KEY: accountKey },
     };
     valetkey = await startValetkey(options);
@@ -40,6 +49,7 @@ afterAll(async () => {
     await valetkey?.stop();
     await sql?.end();
     await server?.close();
+    await mcp?.close();
     await database?.drop();
 });
 
@@ -64,6 +74,8 @@ const expectEverythingOpens = async (): Promise<void> => {
     expect(key.body).toMatchObject({ credentials: { apiKey: 'the-key' }, connection_config: { password: 'of-the-config' } });
     const read = await valetkey.call('GET', '/connect/session', undefined, { authorization: `Bearer ${sessionToken}` });
     expect(read.body).toMatchObject({ data: { integrations_config_defaults: { keys: { connection_config: { region: 'preset' } } } } });
+    const flow = await fetch(`${valetkey.url}/oauth/connect/mcp?connect_session_token=${await session({ tags: {} })}`, { redirect: 'manual' });
+    expect(new URL(flow.headers.get('location')!).searchParams.get('client_id')).toBe('registered-1');
     const signing = await valetkey.call('GET', '/environment/webhook-signing-key');
     expect(signing.status).toBe(200);
     const settings = await valetkey.call('GET', '/environment');
@@ -112,6 +124,7 @@ test('a deployment with a value in every sealed column', async () => {
         credentials: { type: 'OAUTH2', client_id: server.clientId, client_secret: server.clientSecret, webhook_secret: 'of the webhooks' },
     });
     await valetkey.client.createIntegration({ provider: 'keys', unique_key: 'keys' });
+    await valetkey.client.createIntegration({ provider: 'mcp', unique_key: 'mcp' });
     const settings = { hmac_key: 'of-the-hmac', otlp_headers: [{ name: 'authorization', value: 'of-the-collector' }] };
     const headers = { authorization: `Bearer ${accountKey}`, 'idempotency-key': 'once' };
     const environment = await valetkey.call('POST', '/environments', { name: 'other', ...settings }, headers);

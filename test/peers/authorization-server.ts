@@ -7,7 +7,7 @@
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import Provider, { interactionPolicy } from 'oidc-provider';
+import Provider, { errors, interactionPolicy } from 'oidc-provider';
 import type { Configuration, Interaction, KoaContextWithOIDC } from 'oidc-provider';
 
 import { CookieJar } from './cookie-jar.ts';
@@ -50,6 +50,10 @@ export interface AuthorizationServer {
     delayTokenAnswers(ms: number): void;
     /** Seconds; for access tokens issued from now on. */
     setAccessTokenTtl(seconds: number): void;
+    /** Ids of the clients that are registered now. */
+    registeredClients(): string[];
+    /** As if its owner had removed it: its id means nothing any more. */
+    forgetClient(clientId: string): void;
     close(): Promise<void>;
 }
 
@@ -61,12 +65,19 @@ export interface AuthorizationServerOptions {
     pkceRequired?: boolean;
     /** Default 127.0.0.1; 127.0.0.2 is another site for a browser. */
     host?: string;
+    /** For MCP servers: clients register themselves (RFC 7591, RFC 7592) or are described by a document, and tokens are for a resource (RFC 8707). */
+    mcp?: {
+        /** The resources there are; any other is refused. */
+        resources: readonly string[];
+        /** Fetches the metadata document of a client that has an address for an id. */
+        fetchDocument?: (url: string) => Promise<Response>;
+    };
 }
 
 const day = 86_400;
 
 export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
-    const { redirectUris, pkceRequired = true, host = '127.0.0.1' } = options;
+    const { redirectUris, pkceRequired = true, host = '127.0.0.1', mcp } = options;
     let accessTokenTtl = options.accessTokenTtl ?? 3_600;
     let answerDelay = 0;
     const closing = new AbortController();
@@ -92,6 +103,10 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
                 id_token_signed_response_alg: 'ES256',
             },
         ],
+        clientDefaults: { id_token_signed_response_alg: 'ES256' },
+        ...(mcp?.fetchDocument === undefined
+            ? {}
+            : { fetch: (url: string | URL | Request) => mcp.fetchDocument!(url instanceof Request ? url.url : String(url)) }),
         jwks: { keys: [generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })] },
         cookies: { keys: [randomBytes(24).toString('hex')] },
         scopes: ['openid', 'offline_access', 'read', 'write'],
@@ -110,6 +125,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
             clientCredentials: { enabled: true },
             introspection: { enabled: true, allowedPolicy: async (_context, client, token) => token.clientId === client.clientId },
             revocation: { enabled: true, allowedPolicy: async (_context, client, token) => token.clientId === client.clientId },
+            ...(mcp === undefined ? {} : mcpFeatures(mcp)),
         },
         ttl: {
             AccessToken: () => accessTokenTtl,
@@ -177,12 +193,27 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
         setAccessTokenTtl: (seconds) => {
             accessTokenTtl = seconds;
         },
+        registeredClients: () => store.ids('Client'),
+        forgetClient: (id) => store.forget('Client', id),
         close: async () => {
             closing.abort();
             await server.close();
         },
     };
 }
+
+const mcpFeatures = ({ resources, fetchDocument }: NonNullable<AuthorizationServerOptions['mcp']>) => ({
+    registration: { enabled: true, idFactory: () => `registered-${randomBytes(6).toString('hex')}` },
+    registrationManagement: { enabled: true, rotateRegistrationAccessToken: false },
+    clientIdMetadataDocument: { enabled: fetchDocument !== undefined, ack: 'draft-02' },
+    resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_context: KoaContextWithOIDC, resource: string) => {
+            if (!resources.includes(resource)) throw new errors.InvalidTarget();
+            return { scope: 'read write', audience: resource, accessTokenFormat: 'opaque' as const };
+        },
+    },
+});
 
 function policyThatAlwaysAsks(): interactionPolicy.DefaultPolicy {
     const policy = interactionPolicy.base();
@@ -206,6 +237,8 @@ async function answer(provider: Provider, interaction: Interaction, step: string
     const grant = new provider.Grant({ accountId: interaction.session?.accountId, clientId: String(interaction.params['client_id']) });
     const { scope } = interaction.params;
     grant.addOIDCScope(typeof scope === 'string' ? scope : '');
+    const { resource } = interaction.params;
+    if (typeof resource === 'string') grant.addResourceScope(resource, 'read write');
     return { consent: { grantId: await grant.save() } };
 }
 

@@ -10,6 +10,15 @@ export class GrantStore {
         for (const [key, row] of this.#rows) if (row.grantId === grantId) this.#rows.delete(key);
     }
 
+    /** Ids of what is stored of one model. */
+    ids(model: string): string[] {
+        return [...this.#rows.keys()].filter((key) => key.startsWith(`${model}:`)).map((key) => key.slice(model.length + 1));
+    }
+
+    forget(model: string, id: string): void {
+        this.#rows.delete(`${model}:${id}`);
+    }
+
     /** The storage of one `oidc-provider` model ("RefreshToken", "Session", …). */
     adapter(model: string): Adapter {
         const rows = this.#rows;

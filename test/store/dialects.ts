@@ -37,6 +37,7 @@ export const tables = Object.keys({
     connect_sessions: true,
     connections: true,
     connection_facets: true,
+    client_registrations: true,
     integrations: true,
     webhook_signing_keys: true,
     webhook_settings: true,

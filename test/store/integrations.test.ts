@@ -161,9 +161,9 @@ describe('an integration that is held', () => {
         const { db } = store.database;
         const integration = await insertSetting(db);
         const context = { sources: systemSources, vault: undefined as unknown as Vault };
-        const deletion = (): Promise<boolean> =>
+        const deletion = (): Promise<string | undefined> =>
             db.transaction().execute((transaction) => deleteIntegration(transaction, context, integration.environment_id, integration.unique_key));
-        let deleted: Promise<boolean> | undefined;
+        let deleted: Promise<string | undefined> | undefined;
         const { id } = await db.transaction().execute(async (transaction) => {
             expect(await integrations.hold(transaction, integration.id)).toMatchObject({ unique_key: 'github', oauth_client_id: 'client' });
             // Another attempt may hold it too.
@@ -172,10 +172,10 @@ describe('an integration that is held', () => {
             await waiting(db);
             return insertConnection(transaction, integration);
         });
-        expect(await deleted).toBe(true);
+        expect(await deleted).toBe(integration.id);
         expect(await storedConnection(db, id)).toMatchObject({ deleted_at: expect.any(Date) as Date, sealed_credentials: '' });
         expect(await db.transaction().execute((transaction) => integrations.hold(transaction, integration.id))).toBeUndefined();
-        expect(await deletion()).toBe(false);
+        expect(await deletion()).toBeUndefined();
     });
 
     /** Until a statement waits for a lock. */

@@ -61,6 +61,7 @@ import { receiveInstallation } from './provider-webhooks/receive-installation.ts
 import { appAuthConnect } from './redirect-flow/app-auth-connect.ts';
 import { oauthCallback } from './redirect-flow/oauth-callback.ts';
 import { oauthConnect } from './redirect-flow/oauth-connect.ts';
+import { readClientMetadata } from './redirect-flow/client-metadata.ts';
 import { createOauthFlow } from './redirect-flow/oauth-flows.ts';
 import { listSigningKeys } from './signing-keys/list-signing-keys.ts';
 import { promoteSigningKey } from './signing-keys/promote-signing-key.ts';
@@ -93,6 +94,7 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     oauthConnect(services),
     oauthCallback(services),
     appAuthConnect(services),
+    readClientMetadata(services),
     connectWithApiKey(services),
     connectWithBasic(services),
     connectWithoutCredentials(services),

@@ -7,6 +7,7 @@ import type { Credentials } from '../../../src/credentials/credential.ts';
 import type { ProviderEntry } from '../../../src/providers/provider.ts';
 import { makeProvider } from '../make-provider.ts';
 import { fixedSources, type RecordedCall, type Vendors } from './vendors.ts';
+import { noClients } from '../../auth-modes/no-clients.ts';
 
 export interface Step {
     /** Before a refresh. */
@@ -48,6 +49,8 @@ export function contextOf(vendors: Vendors, recording: Recording, connectionConf
     return {
         provider: makeProvider({ display_name: 'Recorded', ...entry }),
         integration: {
+            id: 'i',
+            environmentId: 'e',
             uniqueKey: 'recorded',
             clientId,
             clientSecret: clientSecret === '{{private key}}' ? privateKey : clientSecret,
@@ -56,6 +59,7 @@ export function contextOf(vendors: Vendors, recording: Recording, connectionConf
             allowedHosts: null,
             isProduction: true,
         },
+        clients: noClients,
         connectionConfig,
         egress: vendors.egress,
         sources: fixedSources,

@@ -154,8 +154,10 @@ async function targetOf(services: Services, body: Body, principal: Principal): P
         throw ApiError.simple(404, 'not_found', 'The provider of this integration is not in the catalogue.');
     }
     const { authMode, displayName } = target.provider;
-    if (body.credentials.type !== authMode) {
-        throw ApiError.simple(400, 'invalid_body', `The credentials type must be ${authMode}, which ${displayName} uses.`);
+    // A6: connections of the MCP modes have the credentials of OAUTH2, so that is what they are imported with.
+    const type = authMode === 'MCP_OAUTH2' || authMode === 'MCP_OAUTH2_GENERIC' ? 'OAUTH2' : authMode;
+    if (body.credentials.type !== type) {
+        throw ApiError.simple(400, 'invalid_body', `The credentials type must be ${type}, which ${displayName} uses.`);
     }
     return target;
 }

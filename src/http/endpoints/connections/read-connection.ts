@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { credentialsPlace } from '../../../credentials/credential-places.ts';
 import { isRetriedByRead, type RenewalResult } from '../../../credentials/leased-renewal.ts';
-import { openConfig } from '../../../credentials/connection-secrets.ts';
+import { openShownConfig } from '../../../credentials/connection-secrets.ts';
 import type { Credentials } from '../../../credentials/credential.ts';
 import { isServable, lifetimeOf } from '../../../credentials/expiry.ts';
 import { TokenFailure } from '../../../credentials/token-failure.ts';
@@ -161,7 +161,7 @@ async function openSealed(services: Services, row: ConnectionRead): Promise<{ cr
     const { vault } = services;
     try {
         const credentials = JSON.parse(await vault.openFresh(row.sealed_credentials, credentialsPlace(row))) as Credentials;
-        return { credentials, connectionConfig: await openConfig(vault, row) };
+        return { credentials, connectionConfig: await openShownConfig(vault, row) };
     } catch (error) {
         if (error instanceof VaultError) {
             throw unreadable(services, row, error);

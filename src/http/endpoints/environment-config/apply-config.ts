@@ -12,7 +12,9 @@ import type { Services } from '../../services.ts';
 import { settingsContext } from '../environment/environment-view.ts';
 import { asApiError, environmentGone } from '../environment/settings-refusals.ts';
 import { ConfigBody } from './document.ts';
-import { planIntegrations } from './integrations-section.ts';
+import { planIntegrations, prepareClients, registrationsIn, unprepared, type PreparedClients } from './integrations-section.ts';
+
+type Document = z.output<ReturnType<typeof ConfigBody>>;
 
 const Result = z.object({
     dry_run: z.boolean(),
@@ -52,48 +54,77 @@ export const applyConfig = (services: Services) =>
         query: z.strictObject({ dry_run: QueryBool.optional() }),
         body: ConfigBody(services),
         answers: { 200: z.object({ data: Result }) },
-        errors: { 404: ['not_found'], 409: ['conflict'] },
+        errors: { 400: ['client_registration_failed'], 404: ['not_found'], 409: ['conflict'], 503: ['client_registration_unavailable'] },
         async handle({ query, body, principal }) {
             assertSections(principal, body);
             const isDryRun = query.dry_run ?? false;
-            const plan = new ConfigPlan(body.secrets ?? {});
-            await services.database.db
-                .transaction()
-                .execute(async (transaction) => {
-                    const environment = await environments.lock(transaction, principal.environment!.id);
-                    if (environment === undefined) {
-                        throw environmentGone();
-                    }
-                    const context = settingsContext(services);
-                    if (body.environment !== undefined) {
-                        await planEnvironment(transaction, context, plan, environment, body.environment);
-                    }
-                    if (body.connect_ui !== undefined) {
-                        await planConnectUi(transaction, context, plan, environment, body.connect_ui);
-                    }
-                    if (body.webhooks !== undefined) {
-                        await planWebhooks(transaction, context, plan, environment, body.webhooks);
-                    }
-                    if (body.variables !== undefined) {
-                        await planVariables(transaction, context, plan, environment, body.variables);
-                    }
-                    if (body.integrations !== undefined) {
-                        await planIntegrations(services, transaction, plan, environment.id, body.integrations);
-                    }
-                    plan.refuseUnused();
-                    if (plan.issues.length > 0) {
-                        throw ApiError.invalid('invalid_body', plan.issues);
-                    }
-                    if (!isDryRun) {
-                        await plan.carryOut();
-                    }
-                })
-                .catch((error: unknown) => {
-                    throw asApiError(error);
-                });
-            return { data: { dry_run: isDryRun, changes: plan.changes } };
+            const environmentId = principal.environment!.id;
+            const apply = (mode: { isDryRun: boolean; prepared: PreparedClients }) => applyDocument(services, environmentId, body, mode);
+            const clientless = body.integrations === undefined ? [] : await unprepared(services, environmentId, body.integrations);
+            if (isDryRun || clientless.length === 0) {
+                return { data: { dry_run: isDryRun, changes: await apply({ isDryRun, prepared: new Map() }) } };
+            }
+            // What is refused is refused before anything is registered for it.
+            await apply({ isDryRun: true, prepared: new Map() });
+            const prepared = await prepareClients(services, clientless, {
+                environmentId,
+                callbackUrl: body.environment?.callback_url,
+                integrations: body.integrations!,
+                secrets: body.secrets ?? {},
+            });
+            try {
+                return { data: { dry_run: false, changes: await apply({ isDryRun: false, prepared }) } };
+            } catch (error) {
+                services.clients.unregister(registrationsIn(prepared));
+                throw error;
+            }
         },
     });
+
+/** In one transaction. @throws ApiError */
+async function applyDocument(
+    services: Services,
+    environmentId: string,
+    body: Document,
+    { isDryRun, prepared }: { isDryRun: boolean; prepared: PreparedClients },
+): Promise<ConfigPlan['changes']> {
+    const plan = new ConfigPlan(body.secrets ?? {});
+    await services.database.db
+        .transaction()
+        .execute(async (transaction) => {
+            const environment = await environments.lock(transaction, environmentId);
+            if (environment === undefined) {
+                throw environmentGone();
+            }
+            const context = settingsContext(services);
+            if (body.environment !== undefined) {
+                await planEnvironment(transaction, context, plan, environment, body.environment);
+            }
+            if (body.connect_ui !== undefined) {
+                await planConnectUi(transaction, context, plan, environment, body.connect_ui);
+            }
+            if (body.webhooks !== undefined) {
+                await planWebhooks(transaction, context, plan, environment, body.webhooks);
+            }
+            if (body.variables !== undefined) {
+                await planVariables(transaction, context, plan, environment, body.variables);
+            }
+            if (body.integrations !== undefined) {
+                await planIntegrations(services, transaction, plan, environment.id, body.integrations, prepared);
+            }
+            plan.refuseUnused();
+            if (plan.issues.length > 0) {
+                throw ApiError.invalid('invalid_body', plan.issues);
+            }
+            if (!isDryRun) {
+                await plan.carryOut();
+            }
+        })
+        .catch((error: unknown) => {
+            throw asApiError(error);
+        });
+    return plan.changes;
+}
 
 /** @throws ApiError 403 */
 function assertSections(principal: Principal, body: Partial<Record<'webhooks' | 'variables' | 'integrations', unknown>>): void {

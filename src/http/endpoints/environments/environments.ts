@@ -112,7 +112,9 @@ export const deleteEnvironment = (services: Services) =>
         errors: { 400: ['cannot_delete_prod_environment'], 404: ['not_found'] },
         params: z.object({ environmentId: PublicId }),
         async handle({ params, reply }) {
+            const registrations = await services.clients.ofEnvironment(params.environmentId);
             await environment.deleteEnvironment(services.database.db, services, params.environmentId);
+            services.clients.unregister(registrations);
             return reply.code(204).send();
         },
     });

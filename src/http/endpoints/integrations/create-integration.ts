@@ -17,6 +17,7 @@ import {
     keyTaken,
     unknownProvider,
 } from './integration-body.ts';
+import { keepClient, prepareClient } from './prepared-client.ts';
 import { OwnIntegration, ownIntegrationView } from './integration-view.ts';
 
 export const createIntegration = (services: Services) =>
@@ -29,7 +30,9 @@ export const createIntegration = (services: Services) =>
         description:
             'Providers of the auth modes OAUTH1, OAUTH2, APP and CUSTOM need `credentials`, of the type that is their auth mode. Without `scopes`, ' +
             'the provider’s default scopes are stored. A key that is taken is a 400 `invalid_body`. For INSTALL_PLUGIN, `custom` has `app_link`, where the ' +
-            'plugin is installed, and its key pair as `username` and `password`, as they are; for CUSTOM, `custom.webhookSecret` may have a webhook secret.',
+            'plugin is installed, and its key pair as `username` and `password`, as they are; for CUSTOM, `custom.webhookSecret` may have a webhook secret. ' +
+            'Where the provider registers clients by itself (MCP_OAUTH2, `client_registration: dynamic`), one is registered unless `credentials` are given; ' +
+            'if that fails, nothing is created.',
         authenticate: apiKey(services),
         access: ['environment:integrations:create'],
         body: z.strictObject({
@@ -43,8 +46,9 @@ export const createIntegration = (services: Services) =>
             allowed_hosts: AllowedHosts.optional(),
         }),
         answers: { 200: z.object({ data: OwnIntegration }) },
+        errors: { 400: ['client_registration_failed'], 503: ['client_registration_unavailable'] },
         async handle({ body, principal }) {
-            const { database, catalogue } = services;
+            const { database, catalogue, clients } = services;
             const provider = catalogue.get(body.provider);
             if (provider === undefined) {
                 throw unknownProvider(body.provider);
@@ -55,15 +59,25 @@ export const createIntegration = (services: Services) =>
             if ((await integrations.existingKeys(database.db, environmentId, [body.unique_key])).size > 0) {
                 throw keyTaken();
             }
-            const row = await create(database.db, services, {
-                ...body,
-                environmentId,
-                config: acceptedConfig(provider, body),
-                defaultScopes: provider.entry.default_scopes,
-            });
-            if (row === undefined) {
-                throw keyTaken();
-            }
+            const wanted = { ...body, environmentId, config: acceptedConfig(provider, body), defaultScopes: provider.entry.default_scopes };
+            const registration =
+                body.credentials === undefined
+                    ? await prepareClient(services, { provider, environmentId, uniqueKey: body.unique_key, custom: body.custom })
+                    : undefined;
+            const row = await database.db
+                .transaction()
+                .execute(async (transaction) => {
+                    const created = await create(transaction, services, wanted);
+                    if (created === undefined) {
+                        throw keyTaken();
+                    }
+                    await keepClient(services, transaction, created, registration);
+                    return created;
+                })
+                .catch((error: unknown) => {
+                    clients.unregister(registration === undefined ? [] : [registration]);
+                    throw error;
+                });
             return { data: await ownIntegrationView(services, row) };
         },
     });

@@ -13,20 +13,24 @@ export const deleteIntegration = (services: Services) =>
         paths: ['/integrations/:uniqueKey'],
         tag: 'Integrations',
         summary: 'Delete an integration and its connections',
-        description: 'The credentials of its connections are destroyed at once. No webhooks are sent.',
+        description:
+            'The credentials of its connections are destroyed at once. No webhooks are sent. A client that registered itself is unregistered, ' +
+            'where its server offers that and answers.',
         authenticate: apiKey(services),
         access: ['environment:integrations:delete'],
         params: z.object({ uniqueKey: IntegrationKey }),
         answers: { 200: z.object({ success: z.literal(true) }) },
         errors: { 404: ['not_found'] },
         async handle({ params, principal }) {
-            const { db } = services.database;
-            const existed = await db
-                .transaction()
-                .execute((transaction) => remove(transaction, services, principal.environment!.id, params.uniqueKey));
-            if (!existed) {
+            const { clients, database } = services;
+            const registrations = await database.db.transaction().execute(async (transaction) => {
+                const id = await remove(transaction, services, principal.environment!.id, params.uniqueKey);
+                return id === undefined ? undefined : clients.take(transaction, id);
+            });
+            if (registrations === undefined) {
                 throw noIntegration();
             }
+            clients.unregister(registrations);
             return { success: true };
         },
     });
