@@ -1,0 +1,74 @@
+/** Which endpoints a URL may be meant for: of literal hosts before templated ones, and what says more before what says less. */
+import type { Entry } from './entry.ts';
+import type { Bindings } from './text-template.ts';
+import type { Endpoint } from './twin.ts';
+import { urlPatterns, type UrlPattern } from './url-pattern.ts';
+
+export interface Route {
+    readonly entry: Entry;
+    readonly endpoint: Endpoint;
+    readonly bindings: Bindings;
+}
+
+interface Entrance {
+    readonly entry: Entry;
+    readonly endpoint: Endpoint;
+    readonly pattern: UrlPattern;
+}
+
+export class Router {
+    readonly #byHost = new Map<string, Entrance[]>();
+    readonly #templated: Entrance[] = [];
+    readonly #slugs: ReadonlySet<string>;
+
+    constructor(twins: Iterable<readonly [Entry, readonly Endpoint[]]>) {
+        const slugs = new Set<string>();
+        for (const [entry, endpoints] of twins) {
+            slugs.add(entry.slug);
+            for (const endpoint of endpoints) {
+                for (const pattern of urlPatterns(endpoint.url, { isPrefix: endpoint.isPrefix ?? false })) this.#add({ entry, endpoint, pattern });
+            }
+        }
+        this.#slugs = slugs;
+    }
+
+    #add(entrance: Entrance): void {
+        const { host } = entrance.pattern;
+        if (host === undefined) {
+            this.#templated.push(entrance);
+            return;
+        }
+        const there = this.#byHost.get(host) ?? [];
+        there.push(entrance);
+        this.#byHost.set(host, there);
+    }
+
+    /** Best first. An endpoint for exactly this URL hides whole APIs that begin like it. */
+    routes(url: URL): Route[] {
+        const named = this.#slugIn(url.hostname);
+        const found = [...(this.#byHost.get(url.host) ?? []), ...this.#templated].flatMap((entrance) => {
+            const bindings = entrance.pattern.match(url);
+            return bindings === undefined ? [] : [{ ...entrance, bindings }];
+        });
+        const own = named === undefined ? [] : found.filter(({ entry }) => entry.slug === named);
+        // A template that says nothing at all fits every URL; it counts where the host is named after its entry.
+        const candidates = own.length > 0 ? own : found.filter(({ pattern, endpoint }) => says(pattern) > 0 || endpoint.isPrefix === true);
+        const exact = candidates.filter(({ endpoint }) => endpoint.isPrefix !== true);
+        const meant = exact.length > 0 ? exact : candidates;
+        const literal = meant.filter(({ pattern }) => pattern.host !== undefined);
+        return (literal.length > 0 ? literal : meant).toSorted(
+            (left, right) =>
+                right.pattern.weight[0] - left.pattern.weight[0] ||
+                right.pattern.weight[1] - left.pattern.weight[1] ||
+                Number(left.entry.alias !== undefined) - Number(right.entry.alias !== undefined),
+        );
+    }
+
+    /** `acme-okta.okta.com` and `okta.twin.example` are meant for okta. */
+    #slugIn(hostname: string): string | undefined {
+        const label = hostname.split('.')[0]!.replace(/^acme-/, '');
+        return this.#slugs.has(label) && (hostname.startsWith('acme-') || hostname.endsWith('.twin.example')) ? label : undefined;
+    }
+}
+
+const says = ({ weight }: UrlPattern): number => weight[0] + weight[1];
