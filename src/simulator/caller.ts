@@ -65,11 +65,13 @@ const cookieToken = (bindings: Bindings): string | undefined => /(?:^|;\s*)B1SES
 
 type Place = readonly [declared: Readonly<Record<string, unknown>>, actual: Readonly<Record<string, unknown>>, what: string];
 
-/** Items that mention a credential; the others are settings that a caller may override. */
+/** Items that mention a credential, or a moment or number that a signature may cover; the others a caller may override. */
 function declaredPlaces({ entry, request }: Call): Place[] {
     const { headers = {}, query = {}, body = {} } = entry.proxy ?? {};
     const carrying = (items: Readonly<Record<string, unknown>>): [string, unknown][] =>
-        Object.entries(items).filter(([, value]) => namesIn(typeof value === 'string' ? value : JSON.stringify(value)).some(isCredential));
+        Object.entries(items).filter(([, value]) =>
+            namesIn(typeof value === 'string' ? value : JSON.stringify(value)).some((name) => isCredential(name) || /^(?:now|random)\b/.test(name)),
+        );
     const places: Place[] = [
         [Object.fromEntries(carrying(headers).map(([name, value]) => [name.toLowerCase(), value])), request.headers, 'header'],
         [Object.fromEntries(carrying(query)), Object.fromEntries(request.url.searchParams), 'query parameter'],

@@ -53,11 +53,14 @@ export class Router {
         const own = named === undefined ? [] : found.filter(({ entry }) => entry.slug === named);
         // A template that says nothing at all fits every URL; it counts where the host is named after its entry.
         const candidates = own.length > 0 ? own : found.filter(({ pattern, endpoint }) => says(pattern) > 0 || endpoint.isPrefix === true);
-        const exact = candidates.filter(({ endpoint }) => endpoint.isPrefix !== true);
+        const exact = candidates.filter(({ endpoint }) => endpoint.isPrefix !== true || endpoint.kind === 'metadata');
         const meant = exact.length > 0 ? exact : candidates;
-        const literal = meant.filter(({ pattern }) => pattern.host !== undefined);
-        return (literal.length > 0 ? literal : meant).toSorted(
+        // Whoever has a host of its own is not stood in for by entries that take any host.
+        const isKnown = meant.some(({ pattern }) => pattern.host !== undefined);
+        const hosts = isKnown ? meant.filter(({ pattern }) => pattern.host !== undefined || pattern.weight[0] > 0) : meant;
+        return hosts.toSorted(
             (left, right) =>
+                Number(right.pattern.host !== undefined) - Number(left.pattern.host !== undefined) ||
                 right.pattern.weight[0] - left.pattern.weight[0] ||
                 right.pattern.weight[1] - left.pattern.weight[1] ||
                 Number(left.entry.alias !== undefined) - Number(right.entry.alias !== undefined),

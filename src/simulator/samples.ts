@@ -208,12 +208,12 @@ function configValue(entry: Entry, name: string, field: Field): string {
     const label = `acme-${slug}`;
     const byUse = {
         origin: [`https://${host}`, `https://${host}/api`],
-        host: [host, `${host}/path`, ...(field.example === undefined ? [] : [field.example]), `https://${host}`],
+        host: [host, `${host}/path`, `${host}/scim/v2`, ...(field.example === undefined ? [] : [field.example]), `https://${host}`],
         label: [label, 'acme', ...(field.example === undefined ? [] : [field.example])],
         other: [...(field.example === undefined ? [] : [field.example]), `${name.toLowerCase()}-of-${slug}`],
     }[useOf(entry, name)];
-    if (field.hidden && field.default_value !== undefined) return field.default_value;
     const known = knownConfig[`${slug}.${name}`];
+    if (known === undefined && field.hidden && field.default_value !== undefined) return field.default_value;
     return fit(
         field,
         [
@@ -232,6 +232,8 @@ function configValue(entry: Entry, name: string, field: Field): string {
 /** Values that belong together, or that no rule describes. */
 const knownConfig: Readonly<Record<string, string>> = {
     'veeva-vault-oauth.tokenUrl': `veeva-vault-oauth.${twinDomain}/oauth/token`,
+    // Empty unless the integrator sets it, and a part of every address.
+    'veeva-vault.version': 'v24.1',
     'microsoft-teams-bot.botHostTenantId': '11111111-2222-4333-8444-555555555555',
 };
 

@@ -1,4 +1,5 @@
 /** The HTTP server in front of the twins. Loopback only: what it gives out is worthless, but it answers anybody. */
+import type { IncomingMessage } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { controlRoutes } from './control.ts';
 import type { Outcome, Simulator } from './simulator.ts';
@@ -10,7 +11,9 @@ export const originHeader = 'x-simulated-origin';
 const bodyLimit = 4 * 1024 * 1024;
 
 export function buildTwinServer(simulator: Simulator): FastifyInstance {
-    const server = fastify({ logger: false, bodyLimit, routerOptions: { ignoreTrailingSlash: false } });
+    // A provider may have any path, the simulator's own ones too.
+    const rewriteUrl = ({ headers, url = '/' }: IncomingMessage): string => (headers[originHeader] === undefined ? url : '/_call');
+    const server = fastify({ logger: false, bodyLimit, rewriteUrl });
     server.removeAllContentTypeParsers();
     server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
     // A page of another site must not be able to talk to it by way of a name of its own (DNS rebinding).
@@ -36,7 +39,7 @@ function targetOf(request: FastifyRequest): TwinRequest | undefined {
     const [, host, path = ''] = /^\/at\/([^/?#]+)(.*)$/.exec(request.url) ?? [];
     const address =
         typeof origin === 'string'
-            ? `${origin}${request.url}`
+            ? `${origin}${request.originalUrl}`
             : host === undefined
               ? undefined
               : `https://${decodeURIComponent(host)}${path === '' ? '/' : path}`;
