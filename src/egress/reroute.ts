@@ -26,5 +26,5 @@ export function createReroute(policy: Policy, twinServer: URL): Reroute {
 export function simulatedAddress(address: string, twinServer: URL): string {
     const url = new URL(address);
     if (isIP(url.hostname.replace(/^\[(.*)\]$/, '$1')) !== 0 || url.hostname === 'localhost') return address;
-    return `${twinServer.origin}/at/${url.host}${url.pathname}${url.search}${url.hash}`;
+    return `http://localhost:${twinServer.port}/at/${url.host}${url.pathname}${url.search}${url.hash}`;
 }

@@ -43,7 +43,7 @@ export class Router {
         this.#byHost.set(host, there);
     }
 
-    /** Best first. An endpoint for exactly this URL hides whole APIs that begin like it. */
+    /** Best first. An endpoint for exactly this URL hides whole APIs that begin like it; an API call that is known hides its own only. */
     routes(url: URL): Route[] {
         const named = this.#slugIn(url.hostname);
         const found = [...(this.#byHost.get(url.host) ?? []), ...this.#templated].flatMap((entrance) => {
@@ -54,7 +54,10 @@ export class Router {
         // A template that says nothing at all fits every URL; it counts where the host is named after its entry.
         const candidates = own.length > 0 ? own : found.filter(({ pattern, endpoint }) => says(pattern) > 0 || endpoint.isPrefix === true);
         const exact = candidates.filter(({ endpoint }) => endpoint.isPrefix !== true || endpoint.kind === 'metadata');
-        const meant = exact.length > 0 ? exact : candidates;
+        const known = exact.filter(({ endpoint }) => endpoint.kind === 'lookup');
+        const isAnswered = (entry: Entry): boolean => known.some((route) => route.entry === entry);
+        const calls = candidates.filter(({ endpoint, entry }) => endpoint.kind !== 'api' || !isAnswered(entry));
+        const meant = exact.length > known.length ? exact : calls;
         // Whoever has a host of its own is not stood in for by entries that take any host.
         const isKnown = meant.some(({ pattern }) => pattern.host !== undefined);
         const hosts = isKnown ? meant.filter(({ pattern }) => pattern.host !== undefined || pattern.weight[0] > 0) : meant;
@@ -63,6 +66,7 @@ export class Router {
                 Number(right.pattern.host !== undefined) - Number(left.pattern.host !== undefined) ||
                 right.pattern.weight[0] - left.pattern.weight[0] ||
                 right.pattern.weight[1] - left.pattern.weight[1] ||
+                likeness(right.entry.slug, url) - likeness(left.entry.slug, url) ||
                 Number(left.entry.alias !== undefined) - Number(right.entry.alias !== undefined),
         );
     }
@@ -73,5 +77,9 @@ export class Router {
         return this.#slugs.has(label) && (hostname.startsWith('acme-') || hostname.endsWith('.twin.example')) ? label : undefined;
     }
 }
+
+/** The host of a vendor mostly says who it is. */
+const likeness = (slug: string, { hostname }: URL): number =>
+    hostname.split('.').includes(slug) ? 2 : hostname.split('.').includes(slug.split('-')[0]!) ? 1 : 0;
 
 const says = ({ weight }: UrlPattern): number => weight[0] + weight[1];

@@ -58,6 +58,18 @@ test('hubspot deletes a refresh token by its address', async () => {
     expect(JSON.stringify(twins.simulator.activity.list())).not.toContain(refresh);
 });
 
+test('an answer for one provider’s hook does not stand in the way of another provider’s API', async () => {
+    const proxy = { base_url: 'https://api.github.com', headers: { authorization: 'Bearer ${apiKey}' } };
+    const twins = await startTwins({ 'github-app-oauth': cc('https://api.github.com'), 'github-pat': { auth_mode: 'API_KEY', proxy } });
+    expect((await twins.get('https://api.github.com/user', bearer('my-key'))).body.provider).toBe('github-pat');
+});
+
+test('of several providers at one host, the one that the host is called after is meant', async () => {
+    const entry = { auth_mode: 'API_KEY', proxy: { base_url: 'https://api.openai.com', headers: { authorization: 'Bearer ${apiKey}' } } };
+    const twins = await startTwins({ another: entry, 'openai-admin': entry, openai: entry });
+    expect((await twins.get('https://api.openai.com/v1/models', bearer('my-key'))).body.provider).toBe('openai');
+});
+
 describe('verification scripts', () => {
     const key = { auth_mode: 'API_KEY', proxy: { base_url: 'https://x.example', headers: { 'x-api-key': '${apiKey}' } } };
     const user = {

@@ -83,7 +83,7 @@ code { font: .9em ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wrap:
 .badge { display: inline-block; padding: .1rem .5rem; border-radius: 1rem; border: 1px solid currentColor; color: var(--warn); font-size: .8rem; font-weight: 600; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.25rem; }
 .consent { max-width: 27rem; margin: 8vh auto 2rem; padding: 0 1rem; }
-.consent .card { padding: 1.75rem; }
+.consent .card { padding: 1.75rem; margin-bottom: 1rem; }
 .consent ul { margin: 0 0 1rem; padding-left: 1.1rem; }
 .consent dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem .9rem; margin: 1rem 0; font-size: .9rem; }
 .consent dt { color: var(--soft); }
