@@ -1,4 +1,6 @@
 /** The page for people: what arrived, which providers there are, and what shall go wrong. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Visit } from '../activity.ts';
 import { everyTwin, faults, type Fault } from '../faults.ts';
 import type { Simulator } from '../simulator.ts';
@@ -157,28 +159,4 @@ function samplesCard(simulator: Simulator, slug: string): Html {
 /** Modes whose consent page a browser can be sent to at once. */
 const connectable: ReadonlySet<string> = new Set(['OAUTH2', 'OAUTH1', 'MCP_OAUTH2']);
 
-const script = `
-for (const button of document.querySelectorAll('[data-connect]')) {
-    button.addEventListener('click', async () => {
-        const body = JSON.stringify({ provider: button.dataset.connect });
-        const answer = await fetch('/_twin/connect', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-        const { url } = await answer.json();
-        if (url) window.open(url, '_blank', 'popup,width=560,height=760');
-        else button.textContent = 'Not possible here';
-    });
-}
-for (const box of document.querySelectorAll('[data-fault]')) {
-    box.addEventListener('change', async () => {
-        const body = JSON.stringify({ provider: box.dataset.provider, fault: box.dataset.fault, on: box.checked });
-        const answer = await fetch('/_twin/faults', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-        if (!answer.ok) box.checked = !box.checked;
-    });
-}
-setInterval(async () => {
-    if (document.hidden) return;
-    const answer = await fetch(location.href);
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('#activity');
-    const old = document.querySelector('#activity');
-    if (fresh && fresh.innerHTML !== old.innerHTML) old.innerHTML = fresh.innerHTML;
-}, 2000);
-`;
+const script = readFileSync(join(import.meta.dirname, 'activity.js'), 'utf8');
