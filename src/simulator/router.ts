@@ -1,5 +1,6 @@
 /** Which endpoints a URL may be meant for: of literal hosts before templated ones, and what says more before what says less. */
 import type { Entry } from './entry.ts';
+import { fieldFault } from './field-rules.ts';
 import type { Bindings } from './text-template.ts';
 import type { Endpoint } from './twin.ts';
 import { urlPatterns, type UrlPattern } from './url-pattern.ts';
@@ -51,24 +52,18 @@ export class Router {
             return bindings === undefined ? [] : [{ ...entrance, bindings }];
         });
         const own = named === undefined ? [] : found.filter(({ entry }) => entry.slug === named);
+        if (own.length > 0) return ranked(own, url);
         // A template that says nothing at all fits every URL; it counts where the host is named after its entry.
-        const candidates = own.length > 0 ? own : found.filter(({ pattern, endpoint }) => says(pattern) > 0 || endpoint.isPrefix === true);
-        const exact = candidates.filter(({ endpoint }) => endpoint.isPrefix !== true || endpoint.kind === 'metadata');
-        const known = exact.filter(({ endpoint }) => endpoint.kind === 'lookup');
-        const isAnswered = (entry: Entry): boolean => known.some((route) => route.entry === entry);
-        const calls = candidates.filter(({ endpoint, entry }) => endpoint.kind !== 'api' || !isAnswered(entry));
-        const meant = exact.length > known.length ? exact : calls;
-        // Whoever has a host of its own is not stood in for by entries that take any host.
-        const isKnown = meant.some(({ pattern }) => pattern.host !== undefined);
-        const hosts = isKnown ? meant.filter(({ pattern }) => pattern.host !== undefined || pattern.weight[0] > 0) : meant;
-        return hosts.toSorted(
-            (left, right) =>
-                Number(right.pattern.host !== undefined) - Number(left.pattern.host !== undefined) ||
-                right.pattern.weight[0] - left.pattern.weight[0] ||
-                right.pattern.weight[1] - left.pattern.weight[1] ||
-                likeness(right.entry.slug, url) - likeness(left.entry.slug, url) ||
-                Number(left.entry.alias !== undefined) - Number(right.entry.alias !== undefined),
-        );
+        const candidates = found.filter(({ pattern, endpoint }) => says(pattern) > 0 || endpoint.isPrefix === true);
+        // A value that its field refuses was hardly meant for this entry.
+        const fitting = new Set(candidates.filter(({ entry, bindings }) => fits(entry, bindings, url)));
+        return [
+            ...ranked([...fitting], url),
+            ...ranked(
+                candidates.filter((route) => !fitting.has(route)),
+                url,
+            ),
+        ];
     }
 
     /** `acme-okta.okta.com` and `okta.twin.example` are meant for okta. */
@@ -76,6 +71,44 @@ export class Router {
         const label = hostname.split('.')[0]!.replace(/^acme-/, '');
         return this.#slugs.has(label) && (hostname.startsWith('acme-') || hostname.endsWith('.twin.example')) ? label : undefined;
     }
+}
+
+type Found = Route & Entrance;
+
+function ranked(candidates: readonly Found[], url: URL): Found[] {
+    const exact = candidates.filter(({ endpoint }) => endpoint.isPrefix !== true || endpoint.kind === 'metadata');
+    const known = exact.filter(({ endpoint }) => endpoint.kind === 'lookup');
+    const isAnswered = (entry: Entry): boolean => known.some((route) => route.entry === entry);
+    const calls = candidates.filter(({ endpoint, entry }) => endpoint.kind !== 'api' || !isAnswered(entry));
+    const meant = exact.length > known.length ? exact : calls;
+    // Whoever has a host of its own is not stood in for by entries that take any host.
+    const isKnown = meant.some(({ pattern }) => pattern.host !== undefined);
+    const hosts = isKnown ? meant.filter(({ pattern }) => pattern.host !== undefined || pattern.weight[0] > 0) : meant;
+    return hosts.toSorted(
+        (left, right) =>
+            Number(right.pattern.host !== undefined) - Number(left.pattern.host !== undefined) ||
+            right.pattern.weight[0] - left.pattern.weight[0] ||
+            right.pattern.weight[1] - left.pattern.weight[1] ||
+            likeness(right.entry.slug, url) - likeness(left.entry.slug, url) ||
+            Number(left.entry.alias !== undefined) - Number(right.entry.alias !== undefined),
+    );
+}
+
+function fits({ connection_config: fields }: Entry, bindings: Bindings, url: URL): boolean {
+    return Object.entries(bindings).every(([name, value]) => {
+        const field = fields?.[name.replace(/^connectionConfig\./, '')];
+        if (field === undefined) return true;
+        // Only a field that says so holds a path behind its host.
+        if (field.pattern === undefined && value.includes('/') && !value.includes('://')) return false;
+        return longerValues(value, url).some((text) => fieldFault(field, text) === undefined);
+    });
+}
+
+/** Of a value that begins an address nobody knows where it ends: with each further segment of the path. */
+function longerValues(value: string, { origin, host, pathname }: URL): string[] {
+    const start = [origin, host].find((text) => value === text);
+    const segments = start === undefined ? [] : pathname.split('/').slice(1);
+    return [value, ...segments.map((_, index) => `${value}/${segments.slice(0, index + 1).join('/')}`)];
 }
 
 /** The host of a vendor mostly says who it is. */

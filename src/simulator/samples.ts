@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import randexp from 'randexp';
 import type { Entry, Field, Fields } from './entry.ts';
-import { fieldFault } from './field-rules.ts';
+import { fieldFault, mayBeEmpty } from './field-rules.ts';
 import { sampleKey, type KeyKind } from './sample-keys.ts';
-import { namesIn } from './text-template.ts';
+import { alternatives, namesIn } from './text-template.ts';
 
 // Its types describe a module without interoperability, which Node loads with it.
 const RandExp = randexp as unknown as typeof randexp.default;
@@ -16,6 +16,8 @@ export interface SampleInputs {
     /** Settings of the integration: client, scopes, app, and the entry's own. */
     readonly integration: Readonly<Record<string, string>>;
     readonly connectionConfig: Readonly<Record<string, string>>;
+    /** Configuration that nobody is asked for and no answer brings: the integrator's backend sets it. */
+    readonly presets: Readonly<Record<string, string>>;
     readonly credentials: Readonly<Record<string, string>>;
     readonly assertionOption: Readonly<Record<string, string>>;
 }
@@ -101,16 +103,39 @@ function sampleInputs(entry: Entry): SampleInputs {
     const assertionOption = Object.entries(entry.assertion_option ?? {}).map(
         ([name, field]) => [name, keyOr(entry, name, field, credentialOf)] as const,
     );
+    const needed = neededConfig(entry);
+    const fields = Object.entries(entry.connection_config ?? {});
+    const isGiven = (field: Field): boolean => !field.optional && (!field.hidden || field.default_value !== undefined);
+    const asked = fields.filter(([name, field]) => !field.automated && (isGiven(field) || needed.has(name)));
     return {
         integration: { ...appOf(entry), ...settingsOf(entry) },
-        connectionConfig: Object.fromEntries(
-            Object.entries(entry.connection_config ?? {})
-                .filter(([, field]) => !field.optional && !field.automated && (!field.hidden || field.default_value !== undefined))
-                .map(([name, field]) => [name, configValue(entry, name, field)]),
+        connectionConfig: Object.fromEntries(asked.map(([name, field]) => [name, configValue(entry, name, field)])),
+        presets: Object.fromEntries(
+            fields.filter(([name, field]) => field.automated && needed.has(name)).map(([name, field]) => [name, configValue(entry, name, field)]),
         ),
         credentials: Object.fromEntries(credentials),
         assertionOption: Object.fromEntries(assertionOption),
     };
+}
+
+/** Names without which a flow cannot begin, though their fields are optional or automated (catalogue contract 6). */
+function neededConfig(entry: Entry): Set<string> {
+    const { authorization_url, token_url, authorization_params, token_params, connection_config: fields } = entry;
+    const derived = [...(entry.token_response_metadata ?? []), ...(entry.redirect_uri_metadata ?? []), ...(entry.webhook_response_metadata ?? [])];
+    const urls = [authorization_url, ...(typeof token_url === 'string' ? [token_url] : [])].filter((url) => url !== undefined);
+    const params = [authorization_params, token_params].flatMap((values) => Object.values(values ?? {})).filter((value) => typeof value === 'string');
+    const isOpen = (name: string): boolean => fields?.[name] === undefined || derived.includes(name) || mayBeEmpty(fields[name]);
+    const needed = new Set<string>();
+    for (const template of [...urls, ...params]) {
+        const choices = alternatives(template).map((alternative) =>
+            namesIn(alternative).flatMap((name) => (name.startsWith('connectionConfig.') ? [name.slice('connectionConfig.'.length)] : [])),
+        );
+        // Satisfied by what is asked for anyhow, or by nothing.
+        if (choices.some((names) => !names.some(isOpen))) continue;
+        const choice = choices.find((names) => names.every((name) => fields?.[name] !== undefined && !derived.includes(name)));
+        choice?.forEach((name) => needed.add(name));
+    }
+    return needed;
 }
 
 /** What the modes ask for beside what an entry declares (catalogue contract 8). */
@@ -213,7 +238,8 @@ function configValue(entry: Entry, name: string, field: Field): string {
         other: [...(field.example === undefined ? [] : [field.example]), `${name.toLowerCase()}-of-${slug}`],
     }[useOf(entry, name)];
     const known = knownConfig[`${slug}.${name}`];
-    if (known === undefined && field.hidden && field.default_value !== undefined) return field.default_value;
+    const fixed = field.hidden && (field.default_value || !neededConfig(entry).has(name)) ? field.default_value : undefined;
+    if (known === undefined && fixed !== undefined) return fixed;
     return fit(
         field,
         [
@@ -289,7 +315,13 @@ function keyOr(entry: Entry, name: string, field: Field, otherwise: (entry: Entr
     const isJwk = entry.token_request_auth_method === 'private_key_jwt';
     const forms = isJwk
         ? [JSON.stringify(privateJwk)]
-        : [pem, pem.trim(), pem.trim().replaceAll('\n', escapedBreak), pem.replaceAll('\n', escapedBreak)];
+        : [
+              ...(entry.auth_mode === 'BASIC' ? [pem.trim().replaceAll('\n', escapedBreak)] : []),
+              pem,
+              pem.trim(),
+              pem.trim().replaceAll('\n', escapedBreak),
+              pem.replaceAll('\n', escapedBreak),
+          ];
     const found = forms.find((form) => fieldFault(field, form) === undefined);
     if (found === undefined) throw new Error(`No sample key satisfies the rules of "${entry.slug} ${name}".`);
     return found;

@@ -78,7 +78,7 @@ function patternOf(text: string, names: string[], place: 'origin' | 'host' | 'pa
             sources.push(escapeRegExp(place === 'host' ? part.literal.toLowerCase() : part.literal));
         } else if ('name' in part) {
             names.push(part.name);
-            const shape = place === 'origin' ? 'https?://[^?#]+?' : place === 'host' && isWhole ? '[^?#/]+(?:/[^?#]*?)?' : '[^/?#]+?';
+            const shape = place === 'origin' ? 'https?://[^?#]+?' : place === 'host' && isWhole ? '[^?#/]+(?:/[^?#]*?)??' : '[^/?#]+?';
             sources.push(`(${shape})`);
         } else {
             return undefined;

@@ -20,16 +20,28 @@ export async function connect(visit: Visit): Promise<void> {
     const way = ways[mode];
     if (way === undefined) throw new Failed(`no way to connect ${mode} yet`);
     await expectOk('the integration', valetkey.call('POST', '/integrations', { body: integrationOf(visit) }));
-    await way(visit, await createSession(valetkey, { tags: { end_user_id: 'walker' }, allowed_integrations: [slug] }));
+    const presets = { integrations_config_defaults: { [slug]: { connection_config: visit.samples.presets } } };
+    const isPreset = Object.keys(visit.samples.presets).length > 0;
+    const session = { tags: { end_user_id: 'walker' }, allowed_integrations: [slug], ...(isPreset ? presets : {}) };
+    await way(visit, await createSession(valetkey, session));
 }
 
 export const walkedModes = (): string[] => Object.keys(ways);
 
-function integrationOf({ slug, mode, samples: { integration } }: Visit): Record<string, unknown> {
+function integrationOf({ slug, mode, samples: { integration, connectionConfig } }: Visit): Record<string, unknown> {
     const { client_id, client_secret, scopes, ...settings } = integration;
     const credentials = mode === 'OAUTH2' ? { type: mode, client_id, client_secret, ...(scopes === undefined ? {} : { scopes }) } : undefined;
     const hasSettings = credentials === undefined && Object.keys(settings).length > 0;
-    return { provider: slug, unique_key: slug, ...(credentials ? { credentials } : {}), ...(hasSettings ? { integration_config: settings } : {}) };
+    // Hosts of twins are on no vendor's list (N2).
+    const hosts = Object.values(connectionConfig).filter((value) => /^[a-z0-9-]+\.twin\.example/.test(value));
+    const allowed = mode === 'OAUTH2' && hosts.length > 0 ? { allowed_hosts: [...new Set(hosts.map((host) => host.split('/')[0]))] } : {};
+    return {
+        provider: slug,
+        unique_key: slug,
+        ...allowed,
+        ...(credentials ? { credentials } : {}),
+        ...(hasSettings ? { integration_config: settings } : {}),
+    };
 }
 
 /** As the frontend client sends them. */
