@@ -17,12 +17,14 @@ import type { RenewalStep } from './credentials/leased-renewal.ts';
 import { Renewals } from './credentials/renewal.ts';
 import { openLiveKeys } from './credentials/webhook-signing-keys.ts';
 import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
+import { simulatedAddress } from './egress/reroute.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
 import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
 import { lintWarnings } from './providers/lint.ts';
 import { Retention } from './retention.ts';
+import { assertNothingReal } from './simulate.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
@@ -51,6 +53,8 @@ export interface AppOptions {
     config: Config;
     logger: Logger;
     sources: Sources;
+    /** Simulate mode: the server of the twins, which then gets every call and every browser that is not for this machine. */
+    twinServer?: URL | undefined;
     onStep?: (step: FaultStep) => void | Promise<void>;
 }
 
@@ -60,11 +64,12 @@ export const builtinCatalogue = {
 };
 
 /** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
-export async function buildApp({ config, logger, sources: system, onStep }: AppOptions): Promise<App> {
-    const egress = openEgress(config, system);
+export async function buildApp({ config, logger, sources: system, twinServer, onStep }: AppOptions): Promise<App> {
+    const egress = openEgress(config, system, twinServer);
     const catalogue = openCatalogue(config, egress, logger);
     const database = await openDatabase(config.database);
     try {
+        if (twinServer !== undefined) await assertNothingReal(database);
         const keys = findEncryptionKey(config, system, await dataKeys.exist(database.db));
         const clock = new DatabaseClock(database, system);
         await clock.read();
@@ -122,6 +127,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             renewals,
             revocations,
             fetched,
+            browserAddress: (address) => (twinServer === undefined ? address : simulatedAddress(address, twinServer)),
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);
@@ -168,9 +174,9 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
 /** SQLSTATE 42501, insufficient_privilege. */
 const isRefusedByDatabase = (error: unknown): error is Error => error instanceof Error && 'code' in error && error.code === '42501';
 
-function openEgress(config: Config, sources: Sources): Egress {
+function openEgress(config: Config, sources: Sources, twinServer: URL | undefined): Egress {
     try {
-        return createEgress({ allow: config.egressAllow, sources, userAgent });
+        return createEgress({ allow: config.egressAllow, sources, userAgent, reroute: twinServer });
     } catch (error) {
         throw error instanceof EgressAllowError ? new StartupError(error.message) : error;
     }

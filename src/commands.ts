@@ -1,6 +1,6 @@
-/** The commands: serve (default), migrate, keys, providers. */
+/** The commands: serve (default), simulate, migrate, keys, providers. */
 import { pino, type Logger } from 'pino';
-import { buildApp, builtinCatalogue, type App } from './app.ts';
+import { buildApp, builtinCatalogue } from './app.ts';
 import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault, rotateDataKey } from './credentials/key-ring.ts';
@@ -9,6 +9,7 @@ import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
 import { compileBuiltin } from './providers/compiled-catalogue.ts';
+import { readSimulateOptions, startTwins, withDevKey } from './simulate.ts';
 import { systemSources } from './sources.ts';
 import { collectAfterStart } from './startup-memory.ts';
 import { startupSummary } from './startup-summary.ts';
@@ -20,6 +21,8 @@ import { migrate } from './store/migrate.ts';
 const usage = `Usage: valetkey [command]
 
   serve         run the API and the background work (default)
+                --simulate: with offline twins in place of all providers
+  simulate      run the offline twins alone; --port N, --providers FILE (a further catalogue file)
   migrate       bring the database up to date and exit
   keys rotate   make a new data key and seal every stored secret with it; safe beside running servers, can be repeated
   keys create <environment>|account
@@ -33,6 +36,10 @@ export async function run(words: readonly string[]): Promise<void> {
         const command = words.join(' ');
         if (command === '' || command === 'serve') {
             await serve();
+        } else if (command === '--simulate' || command === 'serve --simulate') {
+            await serve({ isSimulating: true });
+        } else if (words[0] === 'simulate') {
+            await simulate(words.slice(1));
         } else if (command === 'migrate') {
             await migrateOnly();
         } else if (command === 'keys rotate') {
@@ -54,22 +61,36 @@ export async function run(words: readonly string[]): Promise<void> {
     }
 }
 
-async function serve(): Promise<void> {
-    const config = loadConfig();
+async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}): Promise<void> {
+    const config = isSimulating ? withDevKey(loadConfig(undefined, { isSimulating })) : loadConfig();
     // Before anything is written: a key that is made and printed by a start that fails would be lost.
     await assertPortFree(config);
     const logger = newLogger(config);
-    const app = await buildApp({ config, logger, sources: systemSources });
-    stopOnSignal(app, logger);
+    const twins = isSimulating ? await startTwins(config) : undefined;
+    const app = await buildApp({ config, logger, sources: systemSources, twinServer: twins?.address }).catch(async (error: unknown) => {
+        await twins?.close();
+        throw error;
+    });
+    twins?.connectThrough(app, config);
+    stopOnSignal({ close: () => Promise.all([app.close(), twins?.close()]) }, logger);
     await app.server.listen({ host: config.host, port: config.port }).catch(async (error: unknown) => {
         // Taken since it was probed.
-        await app.close();
+        await Promise.all([app.close(), twins?.close()]);
         throw cannotListen(error, config);
     });
     app.startWork();
-    process.stdout.write(startupSummary(config, app));
+    process.stdout.write(startupSummary(config, app, twins?.page));
     logger.info({ port: config.port, database: app.database.kind }, 'serving');
     collectAfterStart();
+}
+
+async function simulate(words: readonly string[]): Promise<void> {
+    const { port, providers } = readSimulateOptions(words);
+    const config = loadConfig(undefined, { isSimulating: true });
+    const logger = newLogger(config);
+    const twins = await startTwins({ ...config, simulatorPort: port ?? config.simulatorPort, providersFile: providers ?? config.providersFile });
+    stopOnSignal(twins, logger);
+    process.stdout.write(`\n  The providers of the catalogue are simulated at ${twins.page}\n\n`);
 }
 
 async function migrateOnly(): Promise<void> {
@@ -141,7 +162,7 @@ const newLogger = (config: Config): Logger =>
 const oneWishMs = 1000;
 
 /** The first signal lets work finish, a later one does not wait. */
-function stopOnSignal(app: App, logger: Logger): void {
+function stopOnSignal(app: { close(): Promise<unknown> }, logger: Logger): void {
     let state: 'serving' | 'stopping' | 'impatient' = 'serving';
     const stop = (signal: NodeJS.Signals): void => {
         if (state === 'impatient') {

@@ -45,6 +45,10 @@ export interface Config {
     /** The fixed API key of the account. */
     accountKey: string | undefined;
     providersFile: string | undefined;
+    /** Port of the simulated providers. */
+    simulatorPort: number;
+    /** `NODE_ENV=production`: nothing may be simulated. */
+    isProduction: boolean;
     egressAllow: readonly string[];
     /** Requests per minute and API key. */
     rateLimitPerMinute: number;
@@ -74,12 +78,14 @@ interface Setting {
 type Read = (...names: string[]) => Setting | undefined;
 
 /** @throws StartupError naming the variable and the expected form, never the value of a secret one. */
-export function loadConfig(variables: Variables = process.env): Config {
+export function loadConfig(variables: Variables = process.env, { isSimulating = false }: { isSimulating?: boolean } = {}): Config {
     const read: Read = (...names) => names.map((name) => ({ name, text: variables[name]?.trim() ?? '' })).find((setting) => setting.text !== '');
     const readOr = (fallback: string, ...names: [string, ...string[]]): Setting => read(...names) ?? { name: names[0], text: fallback };
 
     const port = readPort(readOr('3003', 'PORT', 'SERVER_PORT'));
-    const database = readDatabase(read, readOr('10', 'VALETKEY_DB_POOL_MAX', 'NANGO_DB_POOL_MAX'));
+    // Tokens of simulated providers are kept apart from real ones.
+    const dataDir = isSimulating ? './data-simulate' : './data';
+    const database = readDatabase(read, readOr('10', 'VALETKEY_DB_POOL_MAX', 'NANGO_DB_POOL_MAX'), dataDir);
     const publicUrl = readUrl(readOr(`http://localhost:${port}`, 'VALETKEY_PUBLIC_URL', 'NANGO_SERVER_URL'));
     return {
         // The embedded mode is for one person on one machine: it is not offered to the network unless told to.
@@ -92,6 +98,8 @@ export function loadConfig(variables: Variables = process.env): Config {
         secretKeys: readSecretKeys(variables),
         accountKey: readAccountKey(read('VALETKEY_ACCOUNT_KEY')),
         providersFile: optionalPath(read('VALETKEY_PROVIDERS')?.text),
+        simulatorPort: readPort(readOr('3103', 'VALETKEY_SIMULATOR_PORT')),
+        isProduction: read('NODE_ENV')?.text === 'production',
         egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')?.text),
         rateLimitPerMinute: readCount(readOr('6000', 'VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN')),
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
@@ -102,11 +110,11 @@ export function loadConfig(variables: Variables = process.env): Config {
     };
 }
 
-function readDatabase(read: Read, pool: Setting): Config['database'] {
+function readDatabase(read: Read, pool: Setting, dataDir: string): Config['database'] {
     const poolSize = readCount(pool);
     const url = read('DATABASE_URL', 'VALETKEY_DATABASE_URL', 'NANGO_DATABASE_URL') ?? composeDatabaseUrl(read);
     if (url === undefined) {
-        return { kind: 'embedded', dataDir: resolve(read('VALETKEY_DATA_DIR')?.text ?? './data') };
+        return { kind: 'embedded', dataDir: resolve(read('VALETKEY_DATA_DIR')?.text ?? dataDir) };
     }
     if (!URL.canParse(url.text) || !['postgres:', 'postgresql:'].includes(new URL(url.text).protocol)) {
         throw new StartupError(`${url.name} must look like postgres://user:password@host:5432/database.`);

@@ -13,6 +13,7 @@ import type { createAgent, EgressResponse, exchange, Hop } from './exchange.ts';
 import { createPolicy } from './policy.ts';
 import type { Resolve } from './policy.ts';
 import { nextHop, redirectRefused } from './redirect.ts';
+import { createReroute } from './reroute.ts';
 
 export { EgressAllowError } from './allow-list.ts';
 export { EgressError } from './egress-error.ts';
@@ -79,17 +80,29 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * `reroute`: address of the twin server of simulate mode, which then gets every call that is not for this machine.
  * `allow`: the entries of `VALETKEY_EGRESS_ALLOW`; a malformed one throws EgressAllowError. `userAgent`: default header.
  * `resolve`: replaces the system's resolver (hosts file and DNS).
  */
-export function createEgress(options: { allow: readonly string[]; sources: Sources; userAgent: string; resolve?: Resolve }): Egress {
+export function createEgress(options: {
+    allow: readonly string[];
+    sources: Sources;
+    userAgent: string;
+    resolve?: Resolve;
+    reroute?: URL | undefined;
+}): Egress {
     const { sources } = options;
-    const policy = createPolicy(parseAllowList(options.allow), options.resolve ?? systemResolve);
+    const resolve = options.resolve ?? systemResolve;
+    const policy = createPolicy(parseAllowList(options.allow), resolve);
+    const { reroute: twinServer } = options;
+    const reroute = twinServer && createReroute(policy, twinServer);
+    // The twin server may be connected to, but not asked for: nothing that a user writes leads to it.
+    const connectable = twinServer === undefined ? policy : createPolicy(parseAllowList([...options.allow, twinServer.host]), resolve);
     // The HTTP client is loaded with the first call: a replica that only serves reads never needs it.
     let loading: Promise<Client> | undefined;
     const client = (): Promise<Client> =>
         (loading ??= import('./exchange.ts').then(({ createAgent, exchange }) => ({
-            agent: createAgent(createConnector(policy, sources)),
+            agent: createAgent(createConnector(connectable, sources)),
             exchange,
         })));
     const inFlight = new Set<Promise<EgressResponse>>();
@@ -130,7 +143,7 @@ export function createEgress(options: { allow: readonly string[]; sources: Sourc
         try {
             for (;;) {
                 const { agent, exchange } = await client();
-                const response = await exchange(agent, hop, { sources, stop, maxResponseBytes, oversize });
+                const response = await exchange(agent, reroute?.(hop) ?? hop, { sources, stop, maxResponseBytes, oversize });
                 answered = true;
                 const next = maxRedirects === 0 ? undefined : nextHop(hop, response, (location) => policy.judgeUrl(location));
                 if (next === undefined) return response;

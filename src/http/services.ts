@@ -27,6 +27,8 @@ export interface Services {
     renewals: Renewals;
     revocations: Revocations;
     fetched: FetchedConnections;
+    /** Where the browser is sent in place of a provider's page: in simulate mode, to its twin. */
+    browserAddress(address: string): string;
     /** Whether shutdown has begun. */
     isStopping(): boolean;
 }

@@ -19,6 +19,8 @@ export interface TestAppOptions {
     env?: Record<string, string>;
     /** Provider entries, as JSON or YAML text. */
     providers?: string;
+    /** Simulate mode: where the twins are. */
+    twinServer?: URL;
     /** Waits of exactly this many milliseconds take that many instead: a deadline that a test need not sit out. */
     waits?: Readonly<Record<number, number>>;
 }
@@ -99,7 +101,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     };
     let logged = '';
     const logger = pino({ level: config.logLevel }, { write: (line: string) => void (logged += line) });
-    const app = await buildApp({ config, logger, sources });
+    const app = await buildApp({ config, logger, sources, twinServer: options.twinServer });
     const declared = new DeclaredAnswers();
     declared.watch(app.server);
     const vault = await openVault(app.database.db, config.encryptionKeys!, sources);

@@ -88,7 +88,7 @@ export const oauthConnect = (services: Services) =>
                     maxAge: flowLifetimeMs / 1000,
                 })
                 .headers({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
-                .redirect(started.location, 302);
+                .redirect(services.browserAddress(started.location), 302);
         },
     });
 

@@ -1,0 +1,136 @@
+/**
+ * Every provider of the catalogue, through Valetkey's own API, against its twin: connected, read, renewed where there is something
+ * to renew with. The twins are strict, and know nothing of Valetkey: what they refuse is a mistake on one side or the other.
+ */
+import { writeSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Entry } from '../../src/simulator/entry.ts';
+import { buildTwinServer } from '../../src/simulator/server.ts';
+import { Simulator } from '../../src/simulator/simulator.ts';
+import { systemSources } from '../../src/sources.ts';
+import { startTestApp, type TestApp } from '../http/app.ts';
+import { freePort } from '../peers/free-port.ts';
+import { connect, Failed, walkedModes } from './ways.ts';
+
+/** Modes that are not walked yet, and entries that cannot be, each with its reason. */
+const unwalkedModes: ReadonlySet<string> = new Set([
+    'OAUTH1',
+    'OAUTH2_CC',
+    'TWO_STEP',
+    'JWT',
+    'TBA',
+    'SIGNATURE',
+    'BILL',
+    'AWS_SIGV4',
+    'APP',
+    'CUSTOM',
+    'INSTALL_PLUGIN',
+    'MCP_OAUTH2',
+    'MCP_OAUTH2_GENERIC',
+]);
+const unwalked: Readonly<Record<string, string>> = {
+    'sentry-oauth': 'the vendor starts the flow, by a webhook',
+};
+
+interface Row {
+    slug: string;
+    mode: string;
+    passed: boolean;
+    /** What was done, or why not. */
+    says: string;
+}
+
+let simulator: Simulator;
+let twins: ReturnType<typeof buildTwinServer>;
+let valetkey: TestApp;
+
+beforeAll(async () => {
+    const port = await freePort();
+    const valetkeyUrl = `http://127.0.0.1:${port}`;
+    simulator = await Simulator.open({ sources: systemSources, catalogueFiles: [join(import.meta.dirname, '../../providers.yaml')], valetkeyUrl });
+    twins = buildTwinServer(simulator);
+    await twins.listen({ host: '127.0.0.1', port: 0 });
+    const twinServer = new URL(`http://127.0.0.1:${(twins.server.address() as AddressInfo).port}`);
+    valetkey = await startTestApp({ twinServer, env: { VALETKEY_PUBLIC_URL: valetkeyUrl, VALETKEY_RATE_LIMIT_PER_MIN: '1000000' } });
+});
+
+afterAll(async () => {
+    await valetkey?.close();
+    await twins?.close();
+});
+
+interface Read {
+    connection_id: string;
+    credentials: Record<string, unknown>;
+}
+
+async function read(slug: string, id: string, query = ''): Promise<Read> {
+    const { status, text, body } = await valetkey.call<Read>('GET', `/connections/${id}?provider_config_key=${slug}${query}`);
+    if (status !== 200) throw new Failed(`reading failed: ${status} ${text}`);
+    return body;
+}
+
+const tokenIn = ({ credentials }: Read): unknown => credentials['access_token'] ?? credentials['token'];
+
+async function walk({ slug, auth_mode: mode }: Entry): Promise<string> {
+    await connect({ valetkey, slug, mode, samples: simulator.world.samples.of(slug) });
+    const [row] = await valetkey.query<{ connection_id: string }>(
+        'select c.connection_id from connections c join integrations i on i.id = c.integration_id where i.unique_key = $1',
+        [slug],
+    );
+    if (row === undefined) throw new Failed('there is no connection');
+    const first = await read(slug, row.connection_id, '&refresh_token=true');
+    const done = ['connected', 'read'];
+    if (first.credentials['refresh_token'] !== undefined) {
+        const second = await read(slug, row.connection_id, '&force_refresh=true');
+        if (tokenIn(second) === tokenIn(first)) throw new Failed('a forced refresh gave the same token');
+        done.push('renewed');
+    }
+    const refused = simulator.activity.list(slug).find(({ outcome }) => outcome === 'refused');
+    if (refused !== undefined) throw new Failed(`the twin refused ${refused.method} ${refused.address}: ${refused.note}`);
+    return done.join(', ');
+}
+
+async function rowOf(entry: Entry): Promise<Row> {
+    const { slug, auth_mode: mode } = entry;
+    const reason = unwalked[slug] ?? (unwalkedModes.has(mode) ? `mode ${mode} is not walked yet` : undefined);
+    if (reason !== undefined) return { slug, mode, passed: false, says: `skipped: ${reason}` };
+    try {
+        return { slug, mode, passed: true, says: await walk(entry) };
+    } catch (error) {
+        if (!(error instanceof Failed)) throw error;
+        return { slug, mode, passed: false, says: error.message };
+    }
+}
+
+function table(rows: readonly Row[]): string {
+    const skipped = rows.filter(({ says }) => says.startsWith('skipped'));
+    const failed = rows.filter(({ passed, says }) => !passed && !says.startsWith('skipped'));
+    const byMode = Map.groupBy(rows, ({ mode }) => mode);
+    return [
+        '',
+        `  ${'mode'.padEnd(20)} entries  passed`,
+        ...[...byMode].map(
+            ([mode, of]) => `  ${mode.padEnd(20)} ${String(of.length).padStart(7)} ${String(of.filter(({ passed }) => passed).length).padStart(7)}`,
+        ),
+        `  ${'total'.padEnd(20)} ${String(rows.length).padStart(7)} ${String(rows.length - skipped.length - failed.length).padStart(7)}`,
+        ...[...failed, ...skipped].map(({ slug, says }) => `  ${slug}: ${says}`),
+        '',
+        '',
+    ].join('\n');
+}
+
+test('every mode is either walked or listed', () => {
+    const modes = new Set([...simulator.catalogue.values()].map(({ auth_mode }) => auth_mode));
+    expect([...modes].filter((mode) => !walkedModes().includes(mode) && !unwalkedModes.has(mode))).toEqual([]);
+    expect(walkedModes().filter((mode) => unwalkedModes.has(mode))).toEqual([]);
+});
+
+test('all entries are connected, read and renewed', async () => {
+    const rows: Row[] = [];
+    for (const entry of simulator.catalogue.values()) rows.push(await rowOf(entry));
+    writeSync(1, table(rows));
+    expect(rows.filter(({ passed, says }) => !passed && !says.startsWith('skipped'))).toEqual([]);
+}, 600_000);

@@ -1,0 +1,103 @@
+/** How a provider of each mode is connected over HTTP, from the samples of its twin. A mode without a way here is not walked. */
+import type { SampleInputs } from '../../src/simulator/samples.ts';
+import { createSession } from '../http/accounts.ts';
+import type { Answer, TestApp } from '../http/app.ts';
+
+export interface Visit {
+    valetkey: TestApp;
+    slug: string;
+    mode: string;
+    samples: SampleInputs;
+}
+
+export class Failed extends Error {}
+
+type Way = (visit: Visit, token: string) => Promise<void>;
+
+/** @throws Failed with what Valetkey or the twin said */
+export async function connect(visit: Visit): Promise<void> {
+    const { valetkey, slug, mode } = visit;
+    const way = ways[mode];
+    if (way === undefined) throw new Failed(`no way to connect ${mode} yet`);
+    await expectOk('the integration', valetkey.call('POST', '/integrations', { body: integrationOf(visit) }));
+    const presets = { integrations_config_defaults: { [slug]: { connection_config: visit.samples.presets } } };
+    const isPreset = Object.keys(visit.samples.presets).length > 0;
+    const session = { tags: { end_user_id: 'walker' }, allowed_integrations: [slug], ...(isPreset ? presets : {}) };
+    await way(visit, await createSession(valetkey, session));
+}
+
+export const walkedModes = (): string[] => Object.keys(ways);
+
+function integrationOf({ slug, mode, samples: { integration, connectionConfig } }: Visit): Record<string, unknown> {
+    const { client_id, client_secret, scopes, ...settings } = integration;
+    const credentials = mode === 'OAUTH2' ? { type: mode, client_id, client_secret, ...(scopes === undefined ? {} : { scopes }) } : undefined;
+    const hasSettings = credentials === undefined && Object.keys(settings).length > 0;
+    // Hosts of twins are on no vendor's list (N2).
+    const hosts = Object.values(connectionConfig).filter((value) => /^[a-z0-9-]+\.twin\.example/.test(value));
+    const allowed = mode === 'OAUTH2' && hosts.length > 0 ? { allowed_hosts: [...new Set(hosts.map((host) => host.split('/')[0]))] } : {};
+    return {
+        provider: slug,
+        unique_key: slug,
+        ...allowed,
+        ...(credentials ? { credentials } : {}),
+        ...(hasSettings ? { integration_config: settings } : {}),
+    };
+}
+
+/** As the frontend client sends them. */
+const queryOf = (token: string, config: Readonly<Record<string, string>>): string =>
+    new URLSearchParams([['connect_session_token', token], ...Object.entries(config).map(([name, value]) => [`params[${name}]`, value])] as [
+        string,
+        string,
+    ][]).toString();
+
+const direct =
+    (path: string, body: (samples: SampleInputs) => unknown): Way =>
+    async ({ valetkey, slug, samples }, token) => {
+        const url = `${path}/${slug}?${queryOf(token, samples.connectionConfig)}`;
+        await expectOk('connecting', valetkey.call('POST', url, { key: null, body: body(samples) }));
+    };
+
+/** The person's browser, without one: the popup's page, the consent, and the way back with the flow's cookie. */
+const redirect: Way = async ({ valetkey, slug, samples }, token) => {
+    const started = await valetkey.call('GET', `/oauth/connect/${slug}?${queryOf(token, samples.connectionConfig)}`, { key: null });
+    if (started.status !== 302) throw new Failed(`the flow did not begin: ${said(started)}`);
+    const consent = await fetch(approved(started.headers['location']!), { redirect: 'manual' });
+    if (consent.status !== 302) throw new Failed(`the twin refused the authorization request: ${await consent.text()}`);
+    const { pathname, search } = new URL(consent.headers.get('location')!);
+    const cookie = [started.headers['set-cookie']].flat().join('; ').split(';')[0]!;
+    const back = await valetkey.call('GET', pathname + search, { key: null, headers: { cookie } });
+    if (back.status !== 200) throw new Failed(`the callback was refused: ${said(back)}`);
+};
+
+/** A fragment reaches the twin by the page's script, as a query. */
+function approved(address: string): string {
+    const url = new URL(address);
+    const [fragment, query] = url.hash.slice(1).split('?');
+    if (query !== undefined) {
+        url.search = query;
+        url.hash = '';
+        url.searchParams.set('_fragment', fragment!);
+    }
+    return `${url.href}&_decision=approve`;
+}
+
+const ways: Readonly<Record<string, Way>> = {
+    OAUTH2: redirect,
+    API_KEY: direct('/api-auth/api-key', ({ credentials: { apiKey } }) => ({ apiKey })),
+    BASIC: direct('/api-auth/basic', ({ credentials: { username, password } }) => ({ username, password })),
+    NONE: direct('/auth/unauthenticated', () => ({})),
+};
+
+async function expectOk(what: string, answer: Promise<Answer<unknown>>): Promise<void> {
+    const { status, text } = await answer;
+    if (status >= 300) throw new Failed(`${what} failed: ${status} ${text}`);
+}
+
+/** A page's text, or the whole of an answer. */
+const said = ({ status, text }: Answer<unknown>): string =>
+    `${status} ${text
+        .replaceAll(/<(script|style)[\s\S]*?<\/\1>|<[^>]+>/g, ' ')
+        .replaceAll(/\s+/g, ' ')
+        .trim()
+        .slice(0, 300)}`;
