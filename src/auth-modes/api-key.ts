@@ -7,7 +7,7 @@ export const apiKey: AuthMode = {
     direct: {
         create: async (input) => {
             const credentials = { type: 'API_KEY' as const, apiKey: submittedText(input, 'apiKey') };
-            await testCredentials(input, { apiKey: credentials.apiKey });
+            await testCredentials(input, credentials);
             return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
         },
     },

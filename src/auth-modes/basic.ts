@@ -7,7 +7,7 @@ export const basic: AuthMode = {
     direct: {
         create: async (input) => {
             const credentials = { type: 'BASIC' as const, username: submittedText(input, 'username'), password: submittedText(input, 'password') };
-            await testCredentials(input, { username: credentials.username, password: credentials.password });
+            await testCredentials(input, credentials);
             return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
         },
     },

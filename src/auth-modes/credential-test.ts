@@ -1,62 +1,84 @@
 /** Tests typed-in credentials against the provider before they are kept (auth-modes §17.1): the first 2xx proves them. */
-import { EgressError } from '../egress/egress.ts';
+import type { Credentials } from '../credentials/credential.ts';
+import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
+import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
 import { TemplateError } from '../providers/url-template.ts';
-import { verificationRequests, type VerificationRequest } from '../providers/verification-request.ts';
+import { verificationCalls } from '../providers/verification-request.ts';
 import { ConnectFailure, type ModeContext } from './auth-mode.ts';
+import { authenticatedRequest, requestValues } from './authenticated-request.ts';
+import { parameterFailure } from './fill-template.ts';
 
 const testMs = 15_000;
+/** Only the status counts. */
+const readBytes = 4096;
 
-/** Headers that depend on the finished request. */
-export type Sign = (request: VerificationRequest) => Record<string, string>;
-
-/** @throws ConnectFailure `url_param_err` */
-function prepareRequests(input: ModeContext, credentials: Record<string, string>): VerificationRequest[] {
-    try {
-        return verificationRequests(input.provider, { credentials, connectionConfig: input.connectionConfig });
-    } catch (error) {
-        if (error instanceof TemplateError) {
-            throw new ConnectFailure(
-                'url_param_err',
-                `The connection parameter "${error.field}" is ${error.code === 'missing_value' ? 'missing' : 'not valid'}.`,
-            );
-        }
-        throw error;
-    }
-}
-
-/** Providers without a verification accept what is typed. @throws ConnectFailure `connection_test_failed` */
-export async function testCredentials(input: ModeContext, credentials: Record<string, string>, sign?: Sign): Promise<void> {
-    const requests = prepareRequests(input, credentials);
+/**
+ * Providers without a verification accept what is typed.
+ * @throws ConnectFailure `connection_test_failed`; `verification_unavailable` when the provider said nothing about the
+ * credentials, so that trying again is worth it (A3); `url_param_err`
+ */
+export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<void> {
+    const requests = await prepareRequests(context, credentials);
     if (requests.length === 0) {
         return;
     }
-    const answers: string[] = [];
+    const answers: (number | EgressErrorCode)[] = [];
     for (const request of requests) {
-        try {
-            const { status } = await input.egress.request({
-                method: request.method,
-                url: request.url,
-                headers: sign === undefined ? request.headers : { ...request.headers, ...sign(request) },
-                ...(request.body === undefined ? {} : { body: request.body }),
-                deadlineMs: testMs,
-                maxRedirects: 0,
-            });
-            if (status >= 200 && status < 300) {
-                return;
-            }
-            answers.push(String(status));
-        } catch (error) {
-            if (!(error instanceof EgressError)) {
-                throw error;
-            }
-            answers.push(error.code);
+        const answer = await ask(context, request);
+        if (typeof answer === 'number' && answer >= 200 && answer < 300) {
+            return;
         }
+        answers.push(answer);
     }
-    const isRefusal = answers.some((answer) => answer === '401' || answer === '403');
+    const { displayName } = context.provider;
+    if (answers.every(isSilence)) {
+        throw new ConnectFailure(
+            'verification_unavailable',
+            `${displayName} could not be asked about these credentials (${answers.join(', ')}). Try again in a few minutes.`,
+        );
+    }
     throw new ConnectFailure(
         'connection_test_failed',
-        isRefusal
-            ? `${input.provider.displayName} rejected these credentials.`
-            : `${input.provider.displayName} did not confirm these credentials (${answers.join(', ')}). If they are right, try again in a few minutes.`,
+        answers.includes(401) || answers.includes(403)
+            ? `${displayName} rejected these credentials.`
+            : `${displayName} did not confirm these credentials (${answers.join(', ')}).`,
     );
 }
+
+async function prepareRequests(context: ModeContext, credentials: Credentials): Promise<ApiRequest[]> {
+    try {
+        const calls = verificationCalls(context.provider, requestValues(context, credentials));
+        return await Promise.all(calls.map((call) => authenticatedRequest(context, credentials, call)));
+    } catch (error) {
+        if (error instanceof TemplateError) {
+            throw parameterFailure(error);
+        }
+        throw error instanceof ApiRequestError ? new ConnectFailure('url_param_err', error.message) : error;
+    }
+}
+
+/** @returns the status, or why there is none */
+async function ask({ egress }: ModeContext, { body, ...request }: ApiRequest): Promise<number | EgressErrorCode> {
+    try {
+        const { status } = await egress.request({
+            ...request,
+            ...(body === undefined ? {} : { body }),
+            deadlineMs: testMs,
+            maxResponseBytes: readBytes,
+            oversize: 'truncate',
+            maxRedirects: 0,
+        });
+        return status;
+    } catch (error) {
+        if (!(error instanceof EgressError)) {
+            throw error;
+        }
+        return error.code;
+    }
+}
+
+/** A call that could not be made as it is will not be made by trying again. */
+const flawed: ReadonlySet<EgressErrorCode> = new Set(['invalid_url', 'invalid_header', 'blocked_by_policy', 'redirect_refused']);
+
+/** Overload, an outage, or a network that does not get there say nothing about credentials. */
+const isSilence = (answer: number | EgressErrorCode): boolean => (typeof answer === 'number' ? answer === 429 || answer >= 500 : !flawed.has(answer));

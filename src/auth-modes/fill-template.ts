@@ -9,12 +9,13 @@ export function buildUrl(template: UrlTemplate, { connectionConfig, credentials 
     try {
         return template.build({ connectionConfig, ...(credentials === undefined ? {} : { credentials }) });
     } catch (error) {
-        if (error instanceof TemplateError) {
-            const problem = error.code === 'missing_value' ? 'is missing' : 'is not valid';
-            throw new ConnectFailure('url_param_err', `The connection parameter "${error.field}" ${problem}.`);
-        }
-        throw error;
+        throw error instanceof TemplateError ? parameterFailure(error) : error;
     }
+}
+
+/** `url_param_err`, naming the parameter. */
+export function parameterFailure({ code, field }: TemplateError): ConnectFailure {
+    return new ConnectFailure('url_param_err', `The connection parameter "${field}" ${code === 'missing_value' ? 'is missing' : 'is not valid'}.`);
 }
 
 /** Texts with their placeholders filled in. @throws ConnectFailure naming the parameter whose value is missing. */

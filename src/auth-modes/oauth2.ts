@@ -117,7 +117,7 @@ function refreshTokenGrant(context: ModeContext, current: Credentials): RenewalS
 }
 
 /** As the OAuth app that the grant was given to: the connection's own, where it has one. */
-export function withOwnClient(context: ModeContext, { config_override: override }: OAuth2Credentials): ModeContext {
+export function withOwnClient(context: ModeContext, { config_override: override }: Pick<OAuth2Credentials, 'config_override'>): ModeContext {
     // Both or neither: a client id belongs to its secret.
     return override?.client_id && override.client_secret
         ? { ...context, integration: { ...context.integration, clientId: override.client_id, clientSecret: override.client_secret } }

@@ -1,7 +1,6 @@
 /** What an import submits → credentials as they are stored, proved first where there is a way to (http-api §8.3 no. 5). */
 import { ConnectFailure, type AuthMode, type ModeContext } from '../auth-modes/auth-mode.ts';
 import { testCredentials } from '../auth-modes/credential-test.ts';
-import { oauth1Header } from '../auth-modes/oauth1-signature.ts';
 import { assumedTokenLifetimeMs } from '../auth-modes/oauth2-cc.ts';
 import type { AppCredentials, Credentials, OAuth2ClientCredentials, Obtained, TbaCredentials } from '../credentials/credential.ts';
 import { parseStoredExpiry } from '../credentials/expiry.ts';
@@ -46,7 +45,7 @@ export interface Submission {
 
 const tokenCallMs = 20_000;
 
-/** @throws ConnectFailure `connection_test_failed`, `url_param_err`; TokenFailure when no installation token is to be had */
+/** @throws ConnectFailure `connection_test_failed`, `verification_unavailable`, `url_param_err`; TokenFailure when no installation token is to be had */
 export async function obtainImported(context: ModeContext, mode: AuthMode | undefined, submission: Submission): Promise<Obtained> {
     const { credentials: submitted, isTested } = submission;
     const raw = submission.raw ?? { ...submitted };
@@ -79,7 +78,7 @@ export async function obtainImported(context: ModeContext, mode: AuthMode | unde
                 config_override: present(submitted.config_override ?? {}),
             };
             if (isTested) {
-                await testTokenBased(context, credentials);
+                await testCredentials(context, credentials);
             }
             return obtained(context, undefined, null, () => credentials);
         }
@@ -130,19 +129,6 @@ function importClient(context: ModeContext, submitted: SubmittedCredentials & { 
     // A guess is worth something only where the token can be renewed.
     const assumedMs = rest.client_id === '' ? null : assumedTokenLifetimeMs;
     return obtained(context, date, assumedMs, (expiry) => ({ ...credentials, ...expiry }));
-}
-
-/** Signed as NetSuite wants it (auth-modes §8). @throws ConnectFailure */
-async function testTokenBased(context: ModeContext, { token_id, token_secret, config_override }: TbaCredentials): Promise<void> {
-    const { integration, connectionConfig, sources } = context;
-    const keys = {
-        consumerKey: config_override.client_id ?? integration.clientId ?? '',
-        consumerSecret: config_override.client_secret ?? integration.clientSecret ?? '',
-        token: token_id,
-        tokenSecret: token_secret,
-        realm: String(connectionConfig['accountId']).replaceAll('-', '_').toUpperCase(),
-    };
-    await testCredentials(context, { token_id, token_secret }, (request) => ({ authorization: oauth1Header(request, keys, sources) }));
 }
 
 /** @throws TokenFailure */

@@ -61,9 +61,10 @@ export const toIssues = (error: z.ZodError): Issue[] =>
     error.issues.map((issue) => ({ code: issue.code, message: issue.message, path: issue.path.map(String) }));
 
 /** Status of each connect failure on the JSON endpoints (http-api §12.1). */
-const connectStatus: Readonly<Record<string, number>> = {
+export const connectStatus: Readonly<Record<string, number>> = {
     unknown_provider_config: 404,
     unknown_provider_template: 404,
+    verification_unavailable: 503,
 };
 
 const refusalStatus: Readonly<Record<RefusalCode, number>> = {

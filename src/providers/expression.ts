@@ -2,6 +2,7 @@
  * The syntax of `${...}` in catalogue texts: which roots and functions exist, and how a text splits into alternatives and parts.
  * Nothing is evaluated here; `value-template.ts` and `url-template.ts` do that, each for its own positions.
  */
+import { isMoment } from './moment.ts';
 
 /** A value by its root, e.g. `${connectionConfig.region}` → root `connectionConfig`, name `region`; `${random}` has no name. */
 export interface Reference {
@@ -9,10 +10,10 @@ export interface Reference {
     readonly name: string;
 }
 
-/** A function of the argument between its parentheses, e.g. `${base64(${username}:${password})}`. */
+/** A function of what stands between its parentheses, e.g. `${base64(${username}:${password})}`. */
 export interface Call {
-    readonly call: string;
-    readonly argument: readonly Part[];
+    readonly call: FunctionName;
+    readonly args: readonly (readonly Part[])[];
 }
 
 export type Part = string | Reference | Call;
@@ -23,6 +24,8 @@ export class ExpressionError extends Error {
     readonly code = 'invalid_expression';
 }
 
+/** Parts of the outgoing call. */
+export const requestRoots: ReadonlySet<string> = new Set(['method', 'host', 'path', 'params', 'endpoint', 'bodyCanonicalParams']);
 const namedRoots: ReadonlySet<string> = new Set(['connectionConfig', 'credentials', 'assertionOption']);
 const plainRoots: ReadonlySet<string> = new Set([
     'apiKey',
@@ -34,18 +37,27 @@ const plainRoots: ReadonlySet<string> = new Set([
     'token',
     'refresh_token',
     'random',
-    'method',
-    'host',
-    'path',
-    'params',
-    'endpoint',
-    'bodyCanonicalParams',
+    ...requestRoots,
 ]);
-const functions: ReadonlySet<string> = new Set(['base64', 'sha256Hex', 'sha256Base64', 'hmacSha1Hex', 'ed25519Sign', 'fingerprint', 'awsSigV4']);
+
+/**
+ * How the text between the parentheses splits into arguments, at commas of the template itself and never of an inserted value:
+ * not at all, at the last comma (a signed text may hold commas), or at every comma.
+ */
+const functions = {
+    base64: { commas: 'none', counts: [1] },
+    sha256Hex: { commas: 'none', counts: [1] },
+    sha256Base64: { commas: 'none', counts: [1] },
+    fingerprint: { commas: 'none', counts: [1] },
+    hmacSha1Hex: { commas: 'last', counts: [2] },
+    ed25519Sign: { commas: 'last', counts: [2] },
+    awsSigV4: { commas: 'all', counts: [4, 5] },
+} as const satisfies Record<string, { commas: 'none' | 'last' | 'all'; counts: readonly number[] }>;
+
+export type FunctionName = keyof typeof functions;
 
 const fallback = ' || ';
 const callStart = /([A-Za-z][A-Za-z0-9]*)\(/y;
-const moment = /^now(?:[+-][0-9]+:[a-z]+)?(?::.+)?$/s;
 const dottedName = /^([A-Za-z][A-Za-z0-9]*)\.([A-Za-z_][A-Za-z0-9_.-]*)$/;
 
 export function isReference(part: Part): part is Reference {
@@ -69,7 +81,7 @@ export function parseTemplate(source: string): readonly (readonly Part[])[] {
 export function references(parts: readonly Part[]): Reference[] {
     return parts.flatMap((part) => {
         if (typeof part === 'string') return [];
-        return isReference(part) ? [part] : references(part.argument);
+        return isReference(part) ? [part] : part.args.flatMap(references);
     });
 }
 
@@ -116,9 +128,9 @@ class Reader {
         callStart.lastIndex = this.#at;
         const call = callStart.exec(this.#source)?.[1];
         if (call !== undefined) {
-            if (!functions.has(call)) throw new ExpressionError(`there is no function "${call}"; use one of ${[...functions].join(', ')}`);
+            if (!isFunction(call)) throw new ExpressionError(`there is no function "${call}"; use one of ${Object.keys(functions).join(', ')}`);
             this.#at = callStart.lastIndex;
-            return { call, argument: this.parts(')}') };
+            return { call, args: splitArguments(call, this.parts(')}')) };
         }
         const end = this.#source.indexOf('}', this.#at);
         if (end < 0) throw new ExpressionError('close "${" with "}"');
@@ -128,9 +140,42 @@ class Reader {
     }
 }
 
+const isFunction = (name: string): name is FunctionName => Object.hasOwn(functions, name);
+
+function splitArguments(call: FunctionName, parts: readonly Part[]): Part[][] {
+    const { commas, counts } = functions[call];
+    const args: Part[][] = [[]];
+    const lastComma = parts.findLastIndex((part) => typeof part === 'string' && part.includes(','));
+    for (const [index, part] of parts.entries()) {
+        const isSplit = typeof part === 'string' && (commas === 'all' || (commas === 'last' && index === lastComma));
+        const pieces = !isSplit ? [part] : commas === 'all' ? part.split(',') : atLastComma(part);
+        for (const [number, piece] of pieces.entries()) {
+            if (number > 0) args.push([]);
+            const text =
+                typeof piece === 'string' && isSplit ? withoutLayout(piece, number > 0, commas === 'all' && number < pieces.length - 1) : piece;
+            if (text !== '') args.at(-1)!.push(text);
+        }
+    }
+    if (!(counts as readonly number[]).includes(args.length)) {
+        throw new ExpressionError(`give ${call} ${counts.join(' or ')} arguments, separated by commas`);
+    }
+    return args;
+}
+
+/** Blanks around a comma are layout, but those at the end of a text to be signed belong to it. */
+function withoutLayout(piece: string, isBehindComma: boolean, isBeforeComma: boolean): string {
+    const text = isBehindComma ? piece.trimStart() : piece;
+    return isBeforeComma ? text.trimEnd() : text;
+}
+
+function atLastComma(text: string): string[] {
+    const comma = text.lastIndexOf(',');
+    return [text.slice(0, comma), text.slice(comma + 1)];
+}
+
 function reference(text: string): Reference {
     if (plainRoots.has(text)) return { root: text, name: '' };
-    if (moment.test(text)) return { root: 'now', name: text.slice('now'.length) };
+    if (text.startsWith('now') && isMoment(text.slice('now'.length))) return { root: 'now', name: text.slice('now'.length) };
     const [, root = '', name = ''] = dottedName.exec(text) ?? [];
     if (namedRoots.has(root) || /^step[1-9]$/.test(root)) return { root, name };
     throw new ExpressionError(`"\${${text}}" names no known value; use for example \${connectionConfig.${text || 'name'}} and declare it`);

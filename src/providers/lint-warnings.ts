@@ -1,9 +1,9 @@
-/** Rules W01–W12 of the catalogue contract, keys without effect (A8), and expressions that are not evaluated yet. */
+/** Rules W01–W12 of the catalogue contract, and keys and expressions without effect (A8). */
 import type { EntryText } from './entry-texts.ts';
 import { parseTemplate } from './expression.ts';
 import type { Finding } from './lint.ts';
 import type { FieldMap, ProviderEntry } from './provider.ts';
-import { isEvaluated } from './value-template.ts';
+import { namesIn } from './value-template.ts';
 
 type Rule = (entry: ProviderEntry, texts: readonly EntryText[]) => Finding[];
 
@@ -116,21 +116,28 @@ const hiddenDefaults: Rule = (entry) =>
 const deadKeys: Rule = (entry) =>
     ['auth', 'decode_url'].filter((key) => key in entry).map((key) => ({ rule: 'A8', path: key, message: 'remove the key; it has no effect' }));
 
-/** Other modes bring evaluators of their own. */
-const evaluatedModes: ReadonlySet<string> = new Set(['OAUTH2', 'API_KEY', 'BASIC']);
+/** The texts in which values exist that do not exist everywhere (catalogue contract 5, "Where"). */
+const places: readonly [roots: RegExp, paths: RegExp][] = [
+    [/^(?:method|host|path|params|endpoint|bodyCanonicalParams|awsSigV4)$/, /^proxy\.headers\./],
+    [/^step[1-9]$/, /^additional_steps\./],
+    [/^token$/, /^(?:token_params|token_headers|additional_steps)\./],
+    [/^refresh_token$/, /^refresh_token_/],
+    [/^assertionOption$/, /^assertion\./],
+    [/^accessToken$/, /^proxy\./],
+];
 
-const evaluatedExpressions: Rule = (entry, texts) => {
-    if (!evaluatedModes.has(entry.auth_mode)) return [];
-    return texts
-        .filter(({ text }) => text.includes('${') && !isFullyEvaluated(text))
-        .map(({ path }) => ({ rule: 'A8', path, message: 'avoid this expression; it is not evaluated yet and the item will be left out' }));
-};
+const misplacedExpressions: Rule = (_entry, texts) =>
+    texts.flatMap(({ path, text }) =>
+        namesOf(text)
+            .filter((name) => places.some(([roots, paths]) => roots.test(name) && !paths.test(path)))
+            .map((name) => ({ rule: 'A8', path, message: `"${name}" has no value here, so the item will be left out` })),
+    );
 
-function isFullyEvaluated(text: string): boolean {
+function namesOf(text: string): string[] {
     try {
-        return parseTemplate(text).every((parts) => parts.every((part) => typeof part === 'string' || isEvaluated(part)));
+        return text.includes('${') ? parseTemplate(text).flatMap(namesIn) : [];
     } catch {
-        return true; // An error already, not a warning.
+        return []; // An error already, not a warning.
     }
 }
 
@@ -148,5 +155,5 @@ const rules: readonly Rule[] = [
     verifiableCredentials,
     hiddenDefaults,
     deadKeys,
-    evaluatedExpressions,
+    misplacedExpressions,
 ];

@@ -10,7 +10,7 @@ export interface OAuth1Keys {
     readonly request_params?: Readonly<Record<string, string>>;
     readonly request_http_method?: 'GET' | 'PUT' | 'POST';
     readonly token_http_method?: 'GET' | 'PUT' | 'POST';
-    readonly signature_method?: 'HMAC-SHA1' | 'RSA-SHA1' | 'PLAINTEXT';
+    readonly signature_method?: 'HMAC-SHA1' | 'HMAC-SHA256' | 'RSA-SHA1' | 'PLAINTEXT';
 }
 
 /** A further login call, made with the answers of those before it. */

@@ -4,6 +4,7 @@
  * Unicode letters fold into ASCII ones.
  */
 import type { FieldRule } from './field-rule.ts';
+import { strictlyEncoded } from './strict-encoding.ts';
 
 /**
  * - `host-label`: part of the host in front of a literal suffix; several labels only if the field declares them.
@@ -73,7 +74,7 @@ export function originParts(value: string, rule: FieldRule | undefined): OriginP
 export function percentEncoded(value: string, kind: 'path-segment' | 'query-value'): string | undefined {
     if (control.test(value) || !value.isWellFormed()) return undefined;
     if (kind === 'path-segment' && (value === '.' || value === '..')) return undefined;
-    return encodeURIComponent(value).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+    return strictlyEncoded(value);
 }
 
 function isDeclaredPort(port: string, value: string, rule: FieldRule | undefined): boolean {

@@ -331,7 +331,7 @@ describe('GET /connect/session', () => {
             integrations_config_defaults: { keys: { authorization_params: {}, connection_config: { a: [1] } }, refused: {} },
             overrides: { keys: {}, refused: { docs_connect: 'x', later: 1 } },
         });
-        await expect(connectKey(valetkey, 'refused', failed)).rejects.toThrow('connection_test_failed');
+        await expect(connectKey(valetkey, 'refused', failed)).rejects.toThrow('verification_unavailable');
         for (const token of [renewal.body.data.token, failed, await createSession(valetkey, { tags: {} })]) {
             expect(SessionAnswer.safeParse({ data: await readSession(valetkey, token) }).error).toBeUndefined();
         }
@@ -339,12 +339,12 @@ describe('GET /connect/session', () => {
 
     test('tells how the last attempt ended', async () => {
         const token = await createSession(valetkey);
-        await expect(connectKey(valetkey, 'refused', token, 'a-key-nobody-may-see')).rejects.toThrow('connection_test_failed');
+        await expect(connectKey(valetkey, 'refused', token, 'a-key-nobody-may-see')).rejects.toThrow('verification_unavailable');
         const failed = await readSession(valetkey, token);
         expect(failed['outcome']).toMatchObject({
             status: 'error',
             provider_config_key: 'refused',
-            error: { type: 'connection_test_failed', description: expect.any(String) as string },
+            error: { type: 'verification_unavailable', description: expect.any(String) as string },
         });
         expect(JSON.stringify(failed)).not.toContain('a-key-nobody-may-see');
         const id = await connectKey(valetkey, 'keys', token);

@@ -221,9 +221,8 @@ describe('refusals that a person can act on: a message, no webhook, no connectio
     test.each([
         [401, 'rejected'],
         [403, 'rejected'],
-        [500, 'did not confirm'],
         [302, 'did not confirm'],
-        [0, 'did not confirm'],
+        [404, 'did not confirm'],
     ])('the provider answers %i: it %s these credentials', async (answered, words) => {
         status = answered;
         const before = await count();
@@ -235,6 +234,18 @@ describe('refusals that a person can act on: a message, no webhook, no connectio
         expect(answer.text).not.toMatch(/a-wrong-key|of the account|elsewhere/);
         expect([await webhooks(), await count()]).toEqual([[], before]);
         expect(await outcome()).toMatchObject({ status: 'error', error: { type: 'connection_test_failed' } });
+    });
+
+    test.each([429, 500, 503, 0])('the provider answers %i: that says nothing about the credentials', async (answered) => {
+        status = answered;
+        const before = await count();
+        const answer = await post('api-key/keys', { apiKey: 'perhaps-right' });
+        expect([answer.status, answer.body]).toEqual([503, simple('verification_unavailable')]);
+        expect(answer.text).not.toMatch(/perhaps-right|of the account/);
+        expect([await webhooks(), await count()]).toEqual([[], before]);
+        expect(await outcome()).toMatchObject({ status: 'error', error: { type: 'verification_unavailable' } });
+        status = 200;
+        expect((await post('api-key/keys', { apiKey: 'perhaps-right' })).status).toBe(200);
     });
 
     test('the way of connecting comes before what the session allows, and that before the connection to be renewed', async () => {

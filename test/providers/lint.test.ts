@@ -156,7 +156,9 @@ describe('warnings', () => {
         ['W11 proxy.verification', { auth_mode: 'BASIC' }],
         ['W12 credentials.a.default_value', { credentials: { a: field({ hidden: true }) } }],
         ['A8 decode_url', { decode_url: true }],
-        ['A8 proxy.headers.x-sig', { proxy: { ...proxy, headers: { 'x-sig': '${sha256Hex(${accessToken})}' } } }],
+        ['A8 proxy.query.sig', { proxy: { ...proxy, query: { sig: '${sha256Hex(${method})}' } } }],
+        ['A8 token_params.step', { token_params: { step: '${step1.token}' } }],
+        ['A8 token_params.bearer', { token_params: { bearer: '${accessToken}' } }],
     ])('%s', (expected, change) => {
         expect(found('warnings', change)).toEqual([expected]);
         expect(found('errors', change)).toEqual([]);

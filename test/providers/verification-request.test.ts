@@ -1,21 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import type { ProxyEntry } from '../../src/providers/provider.ts';
+import { apiRequest } from '../../src/providers/api-request.ts';
+import type { Provider, ProxyEntry } from '../../src/providers/provider.ts';
 import { TemplateError } from '../../src/providers/url-template.ts';
-import { verificationRequests } from '../../src/providers/verification-request.ts';
+import { verificationCalls } from '../../src/providers/verification-request.ts';
 import { makeProvider } from './make-provider.ts';
 
 const apiKey = { auth_mode: 'API_KEY' as const, credentials: { apiKey: { type: 'string' as const } } };
 const base = { base_url: 'https://api.acme.example/v1/' };
 
-function requests(proxy: ProxyEntry, connectionConfig = {}): unknown[] {
-    const provider = makeProvider({ ...apiKey, proxy });
-    return verificationRequests(provider, { credentials: { apiKey: 'k&y' }, connectionConfig }).map((request) => ({
-        ...request,
-        url: request.url.href,
-    }));
+function sent(provider: Provider, credentials: Record<string, unknown>, connectionConfig = {}) {
+    const values = { credentials, connectionConfig };
+    return verificationCalls(provider, values).map((call) => {
+        const request = apiRequest(provider, call, { values });
+        return { ...request, url: request.url.href };
+    });
 }
 
-describe('verificationRequests', () => {
+const requests = (proxy: ProxyEntry, connectionConfig = {}): unknown[] =>
+    sent(makeProvider({ ...apiKey, proxy }), { apiKey: 'k&y' }, connectionConfig);
+
+describe('verificationCalls', () => {
     it('sends what the github-pat entry says', () => {
         const headers = {
             authorization: 'Bearer ${apiKey}',
@@ -35,24 +39,6 @@ describe('verificationRequests', () => {
 
     it('is empty when the entry has no check', () => {
         expect(requests(base)).toEqual([]);
-    });
-
-    it('presents user name and password by default', () => {
-        const provider = makeProvider({ auth_mode: 'BASIC', proxy: { ...base, verification: { endpoints: ['me'] } } });
-        const [request] = verificationRequests(provider, {
-            credentials: { username: 'Aladdin', password: 'open sesame' },
-            connectionConfig: {},
-        });
-        // RFC 7617 §2, the example.
-        expect(request?.headers).toEqual({ authorization: 'Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==' });
-        expect(request?.url.href).toBe('https://api.acme.example/v1/me');
-    });
-
-    it('lets the entry override the header of the mode, in any case', () => {
-        const headers = { Authorization: 'Basic ${base64(${credentials.username}/token:${credentials.password})}' };
-        const provider = makeProvider({ auth_mode: 'BASIC', proxy: { ...base, headers, verification: { endpoints: ['/me'] } } });
-        const [request] = verificationRequests(provider, { credentials: { username: 'u', password: 'p' }, connectionConfig: {} });
-        expect(request?.headers).toEqual({ authorization: `Basic ${btoa('u/token:p')}` });
     });
 
     it('lets the check override the headers of the proxy', () => {

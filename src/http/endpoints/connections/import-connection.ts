@@ -107,7 +107,7 @@ export const importConnection = (services: Services) =>
         authenticate: apiKey(services),
         access: ['environment:connections:create'],
         answers: { 201: ConnectionObject },
-        errors: { 400: ['connection_test_failed'], 404: ['not_found'], 500: ['server_error'] },
+        errors: { 400: ['connection_test_failed'], 404: ['not_found'], 500: ['server_error'], 503: ['verification_unavailable'] },
         body: bodySchema(services),
         noStore: true,
         async handle({ body, principal, reply }) {

@@ -2,7 +2,7 @@
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { ImportRefused } from '../../../connect/import-connection.ts';
 import { TokenFailure } from '../../../credentials/token-failure.ts';
-import { ApiError } from '../../errors.ts';
+import { ApiError, connectStatus } from '../../errors.ts';
 import type { Services } from '../../services.ts';
 
 /** Deleted while the provider was asked. */
@@ -26,7 +26,7 @@ export function importFailure({ logger }: Services, error: unknown, noIntegratio
         return noIntegration();
     }
     if (error instanceof ConnectFailure) {
-        return ApiError.simple(400, error.type === 'url_param_err' ? 'invalid_body' : error.type, error.message);
+        return ApiError.simple(connectStatus[error.type] ?? 400, error.type === 'url_param_err' ? 'invalid_body' : error.type, error.message);
     }
     if (error instanceof TokenFailure) {
         return ApiError.simple(500, 'server_error', `The provider gave no token for this installation: ${error.message}`);

@@ -24,6 +24,8 @@ export const Connected = z
 export const connectErrors = {
     400: ['account_or_environment_retrieval_err', 'invalid_auth_mode', 'integration_not_allowed', 'invalid_connection', 'connection_test_failed'],
     404: ['unknown_provider_config', 'unknown_provider_template'],
+    // The provider said nothing about the credentials: trying again later is worth it (A3).
+    503: ['verification_unavailable'],
 } as const;
 
 const directAuth = <Body extends z.ZodType<Record<string, string> | undefined>>(
