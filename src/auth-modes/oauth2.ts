@@ -176,7 +176,7 @@ const pickStrings = (source: Readonly<Record<string, unknown>>, names: readonly 
     Object.fromEntries(names.flatMap((name) => (typeof source[name] === 'string' ? [[name, source[name]]] : [])));
 
 /** Values at dotted paths, stored under the literal dotted name. */
-function pickPaths(source: Readonly<Record<string, unknown>>, paths: readonly string[]): Record<string, unknown> {
+export function pickPaths(source: Readonly<Record<string, unknown>>, paths: readonly string[]): Record<string, unknown> {
     const found: Record<string, unknown> = {};
     for (const path of paths) {
         let value: unknown = source;

@@ -91,18 +91,20 @@ export function missingConnectionConfig(provider: Provider, values: Record<strin
     return provider.requiredConfig.filter((name) => !Object.hasOwn(values, name) || isAbsent(values[name]));
 }
 
-/** What an API_KEY or BASIC entry does not accept in a credential. Judges values as `trimCredentials` leaves them. */
+/** What an entry does not accept in a credential. Judges values as `trimCredentials` leaves them. */
 export function checkCredentials(provider: Provider, values: Record<string, string>): FieldIssue[] {
     const trimmed = trimCredentials(values);
     const names = new Set([...provider.credentialRules.keys(), ...Object.keys(trimmed)]);
+    const isSentAsIs = provider.authMode === 'API_KEY' || provider.authMode === 'BASIC';
     return [...names].flatMap((name) => {
         const rule = provider.credentialRules.get(name);
         const value = (Object.hasOwn(trimmed, name) ? trimmed[name] : undefined) ?? '';
         // Either half of Basic may be empty whatever the entry says (auth-modes §7): the provider's answer decides.
         const isRequired = rule !== undefined && !mayBeEmpty(rule.field) && provider.authMode !== 'BASIC';
         if (value === '') return isRequired ? [issue('custom', name, `${label(name, rule)} is required.`)] : [];
-        // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header.
-        if (hasControl(value)) return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
+        // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header. Keys and certificates in PEM have lines.
+        if (hasControl(isSentAsIs ? value : value.replaceAll(/[\t\r\n]/g, '')))
+            return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
         return ruleIssue(name, rule, value) ?? [];
     });
 }
