@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
@@ -114,6 +115,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
             renewals,
             revocations,
             fetched,
+            localTokens: new LocalTokens({ catalogue, sources }),
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);

@@ -100,8 +100,17 @@ export const submittedText = ({ submitted }: Pick<DirectInput, 'submitted'>, nam
 
 /** A mode whose credentials the user types in; they are tested before they are kept. */
 export interface DirectFlow {
+    /** What was submitted in another shape than a form has it, as a person would have typed it. The entry's rules are held to that. */
+    asTyped?(submitted: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
     /** @throws ConnectFailure `connection_test_failed` when the provider rejects them. */
     create(input: DirectInput): Promise<Obtained>;
+}
+
+/** What a token is signed from, without a look into the database. */
+export type SigningContext = Pick<ModeContext, 'provider' | 'connectionConfig' | 'sources'>;
+
+export interface SignedHere extends Obtained {
+    expiresAt: number;
 }
 
 export interface AuthMode {
@@ -111,4 +120,9 @@ export interface AuthMode {
     readonly direct?: DirectFlow;
     /** Absent: credentials of this mode are never renewed. */
     renewal?(context: ModeContext, current: Credentials): RenewalStrategy;
+    /**
+     * R8: where Valetkey signs the tokens itself, a fresh one, from what is stored. Such connections have no expiry of their own
+     * (`Obtained.expiresAt` is `null` when they are made) and no renewal. @throws ConnectFailure
+     */
+    sign?(context: SigningContext, stored: Credentials): Promise<SignedHere>;
 }

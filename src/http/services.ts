@@ -1,5 +1,6 @@
 /** What handlers work with. Built once in `app.ts`. */
 import type { Logger } from 'pino';
+import type { LocalTokens } from '../auth-modes/local-tokens.ts';
 import type { Config } from '../config.ts';
 import type { ConnectContext } from '../connect/connect-session.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
@@ -25,6 +26,7 @@ export interface Services {
     renewals: Renewals;
     revocations: Revocations;
     fetched: FetchedConnections;
+    localTokens: LocalTokens;
     /** Whether shutdown has begun. */
     isStopping(): boolean;
 }
