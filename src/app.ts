@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { RegisteredClients } from './auth-modes/mcp/registered-clients.ts';
+import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
@@ -128,6 +129,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             revocations,
             fetched,
             browserAddress: (address) => (twinServer === undefined ? address : simulatedAddress(address, twinServer)),
+            localTokens: new LocalTokens({ catalogue, sources }),
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);

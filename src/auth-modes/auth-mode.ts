@@ -117,6 +117,8 @@ export const submittedText = ({ submitted }: Pick<DirectInput, 'submitted'>, nam
 export interface DirectFlow {
     /** What of a submission is the person's to say, where that is not all of it; the rest is neither judged nor used. */
     own?(context: ModeContext, submitted: Readonly<Record<string, unknown>>): Record<string, unknown>;
+    /** What was submitted in another shape than a form has it, as a person would have typed it. The entry's rules are held to that. */
+    asTyped?(submitted: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
     /** @throws ConnectFailure `connection_test_failed` when the provider rejects them. */
     create(input: DirectInput): Promise<Obtained>;
 }
@@ -132,6 +134,13 @@ export interface IntegrationPlan {
     clients: RegisteredClients;
 }
 
+/** What a token is signed from, without a look into the database. */
+export type SigningContext = Pick<ModeContext, 'provider' | 'connectionConfig' | 'sources'>;
+
+export interface SignedHere extends Obtained {
+    expiresAt: number;
+}
+
 export interface AuthMode {
     /** The catalogue's name. */
     readonly name: string;
@@ -141,4 +150,9 @@ export interface AuthMode {
     prepareIntegration?(plan: IntegrationPlan): Promise<ClientRegistration | undefined>;
     /** Absent: credentials of this mode are never renewed. */
     renewal?(context: ModeContext, current: Credentials): RenewalStrategy;
+    /**
+     * R8: where Valetkey signs the tokens itself, a fresh one, from what is stored. Such connections have no expiry of their own
+     * (`Obtained.expiresAt` is `null` when they are made) and no renewal. @throws ConnectFailure
+     */
+    sign?(context: SigningContext, stored: Credentials): Promise<SignedHere>;
 }

@@ -8,7 +8,7 @@ import type { OAuth2Credentials, Obtained } from '../credentials/credential.ts';
 import { parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
 import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
-import { EgressError, type Egress, type EgressErrorCode, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
+import { EgressError, type ClientCertificate, type Egress, type EgressErrorCode, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
 import { estimateSkew } from '../egress/server-clock.ts';
 import type { Refusal, TokenException } from '../providers/exceptions/token-exception.ts';
@@ -29,6 +29,8 @@ export interface TokenRequest {
     bodyFormat: 'form' | 'json' | 'query' | 'empty';
     /** Default `application/json`. */
     accept?: string;
+    /** Presented in the TLS handshake (RFC 8705 §2). */
+    clientCertificate?: ClientCertificate | undefined;
     deadlineMs: number;
     /** Further values that must not appear in an error. */
     secrets: readonly string[];
@@ -140,6 +142,7 @@ function asClient(request: TokenRequest): EgressRequest {
             ...(authorization === undefined ? {} : { authorization }),
         },
         ...(contentType === undefined ? {} : { body }),
+        ...(request.clientCertificate === undefined ? {} : { clientCertificate: request.clientCertificate }),
         deadlineMs: request.deadlineMs,
     };
 }

@@ -23,7 +23,7 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
         throw new ConnectFailure('invalid_auth_mode', `${provider.displayName} is not connected with typed-in credentials.`);
     }
     try {
-        const config = connectionConfig(attempt, request.params);
+        const config = { ...connectionConfig(attempt, request.params), ...sessionAuthorizationParams(attempt) };
         const effective = await openIntegration(context.vault, integration, session.is_production);
         const storedConfig = attempt.existing && (await openConfig(context.vault, attempt.existing));
         const obtained = await proveSubmitted(
@@ -48,6 +48,10 @@ export async function connectDirectly(context: ConnectContext, attempt: Attempt,
     }
 }
 
+/** They join each request of a client for a token (auth-modes §5), so they stay with the connection. A browser cannot set them. */
+const sessionAuthorizationParams = ({ provider, defaults }: Attempt): Record<string, unknown> =>
+    provider.authMode === 'OAUTH2_CC' && defaults.authorization_params !== undefined ? { authorization_params: defaults.authorization_params } : {};
+
 /** Typed-in credentials, held to the entry's rules and tested at the provider. @throws ConnectFailure `connection_test_failed` */
 export async function proveSubmitted(
     direct: DirectFlow,
@@ -56,7 +60,8 @@ export async function proveSubmitted(
     storedConfig?: Readonly<Record<string, unknown>>,
 ): Promise<Obtained> {
     const own = direct.own?.(context, typedIn) ?? typedIn;
-    const texts = Object.fromEntries(Object.entries(own).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    const asTyped = direct.asTyped?.(own) ?? own;
+    const texts = Object.fromEntries(Object.entries(asTyped).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
     const trimmed = trimCredentials(texts);
     const presets = presetCredentials(context.provider, context.integration.extras.config ?? {});
     // What the integration sets is not asked for.

@@ -94,7 +94,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
         const { credentials } = obtained;
         // The app's proof is shown where a connect attempt would have left it (auth-modes §12.1).
         const jwt = credentials.type === 'APP' && credentials.jwtToken !== undefined ? { jwtToken: credentials.jwtToken } : {};
-        const connectionConfig = { ...given, ...jwt };
+        const connectionConfig = { ...given, ...obtained.derivedConfig, ...jwt };
         const nextRefreshAt = firstRenewalAt(context, { provider, mode, integration: opened, connectionConfig: effectiveConfig }, obtained);
         const saved = await context.db.transaction().execute(async (transaction) => {
             const connection = await upsertConnection(transaction, context, {

@@ -95,7 +95,8 @@ export async function obtainImported(context: ModeContext, mode: AuthMode | unde
             if (mode?.direct === undefined) {
                 throw new ConnectFailure('invalid_auth_mode', `${context.provider.displayName} is not connected with such credentials.`);
             }
-            return proveSubmitted(mode.direct, context, typedIn);
+            // A backend speaks for its connections: what it says of one counts like what is stored of it.
+            return proveSubmitted(mode.direct, context, typedIn, context.connectionConfig);
         }
         case 'NONE':
             return obtained(context, undefined, null, () => ({}));

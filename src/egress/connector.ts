@@ -11,10 +11,17 @@ import type { Policy } from './policy.ts';
 /** Name resolution, TCP and TLS handshake together (N5). */
 export const CONNECT_TIMEOUT_MS = 5_000;
 
+/** What the client proves itself with in the TLS handshake (RFC 8705 §2). PEM. */
+export interface ClientCertificate {
+    /** Its chain may follow. */
+    certificate: string;
+    key: string;
+}
+
 /** Node tries addresses one after the other and gives each this long; its default would give up on far-away servers. */
 const ADDRESS_ATTEMPT_MS = 1_000;
 
-export function createConnector(policy: Policy, sources: Sources): buildConnector.connector {
+export function createConnector(policy: Policy, sources: Sources, client?: ClientCertificate): buildConnector.connector {
     return ({ hostname, protocol, port: portText }, callback) => {
         const port = portOf(protocol, portText);
         const settled = new AbortController();
@@ -51,7 +58,8 @@ export function createConnector(policy: Policy, sources: Sources): buildConnecto
             if (protocol === 'https:') {
                 // Stated although they are defaults: verification must not hang on NODE_TLS_REJECT_UNAUTHORIZED (N6).
                 const servername = isIP(hostname) === 0 ? hostname : '';
-                socket = connectTls({ ...options, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] });
+                const identity = client === undefined ? {} : { cert: client.certificate, key: client.key };
+                socket = connectTls({ ...options, ...identity, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] });
                 socket.once('secureConnect', () => settle());
             } else {
                 socket = connectTcp(options);

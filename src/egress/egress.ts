@@ -7,7 +7,7 @@ import { lookup } from 'node:dns/promises';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Sources } from '../sources.ts';
 import { parseAllowList } from './allow-list.ts';
-import { createConnector } from './connector.ts';
+import { createConnector, type ClientCertificate } from './connector.ts';
 import { EgressError } from './egress-error.ts';
 import type { createAgent, EgressResponse, exchange, Hop } from './exchange.ts';
 import { createPolicy } from './policy.ts';
@@ -16,6 +16,7 @@ import { nextHop, redirectRefused } from './redirect.ts';
 import { createReroute } from './reroute.ts';
 
 export { EgressAllowError } from './allow-list.ts';
+export type { ClientCertificate } from './connector.ts';
 export { EgressError } from './egress-error.ts';
 export type { EgressErrorCode } from './egress-error.ts';
 export type { EgressResponse } from './exchange.ts';
@@ -39,6 +40,11 @@ export interface EgressRequest {
     oversize?: 'reject' | 'truncate';
     /** Redirects to follow. Default 0: the redirect itself is the response, as token endpoints never redirect (N5). */
     maxRedirects?: number;
+    /**
+     * Presented to the server, and to no other that it redirects to. The call has connections of its own, which end with it: one
+     * that was opened under a certificate must serve nobody else. Never over plain http.
+     */
+    clientCertificate?: ClientCertificate;
     /** Aborting ends the call with code `aborted`. */
     signal?: AbortSignal;
 }
@@ -57,8 +63,12 @@ export interface Egress {
     close(): Promise<void>;
 }
 
+type Agent = ReturnType<typeof createAgent>;
+
 interface Client {
-    agent: ReturnType<typeof createAgent>;
+    /** The connections that all calls share. */
+    agent: Agent;
+    agentOf(client: ClientCertificate): Agent;
     exchange: typeof exchange;
 }
 
@@ -103,6 +113,7 @@ export function createEgress(options: {
     const client = (): Promise<Client> =>
         (loading ??= import('./exchange.ts').then(({ createAgent, exchange }) => ({
             agent: createAgent(createConnector(connectable, sources)),
+            agentOf: (client) => createAgent(createConnector(connectable, sources, client)),
             exchange,
         })));
     const inFlight = new Set<Promise<EgressResponse>>();
@@ -111,6 +122,9 @@ export function createEgress(options: {
     async function perform(request: EgressRequest): Promise<EgressResponse> {
         const url = policy.judgeUrl(request.url);
         if (closing !== undefined) throw new EgressError('aborted', url.hostname, { neverSent: true });
+        if (request.clientCertificate !== undefined && url.protocol !== 'https:') {
+            throw new EgressError('blocked_by_policy', url.hostname, { neverSent: true, reason: 'plain_http' });
+        }
         const headers = checkHeaders(request.headers ?? {}, url.hostname);
         const hop: Hop = {
             url,
@@ -140,10 +154,18 @@ export function createEgress(options: {
         let hop = first;
         let redirects = 0;
         let answered = false;
+        let own: Agent | undefined;
         try {
+            const { agent, agentOf, exchange } = await client();
+            own = request.clientCertificate && agentOf(request.clientCertificate);
             for (;;) {
-                const { agent, exchange } = await client();
-                const response = await exchange(agent, reroute?.(hop) ?? hop, { sources, stop, maxResponseBytes, oversize });
+                const isFirstServer = hop.url.origin === first.url.origin;
+                const response = await exchange((isFirstServer && own) || agent, reroute?.(hop) ?? hop, {
+                    sources,
+                    stop,
+                    maxResponseBytes,
+                    oversize,
+                });
                 answered = true;
                 const next = maxRedirects === 0 ? undefined : nextHop(hop, response, (location) => policy.judgeUrl(location));
                 if (next === undefined) return response;
@@ -155,6 +177,8 @@ export function createEgress(options: {
             // A hop that was blocked or never reached does not undo the hop before it.
             if (!answered || !(error instanceof EgressError) || !error.neverSent) throw error;
             throw new EgressError(error.code, error.host, { neverSent: false, reason: error.reason });
+        } finally {
+            await own?.destroy();
         }
     }
 

@@ -51,6 +51,39 @@ export const CredentialsObject = z
                 assertionOption: Json.optional().describe('What was submitted under this name; only if refresh tokens were asked for.'),
             })
             .describe('Beside the fields that were submitted, and the headers and cookies that the entry keeps.'),
+        z
+            .looseObject({ type: z.literal('JWT'), token: z.string(), expires_at: z.iso.datetime() })
+            .describe('Beside the token, what was submitted: `privateKey`, `issuerId` and the like.'),
+        z.object({
+            type: z.literal('SIGNATURE'),
+            username: z.string(),
+            password: z.string(),
+            token: z.string(),
+            expires_at: z.iso.datetime(),
+        }),
+        z.object({
+            type: z.literal('BILL'),
+            username: z.string(),
+            password: z.string(),
+            organization_id: z.string().describe('As the login answered it.'),
+            dev_key: z.string(),
+            session_id: z.string(),
+            user_id: z.string(),
+            expires_at: z.iso.datetime(),
+            raw: Raw,
+        }),
+        z.object({
+            type: z.literal('AWS_SIGV4'),
+            role_arn: z.string(),
+            region: z.string(),
+            service: z.string(),
+            access_key_id: z.string(),
+            secret_access_key: z.string(),
+            session_token: z.string(),
+            expires_at: z.iso.datetime(),
+            external_id: z.string(),
+            raw: Raw,
+        }),
         z.strictObject({}),
     ])
     .meta({ id: 'ConnectionCredentials' });

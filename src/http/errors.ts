@@ -65,7 +65,26 @@ export const connectStatus: Readonly<Record<string, number>> = {
     unknown_provider_config: 404,
     unknown_provider_template: 404,
     verification_unavailable: 503,
+    aws_sigv4_sts_request_failed: 502,
 };
+
+/** Failures of single modes that clients know in shape C (§12.2, §12.3). */
+const legacyFailures: ReadonlySet<string> = new Set([
+    'missing_client_id',
+    'missing_client_secret',
+    'missing_token_url',
+    'client_credentials_fetch_error',
+    'incomplete_raw_credentials',
+    'missing_token_body',
+    'missing_signature_type',
+    'failed_to_sign',
+    'missing_aws_sigv4_service',
+    'missing_aws_sigv4_sts_endpoint',
+    'missing_aws_sigv4_builtin_credentials',
+    'missing_aws_sigv4_region',
+    'invalid_aws_sigv4_config',
+    'aws_sigv4_sts_request_failed',
+]);
 
 const refusalStatus: Readonly<Record<RefusalCode, number>> = {
     not_found: 404,
@@ -88,7 +107,11 @@ export function toApiError(error: unknown): ApiError | undefined {
         if (error.type === 'unknown_connect_session_token') {
             return ApiError.legacy(401, error.type, error.message);
         }
-        return ApiError.simple(connectStatus[error.type] ?? 400, error.type === 'url_param_err' ? 'invalid_query_params' : error.type, error.message);
+        const status = connectStatus[error.type] ?? 400;
+        if (legacyFailures.has(error.type)) {
+            return ApiError.legacy(status, error.type, error.message);
+        }
+        return ApiError.simple(status, error.type === 'url_param_err' ? 'invalid_query_params' : error.type, error.message);
     }
     if (error instanceof Refusal) {
         return ApiError.simple(refusalStatus[error.code], error.code, error.message);

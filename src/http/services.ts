@@ -1,6 +1,7 @@
 /** What handlers work with. Built once in `app.ts`. */
 import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
+import type { LocalTokens } from '../auth-modes/local-tokens.ts';
 import type { Config } from '../config.ts';
 import type { ConnectContext } from '../connect/connect-session.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
@@ -29,6 +30,7 @@ export interface Services {
     fetched: FetchedConnections;
     /** Where the browser is sent in place of a provider's page: in simulate mode, to its twin. */
     browserAddress(address: string): string;
+    localTokens: LocalTokens;
     /** Whether shutdown has begun. */
     isStopping(): boolean;
 }

@@ -91,7 +91,7 @@ export function missingConnectionConfig(provider: Provider, values: Record<strin
     return provider.requiredConfig.filter((name) => !Object.hasOwn(values, name) || isAbsent(values[name]));
 }
 
-/** What an API_KEY or BASIC entry does not accept in a credential. Judges values as `trimCredentials` leaves them. */
+/** What an entry does not accept in a credential. Judges values as `trimCredentials` leaves them. */
 export function checkCredentials(provider: Provider, values: Record<string, string>): FieldIssue[] {
     const trimmed = trimCredentials(values);
     const names = new Set([...provider.credentialRules.keys(), ...Object.keys(trimmed)]);
@@ -101,8 +101,8 @@ export function checkCredentials(provider: Provider, values: Record<string, stri
         // Either half of Basic may be empty whatever the entry says (auth-modes §7): the provider's answer decides.
         const isRequired = rule !== undefined && !mayBeEmpty(rule.field) && provider.authMode !== 'BASIC';
         if (value === '') return isRequired ? [issue('custom', name, `${label(name, rule)} is required.`)] : [];
-        // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header. A private key in PEM has lines.
-        if (hasControl(isKeyMaterial(provider, value) ? value.replaceAll(/[\r\n]/g, '') : value))
+        // RFC 7617 §2 for both halves of Basic, RFC 9110 §5.5 for a key in any other header. Keys and certificates in PEM have lines.
+        if (hasControl(mayHaveLines(provider, value) ? value.replaceAll(/[\t\r\n]/g, '') : value))
             return [issue('invalid_format', name, `${label(name, rule)} must not contain line breaks or control characters.`)];
         return ruleIssue(name, rule, value) ?? [];
     });
@@ -224,9 +224,10 @@ export function mayBeEmpty(field: ProviderField): boolean {
     return field.optional === true || field.hidden === true || field.automated === true || field.default_value !== undefined;
 }
 
-/** Of modes that sign with what is submitted, in place of sending it. */
-function isKeyMaterial({ authMode }: Provider, value: string): boolean {
-    return (authMode === 'TWO_STEP' || authMode === 'JWT') && /-----BEGIN [A-Z0-9 ]+-----/.test(value);
+/** What is signed with, or parsed, in place of being sent. A login sends most of what it is given. */
+function mayHaveLines({ authMode }: Provider, value: string): boolean {
+    if (authMode === 'API_KEY' || authMode === 'BASIC') return false;
+    return authMode !== 'TWO_STEP' || /-----BEGIN [A-Z0-9 ]+-----/.test(value);
 }
 
 function hasControl(value: string): boolean {

@@ -41,8 +41,6 @@ export const everyEntry = (url: string): Record<string, unknown>[] => [
     {
         tba: {
             ...common('tba', 'TBA'),
-            authorization_url: `${url}/authorize`,
-            token_url: `${url}/token`,
             proxy: { base_url: `${url}/\${connectionConfig.accountId}`, verification: { method: 'GET', endpoints: ['/me?limit=1'] } },
             connection_config: {
                 accountId: { type: 'string', title: 'Account', description: 'Its id.', pattern: '^[a-zA-Z0-9-_]+$', example: 'a1' },

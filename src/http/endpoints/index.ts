@@ -32,9 +32,14 @@ import { mergeMetadata, mergeMetadataOfOne, replaceMetadata, replaceMetadataOfOn
 import { readConnection } from './connections/read-connection.ts';
 import { updateConnection } from './connections/update-connection.ts';
 import { dashboardSettings } from './dashboard/dashboard-settings.ts';
+import { connectWithAwsRole } from './direct-auth/connect-with-aws-role.ts';
+import { connectWithBill } from './direct-auth/connect-with-bill.ts';
+import { connectWithClient } from './direct-auth/connect-with-client.ts';
+import { connectWithTba } from './direct-auth/connect-with-tba.ts';
 import { connectWithApiKey, connectWithBasic, connectWithoutCredentials } from './direct-auth/direct-auth.ts';
 import { connectOutbound } from './direct-auth/outbound.ts';
 import { connectWithTwoStep } from './direct-auth/two-step.ts';
+import { connectWithJwt, connectWithSignature } from './direct-auth/signed-here.ts';
 import { createEnvironment, deleteEnvironment, listEnvironments } from './environments/environments.ts';
 import { checkCallbackUrl } from './environment/check-callback-url.ts';
 import { readConnectUi } from './environment/read-connect-ui.ts';
@@ -101,6 +106,12 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     connectOutbound(services),
     receiveInstallation(services),
     connectWithTwoStep(services),
+    connectWithTba(services),
+    connectWithJwt(services),
+    connectWithSignature(services),
+    connectWithBill(services),
+    connectWithAwsRole(services),
+    connectWithClient(services),
     listConnections(services),
     readConnection(services),
     updateConnection(services),

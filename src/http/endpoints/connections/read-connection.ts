@@ -1,5 +1,7 @@
 /** GET /connections/:connectionId: the endpoint that backends live on. One round trip to Postgres while the token is fresh. */
 import { z } from 'zod';
+import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
+import { isSignedHere } from '../../../auth-modes/local-tokens.ts';
 import { credentialsPlace } from '../../../credentials/credential-places.ts';
 import { isRetriedByRead, type RenewalResult } from '../../../credentials/leased-renewal.ts';
 import { openShownConfig } from '../../../credentials/connection-secrets.ts';
@@ -67,12 +69,17 @@ export const readConnection = (services: Services) =>
                 return withoutCredentials(row);
             }
             try {
-                let fresh = await freshRow(services, row, query.force_refresh, startedAt);
+                // Nothing is renewed where the token is signed here; below, a new one is.
+                const isForced = query.force_refresh && !services.localTokens.areOf(row.provider);
+                let fresh = await freshRow(services, row, isForced, startedAt);
                 assertServable(fresh, services.sources.now());
                 if (query.refresh_github_app_jwt_token) {
                     fresh = await withAppJwt(services, fresh);
                 }
                 const opened = await openSealed(services, fresh);
+                if (isSignedHere(opened.credentials)) {
+                    opened.credentials = await signedToken(services, fresh, opened, query.force_refresh);
+                }
                 services.fetched.note(fresh);
                 return connectionView(fresh, {
                     ...opened,
@@ -85,6 +92,20 @@ export const readConnection = (services: Services) =>
             }
         },
     });
+
+/** @throws ApiError when none can be signed: the entry has changed, or is gone */
+async function signedToken(
+    services: Services,
+    row: ConnectionRead,
+    stored: { credentials: Credentials; connectionConfig: Record<string, unknown> },
+    force: boolean,
+): Promise<Credentials> {
+    try {
+        return await services.localTokens.present(row, stored, { force });
+    } catch (error) {
+        throw error instanceof ConnectFailure ? unusable(row, force ? 400 : 424, error.type, error.message) : error;
+    }
+}
 
 const text = (value: unknown): string => (typeof value === 'string' && isStorable(value) ? value : '');
 

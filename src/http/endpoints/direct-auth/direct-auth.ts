@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { admit, resolveTarget } from '../../../connect/attempt.ts';
-import { connectDirectly } from '../../../connect/direct-connect.ts';
+import { connectDirectly, type DirectRequest } from '../../../connect/direct-connect.ts';
+import type { SessionRead } from '../../../store/connect-sessions.ts';
 import { sessionInQuery } from '../../authentication.ts';
 import { endpoint, type Endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
@@ -28,11 +29,17 @@ export const connectErrors = {
     503: ['verification_unavailable'],
 } as const;
 
-/** @param definition `errors`: codes of a mode's own, all with 400 */
-export const directAuth = <Body extends z.ZodType<Record<string, unknown> | undefined>>(
-    services: Services,
-    definition: { path: string; mode: string; operationId: string; summary: string; body: Body; errors?: readonly string[] },
-): Endpoint =>
+interface DirectAuth<Body> {
+    path: string;
+    mode: string;
+    operationId: string;
+    summary: string;
+    body: Body;
+    /** Codes of the mode's own failures, beside `connectErrors`. */
+    errors?: Readonly<Record<number, readonly string[]>>;
+}
+
+export const directAuth = <Body extends z.ZodType<Record<string, unknown> | undefined>>(services: Services, definition: DirectAuth<Body>): Endpoint =>
     endpoint({
         method: 'POST',
         creates: true,
@@ -40,32 +47,46 @@ export const directAuth = <Body extends z.ZodType<Record<string, unknown> | unde
         tag: 'Connecting',
         operationId: definition.operationId,
         summary: definition.summary,
-        description:
-            'The credentials are tried at the provider, where its entry says how, and stored sealed. With a session for a reconnect they replace those of its ' +
-            'connection. Other query parameters are ignored.',
+        description: connectDescription,
         answers: { 200: Connected },
-        errors: { ...connectErrors, 400: [...connectErrors[400], ...(definition.errors ?? [])] },
+        errors: withOwn(definition.errors),
         authenticate: sessionInQuery(services),
         access: 'connect session',
         order: ['body', 'query', 'params'],
         body: definition.body,
         query: ConnectQuery,
         params: z.object({ providerConfigKey: IntegrationKey }),
-        async handle({ body, query, params, principal }) {
+        handle({ body, query, params, principal }) {
             assertNoConnectionId(query);
-            const session = principal.session!;
-            const target = await resolveTarget(services.connect, session, params.providerConfigKey);
-            if (target.provider.authMode !== definition.mode || target.mode === undefined) {
-                throw new ConnectFailure(
-                    'invalid_auth_mode',
-                    `${target.provider.displayName} is connected in another way (${target.provider.authMode}).`,
-                );
-            }
-            const attempt = await admit(services.connect, session, { ...target, mode: target.mode });
-            const saved = await connectDirectly(services.connect, attempt, { params: query.params, submitted: body ?? {} });
-            return { connectionId: saved.row.connection_id, providerConfigKey: target.integration.unique_key };
+            const attempt = { mode: definition.mode, session: principal.session!, integrationKey: params.providerConfigKey };
+            return connectSubmitted(services, attempt, { params: query.params, submitted: body ?? {} });
         },
     });
+
+export const connectDescription =
+    'The credentials are tried at the provider, where its entry says how, and stored sealed. With a session for a reconnect they replace those of its ' +
+    'connection. Other query parameters are ignored.';
+
+export const withOwn = (own: Readonly<Record<number, readonly string[]>> = {}): Readonly<Record<number, readonly string[]>> =>
+    Object.entries(own).reduce<Record<number, readonly string[]>>(
+        (all, [status, codes]) => ({ ...all, [status]: [...(all[Number(status)] ?? []), ...codes] }),
+        { ...connectErrors },
+    );
+
+/** The checks in their order (§12.1), then the attempt itself. */
+export async function connectSubmitted(
+    services: Services,
+    { mode, session, integrationKey }: { mode: string; session: SessionRead; integrationKey: string },
+    request: DirectRequest,
+): Promise<z.output<typeof Connected>> {
+    const target = await resolveTarget(services.connect, session, integrationKey);
+    if (target.provider.authMode !== mode || target.mode === undefined) {
+        throw new ConnectFailure('invalid_auth_mode', `${target.provider.displayName} is connected in another way (${target.provider.authMode}).`);
+    }
+    const attempt = await admit(services.connect, session, { ...target, mode: target.mode });
+    const saved = await connectDirectly(services.connect, attempt, request);
+    return { connectionId: saved.row.connection_id, providerConfigKey: target.integration.unique_key };
+}
 
 /** A session decides the connection id itself. */
 export function assertNoConnectionId(query: Readonly<Record<string, unknown>>): void {

@@ -23,5 +23,5 @@ export const connectWithTwoStep = (services: Services) =>
             .describe(
                 'The `credentials` fields of the provider’s entry, but for those that are set on the integration (`preconfigured_credentials`).',
             ),
-        errors: twoStepErrors,
+        errors: { 400: twoStepErrors },
     });
