@@ -8,6 +8,7 @@ import type { EntryText } from './entry-texts.ts';
 import { ExpressionError, parseTemplate, references } from './expression.ts';
 import type { Reference } from './expression.ts';
 import { compileField } from './field-rule.ts';
+import { deletionHooks, postConnectionHooks, verificationScripts } from './hooks/index.ts';
 import { warnings } from './lint-warnings.ts';
 import { compileRules, derivedNames, openHosts } from './provider.ts';
 import type { AuthMode, FieldMap, ProviderEntry } from './provider.ts';
@@ -122,11 +123,20 @@ function revocationErrors(entry: ProviderEntry): Finding[] {
     return entry.revocation_url === undefined ? named.map((key) => finding(key, 'add revocation_url, or remove the key')) : [];
 }
 
-/** E10: nothing runs hooks yet, so a named one would silently not happen. An empty name cancels an inherited one. */
+const registered: Partial<Record<(typeof hookKeys)[number], ReadonlyMap<string, unknown>>> = {
+    post_connection_script: postConnectionHooks,
+    pre_connection_deletion_script: deletionHooks,
+    credentials_verification_script: verificationScripts,
+};
+
+/** E10: a hook that does not exist would silently not happen. An empty name cancels an inherited one. */
 function hookErrors(entry: ProviderEntry): Finding[] {
-    return hookKeys
-        .filter((key) => entry[key] !== undefined && entry[key] !== '')
+    const unknown = hookKeys
+        .filter((key) => entry[key] !== undefined && entry[key] !== '' && !registered[key]?.has(String(entry[key])))
         .map((key) => ({ rule: 'E10', path: key, message: `remove the key; there is no such hook as "${String(entry[key])}"` }));
+    const isTwice = Boolean(entry['credentials_verification_script']) && entry.proxy?.verification !== undefined;
+    const message = 'remove one of the two; credentials_verification_script takes the place of proxy.verification';
+    return isTwice ? [...unknown, { rule: 'E10', path: 'proxy.verification', message }] : unknown;
 }
 
 /** R7: what is written for one request must not end up, or be lost, in another. */
