@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
+import { HookRetries } from './connect/hook-retries.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
 import { Revocations } from './connect/revocations.ts';
 import { FetchedConnections } from './credentials/fetched-connections.ts';
@@ -88,6 +89,7 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger });
         const revocations = new Revocations({ db, vault, catalogue, egress, sources, logger });
+        const hookRetries = new HookRetries({ db, vault, catalogue, egress, sources, logger, owner });
         const connect: ConnectContext = {
             db,
             vault,
@@ -127,13 +129,22 @@ export async function buildApp({ config, logger, sources: system, onStep }: AppO
                 if (config.roles.has('worker')) {
                     refresher.start();
                     delivery.start();
+                    hookRetries.start();
                     retention.start();
                 }
             },
             close: async () => {
                 isStopping = true;
                 await Promise.all([server.close(), sockets.stop()]);
-                await Promise.all([clock.stop(), refresher.stop(), delivery.stop(), retention.stop(), renewals.drain(), revocations.drain()]);
+                await Promise.all([
+                    clock.stop(),
+                    refresher.stop(),
+                    delivery.stop(),
+                    hookRetries.stop(),
+                    retention.stop(),
+                    renewals.drain(),
+                    revocations.drain(),
+                ]);
                 await fetched.flush();
                 await egress.close();
                 await database.close();

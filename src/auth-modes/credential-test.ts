@@ -64,7 +64,10 @@ async function testByScript(script: VerificationScript, context: ModeContext, cr
         }
         throw verdict === 'rejected'
             ? new ConnectFailure('connection_test_failed', `${displayName} rejected these credentials.`)
-            : new ConnectFailure('verification_unavailable', `${displayName} could not be asked about these credentials. Try again in a few minutes.`);
+            : new ConnectFailure(
+                  'verification_unavailable',
+                  `${displayName} could not be asked about these credentials. Try again in a few minutes.`,
+              );
     } catch (error) {
         if (error instanceof EgressError && isSilence(error.code)) {
             throw new ConnectFailure(
@@ -73,7 +76,9 @@ async function testByScript(script: VerificationScript, context: ModeContext, cr
             );
         }
         const text = hookFailureText(error);
-        throw text === undefined ? error : new ConnectFailure('connection_test_failed', `${displayName} did not confirm these credentials (${text}).`);
+        throw text === undefined
+            ? error
+            : new ConnectFailure('connection_test_failed', `${displayName} did not confirm these credentials (${text}).`);
     }
 }
 

@@ -12,6 +12,7 @@ import type { ConnectionRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
+import { completeConfig, recordCompletion } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
@@ -35,13 +36,16 @@ export async function saveConnection(
 ): Promise<SavedConnection> {
     const { db, sources } = context;
     const { provider, mode, session } = attempt;
+    const completion = obtained.isPending
+        ? { connectionConfig }
+        : await completeConfig(context, { ...attempt, opened: integration, credentials: obtained.credentials, connectionConfig });
     const given = {
         integration: attempt.integration,
         provider,
         connectionId: attempt.connectionId,
         obtained,
-        connectionConfig,
-        nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig }, obtained),
+        connectionConfig: completion.connectionConfig,
+        nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
     const outcome = {
@@ -64,6 +68,7 @@ export async function saveConnection(
                 if (flowId !== undefined) {
                     await flows.recordOutcome(transaction, flowId, { ...outcome, at: at.toISOString() });
                 }
+                await recordCompletion(transaction, context, connection.row, completion);
                 await finish(transaction, context, attempt, connection, at);
                 return connection;
             }),

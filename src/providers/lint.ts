@@ -131,9 +131,11 @@ const registered: Partial<Record<(typeof hookKeys)[number], ReadonlyMap<string, 
 
 /** E10: a hook that does not exist would silently not happen. An empty name cancels an inherited one. */
 function hookErrors(entry: ProviderEntry): Finding[] {
-    const unknown = hookKeys
-        .filter((key) => entry[key] !== undefined && entry[key] !== '' && !registered[key]?.has(String(entry[key])))
-        .map((key) => ({ rule: 'E10', path: key, message: `remove the key; there is no such hook as "${String(entry[key])}"` }));
+    const unknown = hookKeys.flatMap((key): Finding[] => {
+        const name = entry[key] as string | undefined;
+        if (!name || registered[key]?.has(name)) return [];
+        return [{ rule: 'E10', path: key, message: `remove the key; there is no such hook as "${name}"` }];
+    });
     const isTwice = Boolean(entry['credentials_verification_script']) && entry.proxy?.verification !== undefined;
     const message = 'remove one of the two; credentials_verification_script takes the place of proxy.verification';
     return isTwice ? [...unknown, { rule: 'E10', path: 'proxy.verification', message }] : unknown;

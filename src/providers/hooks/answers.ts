@@ -42,7 +42,8 @@ export function at(value: unknown, path: string): unknown {
     return path
         .split('.')
         .reduce<unknown>(
-            (inner, name) => (typeof inner === 'object' && inner !== null && Object.hasOwn(inner, name) ? (inner as Record<string, unknown>)[name] : undefined),
+            (inner, name) =>
+                typeof inner === 'object' && inner !== null && Object.hasOwn(inner, name) ? (inner as Record<string, unknown>)[name] : undefined,
             value,
         );
 }

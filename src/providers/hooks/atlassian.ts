@@ -28,7 +28,13 @@ async function siteOf(context: HookContext): Promise<Site | undefined> {
     const typedIn = context.credentials.type === 'BASIC' ? context.connectionConfig['cloudId'] : undefined;
     if (typeof typedIn === 'string' && typedIn !== '') {
         const { status, body } = await context.call(resources);
-        const url = status === 200 && Array.isArray(body) ? at(body.find((site) => at(site, 'id') === typedIn), 'url') : undefined;
+        const url =
+            status === 200 && Array.isArray(body)
+                ? at(
+                      body.find((site) => at(site, 'id') === typedIn),
+                      'url',
+                  )
+                : undefined;
         return { id: typedIn, ...(typeof url === 'string' ? { url } : {}) };
     }
     const sites = listAt(await ask(context, resources), '', nameOf(resources));
@@ -57,12 +63,13 @@ function chosenSite(sites: readonly unknown[], subdomain: unknown): unknown {
 async function currentUser(context: HookContext, cloudId: string): Promise<string | number | undefined> {
     const id = encodeURIComponent(cloudId);
     const call = {
-        endpoint:
-            context.provider.name === 'confluence' ? `/ex/confluence/${id}/wiki/rest/api/user/current` : `/ex/jira/${id}/rest/api/3/myself`,
+        endpoint: context.provider.name === 'confluence' ? `/ex/confluence/${id}/wiki/rest/api/user/current` : `/ex/jira/${id}/rest/api/3/myself`,
     };
     const { status, body } = await context.call(call);
     if (isSilence(status)) {
-        throw new HookFailure(`${call.endpoint.endsWith('myself') ? 'GET /rest/api/3/myself' : 'GET /wiki/rest/api/user/current'} answered ${status}`);
+        throw new HookFailure(
+            `${call.endpoint.endsWith('myself') ? 'GET /rest/api/3/myself' : 'GET /wiki/rest/api/user/current'} answered ${status}`,
+        );
     }
     const found = at(body, 'accountId');
     return isId(found) ? found : undefined;

@@ -12,7 +12,8 @@ export function tokenClaim(credentials: Credentials, name: string): string | num
     }
     try {
         const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-        const value = typeof claims === 'object' && claims !== null && Object.hasOwn(claims, name) ? (claims as Record<string, unknown>)[name] : undefined;
+        const value =
+            typeof claims === 'object' && claims !== null && Object.hasOwn(claims, name) ? (claims as Record<string, unknown>)[name] : undefined;
         return isId(value) ? value : undefined;
     } catch {
         return undefined;
