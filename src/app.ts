@@ -7,6 +7,7 @@ import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
+import { HookRetries } from './connect/hook-retries.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
 import { Revocations } from './connect/revocations.ts';
 import { FetchedConnections } from './credentials/fetched-connections.ts';
@@ -100,6 +101,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger });
         const revocations = new Revocations({ db, vault, catalogue, egress, sources, clients, logger });
+        const hookRetries = new HookRetries({ db, vault, catalogue, egress, sources, clients, logger, owner });
         const connect: ConnectContext = {
             db,
             vault,
@@ -143,6 +145,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
                 if (config.roles.has('worker')) {
                     refresher.start();
                     delivery.start();
+                    hookRetries.start();
                     retention.start();
                 }
             },
@@ -153,6 +156,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
                     clock.stop(),
                     refresher.stop(),
                     delivery.stop(),
+                    hookRetries.stop(),
                     retention.stop(),
                     renewals.drain(),
                     revocations.drain(),

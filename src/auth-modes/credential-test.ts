@@ -1,12 +1,18 @@
-/** Tests typed-in credentials against the provider before they are kept (auth-modes §17.1): the first 2xx proves them. */
+/**
+ * Tests typed-in credentials against the provider before they are kept (auth-modes §17.1): by the entry's script where it names
+ * one, else by its calls, of which the first 2xx proves them.
+ */
 import type { Credentials } from '../credentials/credential.ts';
 import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
 import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
+import type { VerificationScript } from '../providers/hooks/hook.ts';
+import { verificationScripts } from '../providers/hooks/index.ts';
 import { TemplateError } from '../providers/url-template.ts';
 import { verificationCalls } from '../providers/verification-request.ts';
 import { ConnectFailure, type ModeContext } from './auth-mode.ts';
 import { authenticatedRequest, requestValues } from './authenticated-request.ts';
 import { parameterFailure } from './fill-template.ts';
+import { hookContext, hookFailureText } from './hook-context.ts';
 
 const testMs = 15_000;
 /** Only the status counts. */
@@ -18,6 +24,10 @@ const readBytes = 4096;
  * credentials, so that trying again is worth it (A3); `url_param_err`
  */
 export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<void> {
+    const script = verificationScripts.get(String(context.provider.entry['credentials_verification_script']));
+    if (script !== undefined) {
+        return testByScript(script, context, credentials);
+    }
     const requests = await prepareRequests(context, credentials);
     if (requests.length === 0) {
         return;
@@ -43,6 +53,33 @@ export async function testCredentials(context: ModeContext, credentials: Credent
             ? `${displayName} rejected these credentials.`
             : `${displayName} did not confirm these credentials (${answers.join(', ')}).`,
     );
+}
+
+async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<void> {
+    const { displayName } = context.provider;
+    try {
+        const verdict = await script(hookContext(context, credentials));
+        if (verdict === 'accepted') {
+            return;
+        }
+        throw verdict === 'rejected'
+            ? new ConnectFailure('connection_test_failed', `${displayName} rejected these credentials.`)
+            : new ConnectFailure(
+                  'verification_unavailable',
+                  `${displayName} could not be asked about these credentials. Try again in a few minutes.`,
+              );
+    } catch (error) {
+        if (error instanceof EgressError && isSilence(error.code)) {
+            throw new ConnectFailure(
+                'verification_unavailable',
+                `${displayName} could not be asked about these credentials (${error.code}). Try again in a few minutes.`,
+            );
+        }
+        const text = hookFailureText(error);
+        throw text === undefined
+            ? error
+            : new ConnectFailure('connection_test_failed', `${displayName} did not confirm these credentials (${text}).`);
+    }
 }
 
 async function prepareRequests(context: ModeContext, credentials: Credentials): Promise<ApiRequest[]> {

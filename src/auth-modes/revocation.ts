@@ -1,17 +1,22 @@
 /**
  * Revocation of a deleted connection's grant (E7, RFC 7009): the refresh token, which takes its access tokens along, or the
- * access token where there is no other. One attempt; whatever it comes to is an outcome, for the record.
+ * access token where there is no other. Where the entry has no `revocation_url`, its deletion hook does it; never both. One
+ * attempt; whatever it comes to is an outcome, for the record.
  */
 import type { Credentials } from '../credentials/credential.ts';
 import { safeText } from '../credentials/token-failure.ts';
 import { EgressError } from '../egress/egress.ts';
+import { isSuccess } from '../providers/hooks/answers.ts';
+import { HookFailure, type DeletionHook } from '../providers/hooks/hook.ts';
+import { deletionHooks } from '../providers/hooks/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { ConnectFailure, type ModeContext } from './auth-mode.ts';
+import { hookContext } from './hook-context.ts';
 import { endpointUrl, tokenRequest, withOwnClient } from './oauth2.ts';
 import { parseBody, secretsIn, sendAsClient, type TokenRequest } from './token-endpoint.ts';
 
 export type RevocationOutcome =
-    | { outcome: 'revoked'; token: TokenKind; status: number }
+    | { outcome: 'revoked'; token?: TokenKind; status: number }
     /** `code`: the provider's own, one of the outbound layer, or what kept the request from being made. */
     | { outcome: 'failed'; token?: TokenKind; status?: number; code: string }
     | { outcome: 'skipped'; reason: SkipReason };
@@ -31,12 +36,21 @@ const revocationMs = 8_000;
 
 /** Whether the catalogue knows how these credentials are revoked. */
 export const isRevocable = (provider: Provider | undefined, credentialType: string): boolean =>
-    provider?.revocationUrl !== undefined && credentialType === 'OAUTH2';
+    provider !== undefined && (hasRevocationUrl(provider, credentialType) || deletionHook(provider) !== undefined);
+
+/** Whether more may end than this connection's grant. */
+export const endsAll = (provider: Provider, credentialType: string): boolean =>
+    hasRevocationUrl(provider, credentialType) ? provider.entry.revocation_ends_all === true : deletionHook(provider)?.endsAll === true;
+
+const hasRevocationUrl = (provider: Provider, credentialType: string): boolean => provider.revocationUrl !== undefined && credentialType === 'OAUTH2';
+
+const deletionHook = ({ entry }: Provider): DeletionHook | undefined => deletionHooks.get(String(entry['pre_connection_deletion_script']));
 
 export async function revokeGrant(context: ModeContext, credentials: Credentials): Promise<RevocationOutcome> {
     const template = context.provider.revocationUrl;
     if (template === undefined || credentials.type !== 'OAUTH2') {
-        return { outcome: 'skipped', reason: 'not_supported' };
+        const hook = deletionHook(context.provider);
+        return hook === undefined ? { outcome: 'skipped', reason: 'not_supported' } : revokeByHook(hook, context, credentials);
     }
     const token: TokenKind = credentials.refresh_token === undefined ? 'access_token' : 'refresh_token';
     const value = credentials[token];
@@ -52,6 +66,25 @@ export async function revokeGrant(context: ModeContext, credentials: Credentials
         }
         if (error instanceof EgressError) {
             return { outcome: 'failed', token, code: error.code };
+        }
+        throw error;
+    }
+}
+
+async function revokeByHook(hook: DeletionHook, context: ModeContext, credentials: Credentials): Promise<RevocationOutcome> {
+    try {
+        const answer = await hook.revoke(hookContext(context, credentials, { deadlineMs: revocationMs }));
+        if (answer === undefined) {
+            return { outcome: 'skipped', reason: 'nothing_to_revoke' };
+        }
+        const { status } = answer;
+        return isSuccess(status) ? { outcome: 'revoked', status } : { outcome: 'failed', status, code: 'unexpected_answer' };
+    } catch (error) {
+        if (error instanceof EgressError) {
+            return { outcome: 'failed', code: error.code };
+        }
+        if (error instanceof HookFailure) {
+            return { outcome: 'failed', code: 'hook_failed' };
         }
         throw error;
     }

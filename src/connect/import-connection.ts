@@ -20,6 +20,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { obtainImported, type Submission } from './imported-credentials.ts';
+import { completeConfig, recordCompletion } from './post-connection.ts';
 import { mergeTags, retagged } from './tags.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
@@ -94,7 +95,9 @@ export async function importConnection(context: ConnectContext, target: ImportTa
         const { credentials } = obtained;
         // The app's proof is shown where a connect attempt would have left it (auth-modes §12.1).
         const jwt = credentials.type === 'APP' && credentials.jwtToken !== undefined ? { jwtToken: credentials.jwtToken } : {};
-        const connectionConfig = { ...given, ...obtained.derivedConfig, ...jwt };
+        const own = { ...given, ...obtained.derivedConfig, ...jwt };
+        const completion = await completeConfig(context, { integration, provider, opened, connectionId, credentials, connectionConfig: own });
+        const { connectionConfig } = completion;
         const nextRefreshAt = firstRenewalAt(context, { provider, mode, integration: opened, connectionConfig: effectiveConfig }, obtained);
         const saved = await context.db.transaction().execute(async (transaction) => {
             const connection = await upsertConnection(transaction, context, {
@@ -106,6 +109,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
                 nextRefreshAt,
                 describe: (existing) => descriptionOf(request, existing),
             });
+            await recordCompletion(transaction, context, connection.row, completion);
             await finish(transaction, context, target, connection);
             return connection;
         });

@@ -22,6 +22,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { settledConfig } from './pending.ts';
+import { postConnectionHook, recordCompletion } from './post-connection.ts';
 import { firstRenewalAt, upsertConnection } from './upsert-connection.ts';
 
 /** Providers hang up after ten seconds. */
@@ -153,6 +154,13 @@ async function complete(context: ConnectContext, completion: Completion): Promis
                 describe: () => ({}),
             });
             await settle(context, transaction, { ...completion, row }, saved.row);
+            if (postConnectionHook(provider) !== undefined) {
+                // The provider waits for its answer; the worker asks it what is missing.
+                await recordCompletion(transaction, context, saved.row, {
+                    connectionConfig: {},
+                    unfinished: 'It is asked once the installation is stored.',
+                });
+            }
             return true;
         });
     while (!(await untilDatabaseAnswers(store, context))) {

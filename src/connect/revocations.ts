@@ -6,7 +6,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
-import { isRevocable, revokeGrant, type RevocationOutcome, type SkipReason } from '../auth-modes/revocation.ts';
+import { endsAll, isRevocable, revokeGrant, type RevocationOutcome, type SkipReason } from '../auth-modes/revocation.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { credentialsPlace } from '../credentials/credential-places.ts';
@@ -115,7 +115,7 @@ export class Revocations {
                 sources,
                 clients,
             };
-            return provider.entry.revocation_ends_all === true && (await this.#mayBeShared(row, integration, credentials))
+            return endsAll(provider, row.credential_type) && (await this.#mayBeShared(row, integration, credentials))
                 ? { outcome: 'skipped', reason: 'possibly_shared_grant' }
                 : await revokeGrant(context, credentials);
         } catch (error) {

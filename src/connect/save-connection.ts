@@ -13,6 +13,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
 import { openPending, pendingConfig, settledConfig } from './pending.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
+import { completeConfig, recordCompletion } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
@@ -38,14 +39,17 @@ export async function saveConnection(
     const { provider, mode, session } = attempt;
     const isPending = obtained.isPending ?? false;
     const pendingId = operations.newOperationId(sources);
+    const completion = isPending
+        ? { connectionConfig }
+        : await completeConfig(context, { ...attempt, opened: integration, credentials: obtained.credentials, connectionConfig });
     const given = {
         integration: attempt.integration,
         provider,
         connectionId: attempt.connectionId,
         obtained,
         isPending,
-        connectionConfig: { ...connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
-        nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig }, obtained),
+        connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
+        nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
     const outcome = {
@@ -68,6 +72,7 @@ export async function saveConnection(
                 if (flowId !== undefined) {
                     await flows.recordOutcome(transaction, flowId, { ...outcome, at: at.toISOString() });
                 }
+                await recordCompletion(transaction, context, connection.row, completion);
                 await finish(transaction, context, attempt, connection, at);
                 if (isPending) {
                     await openPending(transaction, pendingId, attempt.integration, connection.row, at);

@@ -38,7 +38,7 @@ export interface ConnectionToStore {
     obtained: Obtained;
     /** It waits for its installation. */
     isPending?: boolean;
-    /** Laid over what an existing connection has. */
+    /** Laid over what an existing connection has; a member that is `undefined` goes. */
     connectionConfig: Record<string, unknown>;
     /** Milliseconds; `null`: never by itself. */
     nextRefreshAt: number | null;
@@ -95,7 +95,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
     const { integration, provider, obtained } = given;
     const now = new Date(sources.now());
     const key = { id: newRowId(sources), environment_id: integration.environment_id };
-    const config = sealConfig(vault, key, withDefaults(provider, given.connectionConfig), isMarkedSecret(provider));
+    const config = sealConfig(vault, key, withDefaults(provider, defined(given.connectionConfig)), isMarkedSecret(provider));
     const { metadata, tags, endUser, webhookUrlOverride } = given.describe(undefined);
     return connections.insert(db, {
         ...key,
@@ -132,7 +132,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
 async function override(db: Db, { vault, sources }: ConnectContext, existing: ConnectionRow, given: ConnectionToStore): Promise<ConnectionRow> {
     const { provider, obtained } = given;
     const now = new Date(sources.now());
-    const merged = withDefaults(provider, { ...(await openConfig(vault, existing)), ...given.connectionConfig });
+    const merged = withDefaults(provider, defined({ ...(await openConfig(vault, existing)), ...given.connectionConfig }));
     const config = sealConfig(vault, existing, merged, isMarkedSecret(provider));
     const { metadata, tags, endUser, webhookUrlOverride } = given.describe(existing);
     await writeCredentials(db, {
@@ -161,9 +161,12 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
     return (await connections.findById(db, existing.id)) ?? existing;
 }
 
-const isMarkedSecret =
+export const isMarkedSecret =
     (provider: Provider) =>
     (name: string): boolean =>
         provider.entry.connection_config?.[name]?.secret === true;
+
+const defined = (config: Record<string, unknown>): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 
 const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));

@@ -131,6 +131,14 @@ export function checkDerivedConfig(provider: Provider, values: Record<string, un
     return { values: Object.fromEntries(accepted), issues };
 }
 
+/** What stands against values that a hook found out (N3); the hook itself says which names it sets. */
+export function foundConfigIssues(provider: Provider, values: Readonly<Record<string, unknown>>): FieldIssue[] {
+    return Object.entries(values).flatMap(([name, value]) => {
+        if (typeof value !== 'string' && typeof value !== 'number') return [];
+        return derivedIssue(provider, name, String(value)) ?? [];
+    });
+}
+
 function listedNames({ entry }: Provider, source: DerivedSource | undefined): ReadonlySet<string> {
     const lists = {
         token_response: [...(entry.token_response_metadata ?? []), ...(entry.refresh_token_response_metadata ?? [])],

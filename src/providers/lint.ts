@@ -9,6 +9,7 @@ import { hasEffect, ineffectiveKeys, tokenRequests } from './effective-keys.ts';
 import { ExpressionError, parseTemplate, references } from './expression.ts';
 import type { Reference } from './expression.ts';
 import { compileField } from './field-rule.ts';
+import { deletionHooks, postConnectionHooks, verificationScripts } from './hooks/index.ts';
 import { warnings } from './lint-warnings.ts';
 import { compileRules, derivedNames, openHosts } from './provider.ts';
 import type { AuthMode, FieldMap, ProviderEntry } from './provider.ts';
@@ -106,11 +107,22 @@ function effectErrors(entry: ProviderEntry): Finding[] {
     return [...dead, ...choose('token_request_auth_method', authentications), ...choose('body_format', formats), ...unbound];
 }
 
-/** E10: nothing runs hooks yet, so a named one would silently not happen. An empty name cancels an inherited one. */
+const registered: Partial<Record<(typeof hookKeys)[number], ReadonlyMap<string, unknown>>> = {
+    post_connection_script: postConnectionHooks,
+    pre_connection_deletion_script: deletionHooks,
+    credentials_verification_script: verificationScripts,
+};
+
+/** E10: a hook that does not exist would silently not happen. An empty name cancels an inherited one. */
 function hookErrors(entry: ProviderEntry): Finding[] {
-    return hookKeys
-        .filter((key) => entry[key] !== undefined && entry[key] !== '')
-        .map((key) => ({ rule: 'E10', path: key, message: `remove the key; there is no such hook as "${String(entry[key])}"` }));
+    const unknown = hookKeys.flatMap((key): Finding[] => {
+        const name = entry[key] as string | undefined;
+        if (!name || registered[key]?.has(name)) return [];
+        return [{ rule: 'E10', path: key, message: `remove the key; there is no such hook as "${name}"` }];
+    });
+    const isTwice = Boolean(entry['credentials_verification_script']) && entry.proxy?.verification !== undefined;
+    const message = 'remove one of the two; credentials_verification_script takes the place of proxy.verification';
+    return isTwice ? [...unknown, { rule: 'E10', path: 'proxy.verification', message }] : unknown;
 }
 
 /** R7: what is written for one request must not end up, or be lost, in another. */

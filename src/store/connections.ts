@@ -1,6 +1,6 @@
 /** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
 import { sql, type RawBuilder, type UpdateObject } from 'kysely';
-import type { Database, Db } from './database.ts';
+import { json, type Database, type Db } from './database.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
 /** What the API shows of a connection, with what is needed to open and judge its credentials. */
@@ -122,6 +122,10 @@ export const lockByKey = (db: Db, integrationId: string, connectionId: string): 
         .forUpdate()
         .executeTakeFirst();
 
+/** As `findById`, holding the row until the transaction ends. */
+export const lockById = (db: Db, id: string): Promise<ConnectionRow | undefined> =>
+    db.selectFrom('connections').selectAll().where('id', '=', id).where('deleted_at', 'is', null).forUpdate().executeTakeFirst();
+
 /** @returns `undefined` when the id is taken, also by a request that was faster. */
 export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow | undefined> =>
     db
@@ -130,6 +134,15 @@ export const insert = (db: Db, row: NewConnection): Promise<ConnectionRow | unde
         .onConflict((conflict) => conflict.columns(['integration_id', 'connection_id']).where('deleted_at', 'is', null).doNothing())
         .returningAll()
         .executeTakeFirst();
+
+/** Of a row that is locked, so that it is still what the new one was made from. */
+export async function replaceConfig(db: Db, id: string, config: { clear: Record<string, unknown>; sealed: string | null; at: Date }): Promise<void> {
+    await db
+        .updateTable('connections')
+        .set({ connection_config: json(config.clear), sealed_secrets: config.sealed, updated_at: config.at })
+        .where('id', '=', id)
+        .execute();
+}
 
 /** Swaps the sealed part of a connection's configuration, unless somebody wrote it meanwhile. */
 export async function replaceSecrets(db: Db, id: string, swap: { from: string | null; to: string }): Promise<boolean> {
@@ -187,6 +200,9 @@ async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Pr
         )
         .with('shredded', (query) =>
             query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
+        )
+        .with('dropped', (query) =>
+            query.deleteFrom('post_connection_hooks').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
         )
         .selectFrom('removed')
         .select((removed) => removed.fn.countAll<string>().as('removed'))

@@ -3,7 +3,8 @@
  *
  * Postgres is the coordinator. `for update skip locked` lets claimers pass each other; the lease outlives the statement, so
  * no transaction stays open while the work waits for the network; the epoch is a fencing number: whoever was overtaken
- * writes nothing. Used for renewals (`connections`) and webhook deliveries (`webhook_deliveries`).
+ * writes nothing. Used for renewals (`connections`), webhook deliveries
+ * (`webhook_deliveries`) and unfinished hooks (`post_connection_hooks`).
  */
 import { sql, type Kysely } from 'kysely';
 import { randomFraction, type Sources } from '../sources.ts';
@@ -42,6 +43,17 @@ export const deliveryQueue: Queue = {
     until: 'lease_until',
     epoch: 'lease_epoch',
     group: 'url',
+    condition: `state = 'pending'`,
+    leaseOver: 'lease_until',
+};
+
+export const hookQueue: Queue = {
+    table: 'post_connection_hooks',
+    due: 'due_at',
+    owner: 'lease_owner',
+    until: 'lease_until',
+    epoch: 'lease_epoch',
+    group: 'provider',
     condition: `state = 'pending'`,
     leaseOver: 'lease_until',
 };

@@ -273,6 +273,21 @@ interface CredentialJournalTable {
     settled_at: Time | null;
 }
 
+interface PostConnectionHooksTable {
+    id: string;
+    environment_id: string;
+    connection_row_id: string;
+    provider: string;
+    state: 'pending' | 'failed';
+    attempts: number;
+    due_at: Time | null;
+    lease_owner: string | null;
+    lease_until: Time | null;
+    lease_epoch: Generated<number>;
+    operation_id: string;
+    created_at: Time;
+}
+
 interface WebhookEventsTable {
     id: string;
     environment_id: string;
@@ -347,6 +362,7 @@ export interface Schema {
     oauth_flows: OauthFlowsTable;
     oauth_flow_requests: OauthFlowRequestsTable;
     credential_journal: CredentialJournalTable;
+    post_connection_hooks: PostConnectionHooksTable;
     webhook_events: WebhookEventsTable;
     webhook_deliveries: WebhookDeliveriesTable;
     operations: OperationsTable;
@@ -368,6 +384,7 @@ export type ConnectSessionRow = Selectable<ConnectSessionsTable>;
 export type OauthFlowRow = Selectable<OauthFlowsTable>;
 export type OauthFlowRequestRow = Selectable<OauthFlowRequestsTable>;
 export type CredentialJournalRow = Selectable<CredentialJournalTable>;
+export type PostConnectionHookRow = Selectable<PostConnectionHooksTable>;
 export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
 export type OperationRow = Selectable<OperationsTable>;
 export type NewClientRegistration = Insertable<ClientRegistrationsTable>;

@@ -32,6 +32,7 @@ export const tables = Object.keys({
     webhook_deliveries: true,
     webhook_events: true,
     credential_journal: true,
+    post_connection_hooks: true,
     oauth_flow_requests: true,
     oauth_flows: true,
     connect_sessions: true,
