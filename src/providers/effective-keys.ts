@@ -32,6 +32,7 @@ const signed: readonly Key[] = ['signature', 'token'];
 const tokenCall: readonly Key[] = [
     'token_url',
     'token_params',
+    'token_exchange_script',
     'token_response_metadata',
     'token_expiration_buffer',
     'refresh_token_response_metadata',

@@ -18,14 +18,6 @@ export interface UrlSource {
     readonly isTokenUrl: boolean;
 }
 
-/** Keys that name code to run. */
-export const hookKeys = [
-    'post_connection_script',
-    'pre_connection_deletion_script',
-    'pre_connection_creation_script',
-    'credentials_verification_script',
-] as const;
-
 const plainKeys = [
     'authorization_url',
     'authorization_params',

@@ -152,10 +152,13 @@ const derivedFields: Rule = (entry) =>
         .filter((name) => entry.connection_config?.[name] !== undefined && !entry.connection_config[name].automated)
         .map((name) => ({ rule: 'N3', path: `connection_config.${name}.automated`, message: 'mark the field as automated; the server supplies it' }));
 
-/** No code routes them; what they would have done is not done. */
+/** Entries whose connections a webhook completes; the rest of what vendors send is not read. */
+const installationRouters: ReadonlySet<unknown> = new Set(['githubAppOauthWebhookRouting', 'sentryOauthWebhookRouting']);
+
+/** What no code reads is not done. */
 const webhookKeys: Rule = (entry) =>
     ['webhook_routing_script', 'webhook_user_defined_secret', 'webhook_allowed_query_params']
-        .filter((key) => entry[key] !== undefined && entry[key] !== '')
+        .filter((key) => entry[key] !== undefined && entry[key] !== '' && !installationRouters.has(entry[key]))
         .map((key) => ({ rule: 'E10', path: key, message: 'nothing reads the webhooks of this entry; the key has no effect' }));
 
 const deadKeys: Rule = (entry) =>

@@ -3,9 +3,10 @@
  * N1 and R7. Warnings are in `lint-warnings.ts`.
  */
 import type { CatalogueProblem } from './catalogue-problem.ts';
-import { entryTexts, hookKeys, urlSources } from './entry-texts.ts';
+import { entryTexts, urlSources } from './entry-texts.ts';
 import type { EntryText } from './entry-texts.ts';
 import { hasEffect, ineffectiveKeys, tokenRequests } from './effective-keys.ts';
+import { tokenExceptions } from './exceptions/index.ts';
 import { ExpressionError, parseTemplate, references } from './expression.ts';
 import type { Reference } from './expression.ts';
 import { compileField } from './field-rule.ts';
@@ -63,7 +64,7 @@ function errors(entry: ProviderEntry, texts: readonly EntryText[], options: Lint
         ...fieldErrors('assertion_option', entry.assertion_option),
     ];
     const textFindings = expressionErrors(entry, texts);
-    const found = [...fieldFindings, ...textFindings, ...hookErrors(entry), ...refreshErrors(entry), ...effectErrors(entry)];
+    const found = [...fieldFindings, ...textFindings, ...scriptErrors(entry), ...refreshErrors(entry), ...effectErrors(entry)];
     // Without sound fields and expressions, findings about URLs would only repeat the cause.
     return found.length > 0 ? found : urlErrors(entry, options);
 }
@@ -107,20 +108,23 @@ function effectErrors(entry: ProviderEntry): Finding[] {
     return [...dead, ...choose('token_request_auth_method', authentications), ...choose('body_format', formats), ...unbound];
 }
 
-const registered: Partial<Record<(typeof hookKeys)[number], ReadonlyMap<string, unknown>>> = {
+/** Where code is looked up by the name that an entry gives. Nothing runs before a connection is stored. */
+const registries: Readonly<Record<string, ReadonlyMap<string, unknown>>> = {
+    token_exchange_script: tokenExceptions,
     post_connection_script: postConnectionHooks,
     pre_connection_deletion_script: deletionHooks,
+    pre_connection_creation_script: new Map(),
     credentials_verification_script: verificationScripts,
 };
 
-/** E10: a hook that does not exist would silently not happen. An empty name cancels an inherited one. */
-function hookErrors(entry: ProviderEntry): Finding[] {
-    const unknown = hookKeys.flatMap((key): Finding[] => {
-        const name = entry[key] as string | undefined;
-        if (!name || registered[key]?.has(name)) return [];
-        return [{ rule: 'E10', path: key, message: `remove the key; there is no such hook as "${name}"` }];
+/** E10: what is named must exist, or it would silently not happen. An empty name cancels an inherited one. */
+function scriptErrors(entry: ProviderEntry): Finding[] {
+    const unknown = Object.entries(registries).flatMap(([key, registry]): Finding[] => {
+        const name = entry[key];
+        if (typeof name !== 'string' || name === '' || registry.has(name)) return [];
+        return [{ rule: 'E10', path: key, message: `remove the key or correct its value; there is no code named "${name}" for it` }];
     });
-    const isTwice = Boolean(entry['credentials_verification_script']) && entry.proxy?.verification !== undefined;
+    const isTwice = Boolean(entry.credentials_verification_script) && entry.proxy?.verification !== undefined;
     const message = 'remove one of the two; credentials_verification_script takes the place of proxy.verification';
     return isTwice ? [...unknown, { rule: 'E10', path: 'proxy.verification', message }] : unknown;
 }

@@ -11,7 +11,7 @@ export type PublicProvider = ProviderEntry & {
 
 const fieldMaps = ['connection_config', 'credentials', 'integration_config', 'assertion_option'] as const;
 
-/** `logoBaseUrl` is the address of the folder of logos, e.g. `https://auth.example.com/images/template-logos`. */
+/** Which code obtains the tokens is nobody's business; hooks are named, since clients of the reference read those. `logoBaseUrl` is the address of the folder of logos, e.g. `https://auth.example.com/images/template-logos`. */
 export function publicProvider(provider: { readonly name: string; readonly entry: ProviderEntry }, logoBaseUrl: string): PublicProvider {
     const fields: Partial<Record<(typeof fieldMaps)[number], Record<string, PublicField>>> = {};
     for (const map of fieldMaps) {
@@ -19,8 +19,9 @@ export function publicProvider(provider: { readonly name: string; readonly entry
         if (!declared) continue;
         fields[map] = Object.fromEntries(Object.entries(declared).map(([name, field]) => [name, { title: '', description: '', ...field }]));
     }
+    const { token_exchange_script: _, ...shown } = provider.entry;
     return {
-        ...provider.entry,
+        ...shown,
         ...fields,
         name: provider.name,
         docs: provider.entry.docs ?? '',

@@ -55,6 +55,10 @@ describe('errors', () => {
         ['E09 connection_config.a.default_value', { connection_config: { a: field({ enum: ['a'], default_value: 'b' }) } }],
         ['E10 connection_config.a.visible_when.field', { connection_config: { a: field({ visible_when: { field: 'b', equals: 'c' } }) } }],
         ['E10 post_connection_script', { post_connection_script: 'acmePostConnection' }],
+        ['E10 pre_connection_deletion_script', { pre_connection_deletion_script: 'acmePreConnectionDeletion' }],
+        ['E10 pre_connection_creation_script', { pre_connection_creation_script: 'acmePreConnectionCreation' }],
+        ['E10 credentials_verification_script', { auth_mode: 'BASIC', credentials_verification_script: 'constructor' }],
+        ['E10 token_exchange_script', { token_exchange_script: 'acme' }],
         ['E05 authorization_url', { authorization_url: 'http://acme.example/authorize' }],
         ['E05 proxy.verification.endpoints.0', { proxy: { ...proxy, verification: { endpoints: ['/a b'] } } }],
         ['N1 token_url', { token_url: 'https://acme.${connectionConfig.tld}', connection_config: { tld: field({ pattern: '^[a-z]+$' }) } }],
@@ -73,6 +77,7 @@ describe('errors', () => {
                 redirect_uri_metadata: ['realm'],
                 connection_configuration: ['cloudId'],
                 webhook_routing_script: '',
+                token_exchange_script: '',
                 proxy: {
                     base_url: '${connectionConfig.instance_url}',
                     headers: {
@@ -138,7 +143,7 @@ describe('errors', () => {
                 slug: 'acme',
                 rule: 'E10',
                 path: 'post_connection_script',
-                message: 'remove the key; there is no such hook as "x"',
+                message: 'remove the key or correct its value; there is no code named "x" for it',
             },
         ]);
     });

@@ -18,6 +18,10 @@ describe('publicProvider', () => {
         });
     });
 
+    it('does not say which code obtains tokens', () => {
+        expect(publicProvider(makeProvider({ token_exchange_script: 'slack' }), logos)).not.toHaveProperty('token_exchange_script');
+    });
+
     it('keeps the documentation page of an entry that has one', () => {
         expect(publicProvider(makeProvider({ docs: 'https://acme.example/docs' }), logos).docs).toBe('https://acme.example/docs');
     });
