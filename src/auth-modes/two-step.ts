@@ -11,6 +11,7 @@ import { presetCredentials } from '../providers/integration-config.ts';
 import { ConnectFailure, type AuthMode, type DirectInput, type ModeContext } from './auth-mode.ts';
 import { LoginRefused } from './two-step/login-failure.ts';
 import { logIn } from './two-step/login.ts';
+import { confirmation, exceptionOf } from './token-exceptions.ts';
 import { readLogin, serverCredentials } from './two-step/read-login.ts';
 
 /** N5: all calls of one login together. */
@@ -36,12 +37,20 @@ function loginAgain(context: ModeContext): RenewalStrategy {
     const { provider } = context;
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
+        assumedLifetimeSeconds: exceptionOf(provider)?.assumedLifetimeSeconds,
         canRenew: (credentials) => credentials.type === 'TWO_STEP' && provider.tokenUrl !== undefined,
         present: (credentials, refreshToken, deadlineMs) => logIn(context, credentials as TwoStepCredentials, refreshToken, deadlineMs),
         interpret: (receipt, credentials) => readLogin(receipt, credentials as TwoStepCredentials, provider),
         isSecretConfig: (name) => provider.entry.connection_config?.[name]?.secret === true,
+        ...confirmation(context, (credentials) => {
+            const { token: accessToken, clientId, clientSecret, raw } = credentials as TwoStepCredentials;
+            return { accessToken, client: { id: textOf(clientId), secret: textOf(clientSecret) }, raw: asObject(raw) };
+        }),
     };
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+const asObject = (value: unknown): Readonly<Record<string, unknown>> => (typeof value === 'object' && value !== null ? { ...value } : {});
 
 /** Not what the integration sets, nor what the server does: a connection that was exported may be imported as it is. */
 function ownFields({ provider, integration }: ModeContext, submitted: Readonly<Record<string, unknown>>): Record<string, unknown> {
