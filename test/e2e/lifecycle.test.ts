@@ -72,7 +72,7 @@ describe('one account, connected, renewed three ways and revoked', () => {
             credentials: { type: 'OAUTH2', client_id: server.clientId, client_secret: server.clientSecret, scopes: 'openid,offline_access,read' },
         });
         expect(data).toMatchObject({ unique_key: 'oidc', provider: 'oidc-test', display_name: 'Test oidc-test' });
-        expect((await api.client.listProviders({ search: 'OIDC' })).data.map((provider) => provider.name)).toEqual(['oidc-test']);
+        expect((await api.client.listProviders({ search: 'OIDC-Test' })).data.map((provider) => provider.name)).toEqual(['oidc-test']);
         expect((await api.client.getProvider({ provider: 'oidc-test' })).data).toMatchObject({ name: 'oidc-test', auth_mode: 'OAUTH2' });
         const settings = await api.call('PATCH', '/environment/webhooks', { primary_url: receiver.url });
         expect(settings.status).toBe(200);
