@@ -11,6 +11,7 @@ import { clientAssertion } from './client-assertion.ts';
 import { readClientCertificate, UnusableCertificate } from './client-certificate.ts';
 import { asTokenFailure, buildUrl } from './fill-template.ts';
 import { obtainFirstToken } from './first-token.ts';
+import { basicOf } from './oauth2.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
 import { readAnswer, requestToken, type TokenRequest } from './token-endpoint.ts';
 import { confirmation } from './token-exceptions.ts';
@@ -162,14 +163,15 @@ function tokenParams(provider: ModeContext['provider'], values: ExpressionValues
 function clientAuthentication(entry: ModeContext['provider']['entry']): TokenRequest['clientAuthentication'] {
     switch (entry.token_request_auth_method) {
         case 'basic':
+            return basicOf(entry);
         case 'basic_secret':
-            return entry.token_request_auth_method;
+            return 'basic_secret';
         case 'custom':
             return 'username_password';
         case 'private_key_jwt':
             return 'none';
         default:
-            return entry.authorization_method === 'header' ? 'basic' : 'body';
+            return entry.authorization_method === 'header' ? basicOf(entry) : 'body';
     }
 }
 

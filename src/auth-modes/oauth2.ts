@@ -4,6 +4,7 @@ import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strat
 import { TokenFailure } from '../credentials/token-failure.ts';
 import type { StoredToken } from '../providers/exceptions/token-exception.ts';
 import { checkDerivedConfig } from '../providers/fields.ts';
+import type { ProviderEntry } from '../providers/provider.ts';
 import type { UrlTemplate } from '../providers/url-template.ts';
 import { newRandomId } from '../sources.ts';
 import {
@@ -251,10 +252,13 @@ export function tokenRequest(context: ModeContext, url: URL): Omit<TokenRequest,
         url,
         clientId: context.integration.clientId ?? '',
         clientSecret: context.integration.clientSecret ?? '',
-        clientAuthentication: method === 'basic_secret' ? 'basic_secret' : isBasic ? 'basic' : 'body',
+        clientAuthentication: method === 'basic_secret' ? 'basic_secret' : isBasic ? basicOf(entry) : 'body',
         bodyFormat: entry.body_format === 'json' ? 'json' : 'form',
     };
 }
+
+/** N7: encoded as the standard has it, unless the entry says that its server does not decode. */
+export const basicOf = ({ basic_encoding: encoding }: ProviderEntry): 'basic' | 'basic_raw' => (encoding === 'raw' ? 'basic_raw' : 'basic');
 
 export const readingRules = (context: ModeContext): { alternatePath: string | undefined } => ({
     alternatePath: context.provider.entry.alternate_access_token_response_path,

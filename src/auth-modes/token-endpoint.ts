@@ -21,10 +21,10 @@ export interface TokenRequest {
     /** `''`: a public client. */
     clientSecret: string;
     /**
-     * Exactly one method per request (N7, RFC 6749 §2.3). `username_password`: under those names, in the body; `bearer`: the secret
+     * Exactly one method per request (N7, RFC 6749 §2.3). `basic_raw`: with id and secret as they are; `username_password`: under those names, in the body; `bearer`: the secret
      * is an assertion of its own; `none`: nothing is said about the client, or an assertion among the parameters speaks for it.
      */
-    clientAuthentication: 'body' | 'basic' | 'basic_secret' | 'username_password' | 'bearer' | 'none';
+    clientAuthentication: 'body' | 'basic' | 'basic_raw' | 'basic_secret' | 'username_password' | 'bearer' | 'none';
     /** `query`: the parameters are part of the URL; `empty`: there are none. */
     bodyFormat: 'form' | 'json' | 'query' | 'empty';
     /** Default `application/json`. */
@@ -88,6 +88,7 @@ function usualRefusal(answer: Readonly<Record<string, unknown>> | undefined): Re
 export const secretsIn = (request: TokenRequest): string[] => [
     ...[...request.secrets, request.clientSecret, ...secretParams(request.params)].flatMap(shapesOf),
     basicPair(request.clientId, request.clientSecret),
+    rawPair(request.clientId, request.clientSecret),
 ];
 
 /** Named in a request, and part of ordinary words: blanked out, they would garble `unsupported_grant_type` or `bad_refresh_token`. */
@@ -162,6 +163,8 @@ function authorizationOf({ clientAuthentication, clientId, clientSecret }: Token
     switch (clientAuthentication) {
         case 'basic':
             return `Basic ${basicPair(clientId, clientSecret)}`;
+        case 'basic_raw':
+            return `Basic ${rawPair(clientId, clientSecret)}`;
         case 'basic_secret':
             return `Basic ${basicPair(clientSecret, '')}`;
         case 'bearer':
@@ -176,6 +179,9 @@ export function withQuery(url: URL, query: string): URL {
     full.search += `${full.search === '' ? '?' : '&'}${query}`;
     return full;
 }
+
+/** For servers that decode nothing. */
+export const rawPair = (id: string, secret: string): string => Buffer.from(`${id}:${secret}`).toString('base64');
 
 /** Both parts are form-encoded first (RFC 6749 §2.3.1). */
 export const basicPair = (id: string, secret: string): string => Buffer.from(`${formEncoded(id)}:${formEncoded(secret)}`).toString('base64');

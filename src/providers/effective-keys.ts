@@ -49,6 +49,7 @@ const codeFlow: readonly Key[] = [
     'authorization_code_param_in_callback',
     'authorization_method',
     'token_request_auth_method',
+    'basic_encoding',
     'body_format',
     'alternate_access_token_response_path',
     'assumed_expires_in',
@@ -76,6 +77,7 @@ const perMode: Record<AuthMode, ReadonlySet<Key>> = {
     OAUTH2_CC: keys(tokenCall, scopes, typed, [
         'token_headers',
         'token_request_auth_method',
+        'basic_encoding',
         'body_format',
         'expires_in_unit',
         'token_expires_in_ms',

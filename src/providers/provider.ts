@@ -85,6 +85,8 @@ export interface ProviderEntry extends ModeKeys {
     readonly token_url?: string | Readonly<Record<string, string>>;
     readonly token_params?: Readonly<Record<string, ValueTree>>;
     readonly token_request_auth_method?: 'basic' | 'custom' | 'private_key_jwt' | 'basic_secret';
+    /** N7: for servers that take the Basic header's halves as they are. */
+    readonly basic_encoding?: 'raw';
     readonly authorization_method?: 'header' | 'body';
     readonly body_format?: 'form' | 'json' | 'query' | 'xml';
     readonly expires_in_unit?: 'milliseconds';

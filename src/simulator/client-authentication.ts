@@ -9,6 +9,8 @@ export type ClientPlace =
     | 'body'
     /** Both halves form-encoded first (RFC 6749 §2.3.1). */
     | 'basic'
+    /** Both halves as they are. */
+    | 'basic as it is'
     /** The secret as user, an empty password. */
     | 'basic secret'
     | 'username and password'
@@ -18,10 +20,11 @@ export type ClientPlace =
     | 'nothing';
 
 export function declaredPlace(entry: Entry): ClientPlace {
-    if (entry.authorization_method === 'header') return 'basic';
+    const basic = entry.basic_encoding === 'raw' ? 'basic as it is' : 'basic';
+    if (entry.authorization_method === 'header') return basic;
     switch (entry.token_request_auth_method) {
         case 'basic':
-            return 'basic';
+            return basic;
         case 'basic_secret':
             return 'basic secret';
         case 'custom':
@@ -53,13 +56,16 @@ const asCredential = ({ id, secret }: Client) => ({ id, secrets: secret === unde
 
 async function presentedClient(call: Call, params: Readonly<Record<string, unknown>>, place: ClientPlace): Promise<Client> {
     const { request } = call;
-    if (place !== 'basic' && place !== 'basic secret' && request.headers['authorization'] !== undefined) {
+    if (!place.startsWith('basic') && request.headers['authorization'] !== undefined) {
         throw invalidClient(`There is an Authorization header, but this provider takes the client in another place (${place}).`);
     }
     switch (place) {
         case 'basic':
             forbiddenSecret(params);
-            return basicClient(request, params);
+            return basicClient(request, params, formDecoded);
+        case 'basic as it is':
+            forbiddenSecret(params);
+            return basicClient(request, params, (text) => text);
         case 'basic secret': {
             const pair = basicPair(request);
             if (pair === undefined || pair.user === '') throw invalidClient('The Authorization header must be Basic, with the secret as user.');
@@ -97,10 +103,10 @@ async function presentedClient(call: Call, params: Readonly<Record<string, unkno
     }
 }
 
-function basicClient(request: TwinRequest, params: Readonly<Record<string, unknown>>): Client {
+function basicClient(request: TwinRequest, params: Readonly<Record<string, unknown>>, decoded: (text: string) => string): Client {
     const pair = basicPair(request);
     if (pair === undefined) throw invalidClient('The client must be in a Basic header: id, colon, secret.');
-    const [id, secret] = [formDecoded(pair.user), formDecoded(pair.password)];
+    const [id, secret] = [decoded(pair.user), decoded(pair.password)];
     if (id === '' || secret === '') throw invalidClient('The Basic header lacks the id or the secret of the client.');
     if (params['client_id'] !== undefined && params['client_id'] !== id)
         throw invalidClient('The client in the body is another one than in the header.');

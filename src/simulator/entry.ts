@@ -54,6 +54,7 @@ export interface Entry {
     readonly token_headers?: Headers;
     readonly token_request_method?: string;
     readonly token_request_auth_method?: string;
+    readonly basic_encoding?: string;
     readonly authorization_method?: string;
     readonly body_format?: string;
     readonly expires_in_unit?: string;

@@ -2,7 +2,7 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { basicPair, readTokenResponse, requestToken, type TokenRequest } from '../../src/auth-modes/token-endpoint.ts';
+import { basicPair, rawPair, readTokenResponse, requestToken, type TokenRequest } from '../../src/auth-modes/token-endpoint.ts';
 import type { TokenReceipt } from '../../src/credentials/renewal-strategy.ts';
 import { TokenFailure } from '../../src/credentials/token-failure.ts';
 import { createEgress, type Egress } from '../../src/egress/egress.ts';
@@ -74,6 +74,7 @@ describe('client authentication', () => {
         expect(seen[0]!.headers.authorization).toBe('Basic aWQ6c2UlM0FjJTJGcmV0JTJCMQ==');
         expect(seen[0]!.body).not.toContain('client');
         expect(basicPair('id', 'se:c/ret+1')).toBe('aWQ6c2UlM0FjJTJGcmV0JTJCMQ==');
+        expect(rawPair('id', 'se:c/ret+1')).toBe('aWQ6c2U6Yy9yZXQrMQ==');
     });
 
     test('with the secret as user name and nothing else, as Stripe apps do', async () => {
