@@ -7,6 +7,7 @@ import { effectiveSettings } from '../providers/integration-config.ts';
 import type { Provider } from '../providers/provider.ts';
 import { newRandomId } from '../sources.ts';
 import { ConnectFailure, type ModeContext } from './auth-mode.ts';
+import { readClientCertificate, UnusableCertificate } from './client-certificate.ts';
 import type { SigningKeys, SignatureMethod } from './oauth1-signature.ts';
 import { withOwnClient } from './oauth2.ts';
 
@@ -20,7 +21,20 @@ type Present<Type extends Credentials['type']> = Extract<Credentials, { type: Ty
 export async function authenticatedRequest(context: ModeContext, credentials: Credentials, call: ApiCall): Promise<ApiRequest> {
     const values = requestValues(context, credentials);
     const settings = effectiveSettings(context.provider, context.integration.extras.config ?? {});
-    return apiRequest(context.provider, call, { values, settings, ...(await authenticationOf(context, credentials, values.now)) });
+    const request = apiRequest(context.provider, call, { values, settings, ...(await authenticationOf(context, credentials, values.now)) });
+    return { ...request, ...clientCertificate(context.provider, credentials) };
+}
+
+/** RFC 8705 §3: a token that was bound to a certificate is good on connections that present it, and on no other. */
+function clientCertificate({ entry }: Provider, credentials: Credentials): Pick<ApiRequest, 'clientCertificate'> {
+    if (entry.require_client_certificate !== true || credentials.type !== 'OAUTH2_CC') {
+        return {};
+    }
+    try {
+        return { clientCertificate: readClientCertificate(credentials) };
+    } catch (error) {
+        throw error instanceof UnusableCertificate ? new ConnectFailure('unsupported_auth', error.message) : error;
+    }
 }
 
 /** What the entry's templates may draw on. */

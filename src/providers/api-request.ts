@@ -3,6 +3,7 @@
  * Only texts of the catalogue are templates; what the caller writes is taken literally (P7). Which credentials go in, and how a
  * mode signs, is `auth-modes/authenticated-request.ts`.
  */
+import type { ClientCertificate } from '../egress/egress.ts';
 import type { EgressRequest } from '../egress/egress.ts';
 import { addToBody, type Body } from './api-body.ts';
 import { joinUrl, setParameter, type ApiUrl } from './api-url.ts';
@@ -34,6 +35,8 @@ export interface ApiRequest {
     /** Names in lower case. */
     headers: Record<string, string>;
     body: Body | undefined;
+    /** Of entries that demand mutual TLS (N6). */
+    clientCertificate?: ClientCertificate;
 }
 
 export interface Authentication {

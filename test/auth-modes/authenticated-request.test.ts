@@ -10,6 +10,7 @@ import { signAwsRequest } from '../../src/providers/aws-signature.ts';
 import type { ProviderEntry, ProxyEntry } from '../../src/providers/provider.ts';
 import { systemSources } from '../../src/sources.ts';
 import { makeProvider } from '../providers/make-provider.ts';
+import { selfSigned } from '../egress/certificate.ts';
 import { noClients } from './no-clients.ts';
 
 const now = Date.UTC(2024, 0, 2);
@@ -78,6 +79,26 @@ describe('the header of each type', () => {
     test('an entry’s key that is missing does not show user name and password instead', async () => {
         const entry = proxy({ authorization: '${awsSigV4(${username}, ${password}, ${connectionConfig.region}, iam)}' });
         expect(await headersOf(entry, { type: 'BASIC', username: 'u', password: 'p' })).toEqual({});
+    });
+});
+
+test('a client certificate goes along where the entry demands one (N6)', async () => {
+    const { cert, key } = selfSigned(['client.example']);
+    const credentials: Credentials = {
+        type: 'OAUTH2_CC',
+        token: 't',
+        client_id: 'i',
+        client_secret: 's',
+        raw: {},
+        client_certificate: cert,
+        client_private_key: key,
+    };
+    const requestOf = (entry: Partial<ProviderEntry>, own = credentials) =>
+        authenticatedRequest(context(entry), own, { method: 'GET', endpoint: '/me' });
+    expect((await requestOf({ require_client_certificate: true })).clientCertificate?.certificate).toContain('BEGIN CERTIFICATE');
+    expect(await requestOf({})).not.toHaveProperty('clientCertificate');
+    await expect(requestOf({ require_client_certificate: true }, { ...credentials, client_certificate: '' })).rejects.toMatchObject({
+        type: 'unsupported_auth',
     });
 });
 
