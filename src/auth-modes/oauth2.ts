@@ -45,7 +45,9 @@ async function start(input: RedirectStart): Promise<RedirectStarted> {
     assertSettable(input.clientAuthorizationParams, 'browser');
     assertSettable(input.sessionAuthorizationParams ?? {}, 'session');
     // Built now although it is used later: what cannot be exchanged is not begun, and no consent is asked for in vain.
-    tokenUrl(input, provider.tokenUrl);
+    if (!awaitsCallback(input, provider.tokenUrl)) {
+        tokenUrl(input, provider.tokenUrl);
+    }
     const scopes = (input.scopesOverride ?? integration.scopes ?? '').split(',').filter((scope) => scope !== '');
     const location = await authorizationUrl({
         endpoint: buildUrl(provider.authorizationUrl, input),
@@ -67,6 +69,13 @@ async function start(input: RedirectStart): Promise<RedirectStarted> {
     });
     return { location };
 }
+
+/** Whether the callback brings a part of the URL. */
+const awaitsCallback = ({ provider, connectionConfig }: RedirectStart, template: UrlTemplate): boolean =>
+    template.fields.some(
+        ({ root, name }) =>
+            root === 'connectionConfig' && connectionConfig[name] === undefined && provider.entry.redirect_uri_metadata?.includes(name) === true,
+    );
 
 async function complete(input: RedirectCompletion): Promise<Completed> {
     const { provider, query } = input;

@@ -17,6 +17,8 @@ export interface Code {
     /** `undefined`: the page did not learn whose it is. */
     readonly clientId: string | undefined;
     readonly redirectUri: string;
+    /** It came with an installation, unasked. */
+    readonly isInstallation?: boolean;
     readonly scopes: readonly string[];
     /** Of S256; `undefined`: none was sent, so no verifier may be. */
     readonly challenge: string | undefined;

@@ -164,7 +164,12 @@ function appOf(entry: Entry): Record<string, string> {
         case 'OAUTH2':
         case 'OAUTH1':
         case 'TBA':
-            return { ...client, ...(entry.slug === 'revolut-business' ? { client_secret: sampleKey('rsa').privateKey } : {}), ...scopes };
+            return {
+                ...client,
+                ...(entry.slug === 'revolut-business' ? { client_secret: sampleKey('rsa').privateKey } : {}),
+                // asks for a token of the app's own, whose scopes the entry does not preset
+                ...(entry.slug === 'microsoft-admin' ? { scopes: 'https://graph.microsoft.com/.default' } : scopes),
+            };
         case 'MCP_OAUTH2':
             return entry.client_registration === 'static' ? { ...client, ...scopes } : scopes;
         case 'MCP_OAUTH2_GENERIC':
@@ -257,6 +262,8 @@ function configValue(entry: Entry, name: string, field: Field): string {
 
 /** Values that belong together, or that no rule describes. */
 const knownConfig: Readonly<Record<string, string>> = {
+    'connectsecure.base_url': 'acme-connectsecure.myconnectsecure.com',
+    'practicefusion.baseUrl': 'acme-practicefusion.practicefusion.com/fhir',
     'veeva-vault-oauth.tokenUrl': `veeva-vault-oauth.${twinDomain}/oauth/token`,
     // Empty unless the integrator sets it, and a part of every address.
     'veeva-vault.version': 'v24.1',

@@ -63,7 +63,9 @@ async function exchange(call: Call, params: Params): Promise<Answer> {
     const code = world.grants.openCode(entry.slug, required(params, 'code'));
     const client = await readClient(call, params, rulesOf(call, code.clientId).place);
     assertSameClient(client, code.clientId);
-    if (required(params, 'redirect_uri') !== code.redirectUri) throw invalidGrant('The redirect URI is not the one of the authorization request.');
+    // A code that came with an installation belongs to no authorization request (RFC 6749 §4.1.3), and need not name its address.
+    const redirectUri = code.isInstallation ? (params['redirect_uri'] ?? code.redirectUri) : required(params, 'redirect_uri');
+    if (redirectUri !== code.redirectUri) throw invalidGrant('The redirect URI is not the one of the authorization request.');
     assertVerifier(code, params);
     assertResource(code, params);
     forbidden(params, 'refresh_token', 'state');

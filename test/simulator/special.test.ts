@@ -356,11 +356,14 @@ test('coros: the same token for thirty days more; yes and no are both 200', asyn
 test('braintree: everything in a credentials object', async () => {
     const { twins, code } = await start('braintree', { ...plain, scope_separator: ',', redirect_uri_metadata: ['merchantId'] });
     const first = await expectOnly(
-        () => twins.json(urls.token, { ...grantType, code }, basicOf('braintree')),
-        [() => twins.json(urls.token, { ...grantType, code, ...clientOf('braintree') })],
+        () => twins.json(urls.token, { credentials: { ...grantType, code } }, basicOf('braintree')),
+        [
+            () => twins.json(urls.token, { ...grantType, code }, basicOf('braintree')),
+            () => twins.json(urls.token, { credentials: { ...grantType, code, ...clientOf('braintree') } }),
+        ],
     );
     expect(first.body.credentials).toMatchObject({ accessToken: expect.any(String), expiresAt: expect.stringMatching(/Z$/) });
-    const refresh = { grant_type: 'refresh_token', refresh_token: first.body.credentials.refreshToken };
+    const refresh = { credentials: { grant_type: 'refresh_token', refresh_token: first.body.credentials.refreshToken } };
     expect((await twins.json(urls.token, refresh, basicOf('braintree'))).status).toBe(200);
 });
 

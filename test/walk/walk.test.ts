@@ -14,25 +14,18 @@ import { startTestApp, type TestApp } from '../http/app.ts';
 import { freePort } from '../peers/free-port.ts';
 import { connect, Failed, walkedModes } from './ways.ts';
 
-/** Modes that are not walked yet, and entries that cannot be, each with its reason. */
-const unwalkedModes: ReadonlySet<string> = new Set([
-    'OAUTH1',
-    'OAUTH2_CC',
-    'TWO_STEP',
-    'JWT',
-    'TBA',
-    'SIGNATURE',
-    'BILL',
-    'AWS_SIGV4',
-    'APP',
-    'CUSTOM',
-    'INSTALL_PLUGIN',
-    'MCP_OAUTH2',
-    'MCP_OAUTH2_GENERIC',
-]);
+/** Entries that cannot be walked, each with its reason. */
 const unwalked: Readonly<Record<string, string>> = {
-    'sentry-oauth': 'the vendor starts the flow, by a webhook',
+    'sentry-oauth': 'the vendor starts the flow, by a webhook: test/e2e/outbound.test.ts',
+    'lovable-mcp': 'the server fetches a document from a public https address, which a test has none of: test/e2e/mcp-known.test.ts',
 };
+
+/** Their renewal makes the same token last longer (auth-modes §17.4). */
+const prolonged: ReadonlySet<string> = new Set(['coros', 'coros-sandbox']);
+
+/** Refusals that were asked for: the challenge that names an MCP server's metadata (RFC 9728 §5.1), and CDW's word on an empty order. */
+const isAsked = (mode: string, slug: string, call: { status: number }): boolean =>
+    (mode === 'MCP_OAUTH2_GENERIC' && call.status === 401) || (slug === 'cdw' && call.status === 400);
 
 interface Row {
     slug: string;
@@ -85,17 +78,17 @@ async function walk({ slug, auth_mode: mode }: Entry): Promise<string> {
     const done = ['connected', 'read'];
     if (first.credentials['refresh_token'] !== undefined) {
         const second = await read(slug, row.connection_id, '&force_refresh=true');
-        if (tokenIn(second) === tokenIn(first)) throw new Failed('a forced refresh gave the same token');
+        if (tokenIn(second) === tokenIn(first) && !prolonged.has(slug)) throw new Failed('a forced refresh gave the same token');
         done.push('renewed');
     }
-    const refused = simulator.activity.list(slug).find(({ outcome }) => outcome === 'refused');
+    const refused = simulator.activity.list(slug).find((call) => call.outcome === 'refused' && !isAsked(mode, slug, call));
     if (refused !== undefined) throw new Failed(`the twin refused ${refused.method} ${refused.address}: ${refused.note}`);
     return done.join(', ');
 }
 
 async function rowOf(entry: Entry): Promise<Row> {
     const { slug, auth_mode: mode } = entry;
-    const reason = unwalked[slug] ?? (unwalkedModes.has(mode) ? `mode ${mode} is not walked yet` : undefined);
+    const reason = unwalked[slug];
     if (reason !== undefined) return { slug, mode, passed: false, says: `skipped: ${reason}` };
     try {
         return { slug, mode, passed: true, says: await walk(entry) };
@@ -122,10 +115,9 @@ function table(rows: readonly Row[]): string {
     ].join('\n');
 }
 
-test('every mode is either walked or listed', () => {
+test('every mode of the catalogue is walked', () => {
     const modes = new Set([...simulator.catalogue.values()].map(({ auth_mode }) => auth_mode));
-    expect([...modes].filter((mode) => !walkedModes().includes(mode) && !unwalkedModes.has(mode))).toEqual([]);
-    expect(walkedModes().filter((mode) => unwalkedModes.has(mode))).toEqual([]);
+    expect([...modes].filter((mode) => !walkedModes().includes(mode))).toEqual([]);
 });
 
 test('all entries are connected, read and renewed', async () => {

@@ -1,4 +1,4 @@
-/** How a provider of each mode is connected over HTTP, from the samples of its twin. A mode without a way here is not walked. */
+/** How a provider of each mode is connected over HTTP, from the samples of its twin. */
 import type { SampleInputs } from '../../src/simulator/samples.ts';
 import { createSession } from '../http/accounts.ts';
 import type { Answer, TestApp } from '../http/app.ts';
@@ -18,7 +18,7 @@ type Way = (visit: Visit, token: string) => Promise<void>;
 export async function connect(visit: Visit): Promise<void> {
     const { valetkey, slug, mode } = visit;
     const way = ways[mode];
-    if (way === undefined) throw new Failed(`no way to connect ${mode} yet`);
+    if (way === undefined) throw new Failed(`there is no way to connect ${mode}`);
     await expectOk('the integration', valetkey.call('POST', '/integrations', { body: integrationOf(visit) }));
     const presets = { integrations_config_defaults: { [slug]: { connection_config: visit.samples.presets } } };
     const isPreset = Object.keys(visit.samples.presets).length > 0;
@@ -28,19 +28,32 @@ export async function connect(visit: Visit): Promise<void> {
 
 export const walkedModes = (): string[] => Object.keys(ways);
 
+/** Modes whose integration holds an OAuth client or an app. */
+const credentialsOf: Readonly<Record<string, readonly string[]>> = {
+    OAUTH1: ['client_id', 'client_secret', 'scopes'],
+    OAUTH2: ['client_id', 'client_secret', 'scopes'],
+    TBA: ['client_id', 'client_secret', 'scopes'],
+    APP: ['app_id', 'app_link', 'private_key'],
+    CUSTOM: ['client_id', 'client_secret', 'app_id', 'app_link', 'private_key'],
+};
+
 function integrationOf({ slug, mode, samples: { integration, connectionConfig } }: Visit): Record<string, unknown> {
-    const { client_id, client_secret, scopes, ...settings } = integration;
-    const credentials = mode === 'OAUTH2' ? { type: mode, client_id, client_secret, ...(scopes === undefined ? {} : { scopes }) } : undefined;
-    const hasSettings = credentials === undefined && Object.keys(settings).length > 0;
+    const isStaticClient = mode === 'MCP_OAUTH2' && integration['client_id'] !== undefined;
+    const type = isStaticClient ? 'OAUTH2' : mode;
+    const names = credentialsOf[type];
+    const given = Object.entries(integration);
+    const credentials = names && { type, ...Object.fromEntries(given.filter(([name]) => names.includes(name))) };
+    const settings = Object.fromEntries(given.filter(([name]) => name !== 'scopes'));
+    const isCustom = mode === 'INSTALL_PLUGIN' || mode === 'MCP_OAUTH2_GENERIC';
     // Hosts of twins are on no vendor's list (N2).
     const hosts = Object.values(connectionConfig).filter((value) => /^[a-z0-9-]+\.twin\.example/.test(value));
-    const allowed = mode === 'OAUTH2' && hosts.length > 0 ? { allowed_hosts: [...new Set(hosts.map((host) => host.split('/')[0]))] } : {};
+    const allowed = hosts.length > 0 ? { allowed_hosts: [...new Set(hosts.map((host) => host.split('/')[0]))] } : {};
     return {
         provider: slug,
         unique_key: slug,
         ...allowed,
         ...(credentials ? { credentials } : {}),
-        ...(hasSettings ? { integration_config: settings } : {}),
+        ...(!credentials && Object.keys(settings).length > 0 ? { [isCustom ? 'custom' : 'integration_config']: settings } : {}),
     };
 }
 
@@ -83,7 +96,29 @@ function approved(address: string): string {
 }
 
 const ways: Readonly<Record<string, Way>> = {
+    OAUTH1: redirect,
     OAUTH2: redirect,
+    MCP_OAUTH2: redirect,
+    MCP_OAUTH2_GENERIC: redirect,
+    APP: redirect,
+    CUSTOM: redirect,
+    INSTALL_PLUGIN: redirect,
+    OAUTH2_CC: direct('/oauth2/auth', ({ credentials }) => credentials),
+    TWO_STEP: direct('/auth/two-step', ({ credentials, assertionOption }) => ({
+        type: 'TWO_STEP',
+        ...credentials,
+        ...(Object.keys(assertionOption).length > 0 ? { assertionOption } : {}),
+    })),
+    JWT: direct('/auth/jwt', ({ credentials }) => credentials),
+    TBA: direct('/auth/tba', ({ credentials: { token_id, token_secret } }) => ({ token_id, token_secret })),
+    SIGNATURE: direct('/auth/signature', ({ credentials: { username, password } }) => ({ type: 'SIGNATURE', username, password })),
+    BILL: direct('/auth/bill', ({ credentials: { username, password, organization_id, dev_key } }) => ({
+        username,
+        password,
+        organization_id,
+        dev_key,
+    })),
+    AWS_SIGV4: direct('/auth/aws-sigv4', ({ credentials: { role_arn } }) => ({ role_arn })),
     API_KEY: direct('/api-auth/api-key', ({ credentials: { apiKey } }) => ({ apiKey })),
     BASIC: direct('/api-auth/basic', ({ credentials: { username, password } }) => ({ username, password })),
     NONE: direct('/auth/unauthenticated', () => ({})),

@@ -44,6 +44,8 @@ function install(call: Call, installations: Set<string>, isCustom: boolean): Ans
     const { entry, request, world } = call;
     assertMethod(request, 'GET');
     const state = required(Object.fromEntries(request.url.searchParams), 'state');
+    const [, owner] = /\/apps\/twin-([a-z0-9-]+)\//.exec(request.url.pathname) ?? [];
+    if (owner !== undefined && owner !== entry.slug) throw invalidRequest('This is the page of the app of another twin.');
     const decision = decisionOf(call);
     if (decision === undefined) {
         return consentPage(call, {
@@ -70,6 +72,7 @@ function install(call: Call, installations: Set<string>, isCustom: boolean): Ans
                       slug: entry.slug,
                       clientId: undefined,
                       redirectUri,
+                      isInstallation: true,
                       scopes: [],
                       challenge: undefined,
                       resource: undefined,

@@ -102,8 +102,13 @@ export const coros: Special = (entry) => {
     ];
 };
 
-/** A gateway whose answers wrap everything in a `credentials` object. */
+/** A gateway that wraps everything in a `credentials` object, both ways. */
 export const braintree: Special = (entry) => {
+    const unwrapped = (call: Call): Call => {
+        const { credentials } = JSON.parse(call.request.body || '{}') as { credentials?: unknown };
+        if (typeof credentials !== 'object' || credentials === null) throw invalidRequest('The body must have a "credentials" object.');
+        return { ...call, request: { ...call.request, body: JSON.stringify(credentials) } };
+    };
     const answer = ({ issued, grant }: Granted, { world }: Call): Answer => {
         const expiresAt = new Date(world.now() + (issued.lifetime ?? 3600) * 1000).toISOString();
         return json({
@@ -114,11 +119,12 @@ export const braintree: Special = (entry) => {
         {
             kind: 'token',
             url: tokenUrlOf(entry),
-            handle: codeOrRefresh('json', {
-                code: async (call) =>
-                    answer(await exchangeCode(call, { format: 'json', client: 'basic', redirectUri: 'none', verifier: 'optional' }), call),
-                refresh: async (call) => answer(await exchangeRefreshToken(call, { format: 'json', client: 'basic' }), call),
-            }),
+            handle: (wrapped) =>
+                codeOrRefresh('json', {
+                    code: async (call) =>
+                        answer(await exchangeCode(call, { format: 'json', client: 'basic', redirectUri: 'none', verifier: 'optional' }), call),
+                    refresh: async (call) => answer(await exchangeRefreshToken(call, { format: 'json', client: 'basic' }), call),
+                })(unwrapped(wrapped)),
         },
     ];
 };
