@@ -2,7 +2,6 @@
 import { lookup, refuseCaller } from './api.ts';
 import type { Entry } from './entry.ts';
 import { invalidRequest, unauthorized } from './refusal.ts';
-import { twinDomain } from './samples.ts';
 import { simulatedTenant } from './token-claims.ts';
 import { assertMethod } from './twin-request.ts';
 import { json, type Answer, type Call, type Endpoint } from './twin.ts';
@@ -151,7 +150,7 @@ const table: Readonly<Record<string, Lookups>> = {
         get('https://api.central.sophos.com/whoami/v1', {
             id: 'simulated-tenant',
             idType: 'tenant',
-            apiHosts: { global: 'https://api.central.sophos.com', dataRegion: `https://${slug}.${twinDomain}` },
+            apiHosts: { global: 'https://api.central.sophos.com', dataRegion: `https://acme-${slug}.sophos.com` },
         }),
     ],
     'checkr-partner': () => [get('https://api.checkr.com/v1/nodes', { object: 'list', data: [] })],

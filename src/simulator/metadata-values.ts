@@ -15,7 +15,9 @@ const known: Readonly<Record<string, (call: Call) => string | boolean>> = {
     // Only the account hosts of the vendor itself; the authorization page is on one of them.
     'accounts-server': ({ request }) => request.url.origin,
     api_domain: ({ entry, request }) =>
-        entry.slug.startsWith('zoho') ? `https://www.zohoapis.${/^accounts\.zoho\.(.+)$/.exec(request.url.host)?.[1] ?? 'com'}` : hostOf(entry.slug),
+        entry.slug.startsWith('zoho')
+            ? `https://www.zohoapis.${/^accounts\.zoho\.(.+)$/.exec(request.url.host)?.[1] ?? 'com'}`
+            : `https://acme-${entry.slug}.${entry.slug}.com`,
     domain_prefix: ({ entry }) => `acme-${entry.slug}`,
     subdomain: ({ entry }) => `acme-${entry.slug}`,
 };

@@ -27,7 +27,7 @@ test.each<[string, string, string, unknown]>([
         'sophos-central',
         'https://api.central.sophos.com',
         '/whoami/v1',
-        { id: expect.any(String), apiHosts: { dataRegion: 'https://sophos-central.twin.example' } },
+        { id: expect.any(String), apiHosts: { dataRegion: 'https://acme-sophos-central.sophos.com' } },
     ],
     ['google-mail', 'https://gmail.googleapis.com', '/gmail/v1/users/me/profile', { emailAddress: expect.stringContaining('@') }],
 ])('%s answers its hook, with a token only', async (slug, base, path, expected) => {

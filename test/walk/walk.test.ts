@@ -1,6 +1,6 @@
 /**
  * Every provider of the catalogue, through Valetkey's own API, against its twin: connected, read, renewed where there is something
- * to renew with. The twins are strict, and know nothing of Valetkey: what they refuse is a mistake on one side or the other.
+ * to renew with, and its API called. The twins are strict, and know nothing of Valetkey: what they refuse is a mistake on one side or the other.
  */
 import { writeSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -12,12 +12,30 @@ import { Simulator } from '../../src/simulator/simulator.ts';
 import { systemSources } from '../../src/sources.ts';
 import { startTestApp, type TestApp } from '../http/app.ts';
 import { freePort } from '../peers/free-port.ts';
-import { connect, Failed, walkedModes } from './ways.ts';
+import { Injection, type Connected } from './injection.ts';
+import { connect, expectRefusal, Failed, walkedModes } from './ways.ts';
 
 /** Entries that cannot be walked, each with its reason. */
 const unwalked: Readonly<Record<string, string>> = {
     'sentry-oauth': 'the vendor starts the flow, by a webhook: test/e2e/outbound.test.ts',
     'lovable-mcp': 'the server fetches a document from a public https address, which a test has none of: test/e2e/mcp-known.test.ts',
+};
+
+/** Modes whose connecting is a login. */
+const provesItself: ReadonlySet<string> = new Set(['OAUTH2_CC', 'TWO_STEP', 'BILL', 'AWS_SIGV4']);
+const isVerified = ({ auth_mode, proxy, ...entry }: Entry): boolean =>
+    ['API_KEY', 'BASIC', 'JWT', 'SIGNATURE', 'TBA'].includes(auth_mode) &&
+    (proxy?.verification !== undefined || 'credentials_verification_script' in entry);
+
+/** Entries whose API is not called, each with its reason. */
+const uncalled: Readonly<Record<string, string>> = {
+    bill: 'callers send session and developer key themselves (webhooks-proxy §3.4)',
+    'bill-sandbox': 'callers send session and developer key themselves (webhooks-proxy §3.4)',
+    docuware: 'the login’s last step, whose address an answer names, stands for the whole host at its twin',
+    klicktipp: 'the entry names no place for its key',
+    'private-api-generic': 'where the key goes is a setting of the integration, which its twin does not know',
+    'sage-200': 'its integrator presets the edition',
+    'veeva-vault-oauth': 'the address of its token, which a person types in, stands for the whole host at its twin',
 };
 
 /** Their renewal makes the same token last longer (auth-modes §17.4). */
@@ -38,6 +56,7 @@ interface Row {
 let simulator: Simulator;
 let twins: ReturnType<typeof buildTwinServer>;
 let valetkey: TestApp;
+let injection: Injection;
 
 beforeAll(async () => {
     const port = await freePort();
@@ -47,16 +66,17 @@ beforeAll(async () => {
     await twins.listen({ host: '127.0.0.1', port: 0 });
     const twinServer = new URL(`http://127.0.0.1:${(twins.server.address() as AddressInfo).port}`);
     valetkey = await startTestApp({ twinServer, env: { VALETKEY_PUBLIC_URL: valetkeyUrl, VALETKEY_RATE_LIMIT_PER_MIN: '1000000' } });
+    injection = await Injection.open(valetkey, twinServer);
 });
 
 afterAll(async () => {
+    await injection?.close();
     await valetkey?.close();
     await twins?.close();
 });
 
-interface Read {
+interface Read extends Connected {
     connection_id: string;
-    credentials: Record<string, unknown>;
 }
 
 async function read(slug: string, id: string, query = ''): Promise<Read> {
@@ -65,10 +85,18 @@ async function read(slug: string, id: string, query = ''): Promise<Read> {
     return body;
 }
 
-const tokenIn = ({ credentials }: Read): unknown => credentials['access_token'] ?? credentials['token'];
+const tokenIn = ({ credentials: { access_token, token, session_id, access_key_id } }: Read): unknown =>
+    access_token ?? token ?? session_id ?? access_key_id;
 
-async function walk({ slug, auth_mode: mode }: Entry): Promise<string> {
-    await connect({ valetkey, slug, mode, samples: simulator.world.samples.of(slug) });
+/** Renewed without a refresh token: by the same login, grant or signature again. */
+const repeated: ReadonlySet<string> = new Set(['OAUTH2_CC', 'TWO_STEP', 'BILL', 'AWS_SIGV4', 'APP', 'CUSTOM']);
+
+async function walk(entry: Entry): Promise<string> {
+    const { slug, auth_mode: mode } = entry;
+    // What siblings on the same hosts were refused is not this entry's.
+    simulator.activity.clear();
+    const visit = { valetkey, slug, mode, samples: simulator.world.samples.of(slug) };
+    await connect(visit);
     const [row] = await valetkey.query<{ connection_id: string }>(
         'select c.connection_id from connections c join integrations i on i.id = c.integration_id where i.unique_key = $1',
         [slug],
@@ -76,13 +104,25 @@ async function walk({ slug, auth_mode: mode }: Entry): Promise<string> {
     if (row === undefined) throw new Failed('there is no connection');
     const first = await read(slug, row.connection_id, '&refresh_token=true');
     const done = ['connected', 'read'];
-    if (first.credentials['refresh_token'] !== undefined) {
+    if (first.credentials['refresh_token'] !== undefined || repeated.has(mode)) {
         const second = await read(slug, row.connection_id, '&force_refresh=true');
         if (tokenIn(second) === tokenIn(first) && !prolonged.has(slug)) throw new Failed('a forced refresh gave the same token');
         done.push('renewed');
     }
+    const reason = uncalled[slug];
+    if (reason !== undefined) done.push(`not called: ${reason}`);
+    else if (await injection.call(slug, await read(slug, row.connection_id, '&refresh_token=true'))) done.push('called');
     const refused = simulator.activity.list(slug).find((call) => call.outcome === 'refused' && !isAsked(mode, slug, call));
     if (refused !== undefined) throw new Failed(`the twin refused ${refused.method} ${refused.address}: ${refused.note}`);
+    if (provesItself.has(mode) || isVerified(entry)) {
+        await expectRefusal(visit);
+        const { length } = await valetkey.query(
+            'select 1 from connections c join integrations i on i.id = c.integration_id where i.unique_key = $1 and c.deleted_at is null',
+            [slug],
+        );
+        if (length !== 1) throw new Failed(`wrong credentials left ${length - 1} connections behind`);
+        done.push('refused when wrong');
+    }
     return done.join(', ');
 }
 
@@ -109,7 +149,9 @@ function table(rows: readonly Row[]): string {
             ([mode, of]) => `  ${mode.padEnd(20)} ${String(of.length).padStart(7)} ${String(of.filter(({ passed }) => passed).length).padStart(7)}`,
         ),
         `  ${'total'.padEnd(20)} ${String(rows.length).padStart(7)} ${String(rows.length - skipped.length - failed.length).padStart(7)}`,
-        ...[...failed, ...skipped].map(({ slug, says }) => `  ${slug}: ${says}`),
+        ...[...failed, ...skipped, ...rows.filter(({ passed, says }) => passed && says.includes('not called'))].map(
+            ({ slug, says }) => `  ${slug}: ${says}`,
+        ),
         '',
         '',
     ].join('\n');
@@ -120,7 +162,7 @@ test('every mode of the catalogue is walked', () => {
     expect([...modes].filter((mode) => !walkedModes().includes(mode))).toEqual([]);
 });
 
-test('all entries are connected, read and renewed', async () => {
+test('all entries are connected, read, renewed and called', async () => {
     const rows: Row[] = [];
     for (const entry of simulator.catalogue.values()) rows.push(await rowOf(entry));
     writeSync(1, table(rows));

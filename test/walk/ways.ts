@@ -26,6 +26,21 @@ export async function connect(visit: Visit): Promise<void> {
     await way(visit, await createSession(valetkey, session));
 }
 
+/** Codes of http-api §12 for credentials that are not right; never a 200, never a 5xx (A1). */
+const refusals =
+    /"code":"(connection_test_failed|invalid_credentials|client_credentials_fetch_error|incomplete_raw_credentials|invalid_two_step_credentials|failed_to_sign)"/;
+
+/** Twins take no credential for right that says of itself that it is wrong. @throws Failed when Valetkey does */
+export async function expectRefusal(visit: Visit): Promise<void> {
+    const { valetkey, slug, mode, samples } = visit;
+    const wrong = Object.fromEntries(Object.entries(samples.credentials).map(([name, value]) => [name, `${value}-wrong`]));
+    const token = await createSession(valetkey, { tags: {}, allowed_integrations: [slug] });
+    const asked = await paths[mode]!({ ...visit, samples: { ...samples, credentials: wrong } }, token);
+    // A role that cannot be assumed is the security token service's word, and has a status of its own (http-api §12.2).
+    const isRefused = mode === 'AWS_SIGV4' ? asked.status === 502 : asked.status === 400 && refusals.test(asked.text);
+    if (!isRefused) throw new Failed(`wrong credentials were answered ${asked.status} ${asked.text}`);
+}
+
 export const walkedModes = (): string[] => Object.keys(ways);
 
 /** Modes whose integration holds an OAuth client or an app. */
@@ -64,12 +79,12 @@ const queryOf = (token: string, config: Readonly<Record<string, string>>): strin
         string,
     ][]).toString();
 
-const direct =
-    (path: string, body: (samples: SampleInputs) => unknown): Way =>
-    async ({ valetkey, slug, samples }, token) => {
-        const url = `${path}/${slug}?${queryOf(token, samples.connectionConfig)}`;
-        await expectOk('connecting', valetkey.call('POST', url, { key: null, body: body(samples) }));
-    };
+type Typed = (visit: Visit, token: string) => Promise<Answer<unknown>>;
+
+const typed =
+    (path: string, body: (samples: SampleInputs) => unknown): Typed =>
+    ({ valetkey, slug, samples }, token) =>
+        valetkey.call('POST', `${path}/${slug}?${queryOf(token, samples.connectionConfig)}`, { key: null, body: body(samples) });
 
 /** The person's browser, without one: the popup's page, the consent, and the way back with the flow's cookie. */
 const redirect: Way = async ({ valetkey, slug, samples }, token) => {
@@ -95,7 +110,32 @@ function approved(address: string): string {
     return `${url.href}&_decision=approve`;
 }
 
+const paths: Readonly<Record<string, Typed>> = {
+    OAUTH2_CC: typed('/oauth2/auth', ({ credentials }) => credentials),
+    TWO_STEP: typed('/auth/two-step', ({ credentials, assertionOption }) => ({
+        type: 'TWO_STEP',
+        ...credentials,
+        ...(Object.keys(assertionOption).length > 0 ? { assertionOption } : {}),
+    })),
+    JWT: typed('/auth/jwt', ({ credentials }) => credentials),
+    TBA: typed('/auth/tba', ({ credentials: { token_id, token_secret } }) => ({ token_id, token_secret })),
+    SIGNATURE: typed('/auth/signature', ({ credentials: { username, password } }) => ({ type: 'SIGNATURE', username, password })),
+    BILL: typed('/auth/bill', ({ credentials: { username, password, organization_id, dev_key } }) => ({
+        username,
+        password,
+        organization_id,
+        dev_key,
+    })),
+    AWS_SIGV4: typed('/auth/aws-sigv4', ({ credentials: { role_arn } }) => ({ role_arn })),
+    API_KEY: typed('/api-auth/api-key', ({ credentials: { apiKey } }) => ({ apiKey })),
+    BASIC: typed('/api-auth/basic', ({ credentials: { username, password } }) => ({ username, password })),
+    NONE: typed('/auth/unauthenticated', () => ({})),
+};
+
 const ways: Readonly<Record<string, Way>> = {
+    ...Object.fromEntries(
+        Object.entries(paths).map(([mode, path]): [string, Way] => [mode, (visit, token) => expectOk('connecting', path(visit, token))]),
+    ),
     OAUTH1: redirect,
     OAUTH2: redirect,
     MCP_OAUTH2: redirect,
@@ -103,25 +143,6 @@ const ways: Readonly<Record<string, Way>> = {
     APP: redirect,
     CUSTOM: redirect,
     INSTALL_PLUGIN: redirect,
-    OAUTH2_CC: direct('/oauth2/auth', ({ credentials }) => credentials),
-    TWO_STEP: direct('/auth/two-step', ({ credentials, assertionOption }) => ({
-        type: 'TWO_STEP',
-        ...credentials,
-        ...(Object.keys(assertionOption).length > 0 ? { assertionOption } : {}),
-    })),
-    JWT: direct('/auth/jwt', ({ credentials }) => credentials),
-    TBA: direct('/auth/tba', ({ credentials: { token_id, token_secret } }) => ({ token_id, token_secret })),
-    SIGNATURE: direct('/auth/signature', ({ credentials: { username, password } }) => ({ type: 'SIGNATURE', username, password })),
-    BILL: direct('/auth/bill', ({ credentials: { username, password, organization_id, dev_key } }) => ({
-        username,
-        password,
-        organization_id,
-        dev_key,
-    })),
-    AWS_SIGV4: direct('/auth/aws-sigv4', ({ credentials: { role_arn } }) => ({ role_arn })),
-    API_KEY: direct('/api-auth/api-key', ({ credentials: { apiKey } }) => ({ apiKey })),
-    BASIC: direct('/api-auth/basic', ({ credentials: { username, password } }) => ({ username, password })),
-    NONE: direct('/auth/unauthenticated', () => ({})),
 };
 
 async function expectOk(what: string, answer: Promise<Answer<unknown>>): Promise<void> {

@@ -1,7 +1,6 @@
 /** Bullhorn: every parameter in the query; the OAuth token buys a session at a REST login, and the session is what the API takes. */
 import { tokenUrlOf } from '../entry.ts';
 import { invalidRequest } from '../refusal.ts';
-import { twinDomain } from '../samples.ts';
 import { assertMethod, required } from '../twin-request.ts';
 import { json, type Answer, type Call } from '../twin.ts';
 import { codeOrRefresh, exchangeCode, exchangeRefreshToken, plainToken, type Special } from './special.ts';
@@ -28,5 +27,8 @@ function login({ entry, request, world }: Call): Answer {
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > 10_080) throw invalidRequest('The "ttl" must be a number of minutes up to a week.');
     const grant = world.grants.openAccess(entry.slug, required(query, 'access_token'));
     const seconds = world.isOn(entry.slug, 'short_lived') ? world.lifetimeOf(entry.slug) : minutes * 60;
-    return json({ BhRestToken: world.grants.issueAccess(grant, seconds), restUrl: `https://${entry.slug}.${twinDomain}/rest-services/1/` });
+    return json({
+        BhRestToken: world.grants.issueAccess(grant, seconds),
+        restUrl: `https://acme-${entry.slug}.bullhornstaffing.com/rest-services/1/`,
+    });
 }
