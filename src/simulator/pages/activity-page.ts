@@ -41,10 +41,6 @@ export function activityPage(simulator: Simulator, { search, slug }: { search: s
                 </div>
                 <div class="stack">
                     <section class="card">
-                        <h2>${chosen === undefined ? 'What shall go wrong, everywhere' : `What shall go wrong at ${chosen.display_name}`}</h2>
-                        ${switchList(simulator, chosen?.slug ?? everyTwin)}
-                    </section>
-                    <section class="card">
                         <h2>Providers</h2>
                         <form class="line" method="get" action="/">
                             <input
@@ -60,6 +56,10 @@ export function activityPage(simulator: Simulator, { search, slug }: { search: s
                             ${found.slice(0, shownProviders).map((entry) => html`<li><a href="/?provider=${entry.slug}">${entry.display_name}</a><span class="soft">${entry.auth_mode}</span></li>`)}
                         </ul>
                         ${found.length === 0 ? html`<p class="soft">None is called so.</p>` : ''}
+                    </section>
+                    <section class="card">
+                        <h2>${chosen === undefined ? 'What shall go wrong, everywhere' : `What shall go wrong at ${chosen.display_name}`}</h2>
+                        ${switchList(simulator, chosen?.slug ?? everyTwin)}
                     </section>
                 </div>
             </div>

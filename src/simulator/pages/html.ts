@@ -110,5 +110,6 @@ input, select { font: inherit; color: inherit; background: var(--ground); border
 .switches input { flex: none; margin-top: .3rem; accent-color: var(--accent); }
 .list { list-style: none; margin: 0; padding: 0; max-height: 26rem; overflow: auto; }
 .list li { display: flex; justify-content: space-between; gap: .75rem; padding: .3rem 0; border-bottom: 1px solid var(--line); font-size: .9rem; }
-.stack { display: grid; gap: 1.25rem; }
+.stack { display: grid; gap: 1.25rem; grid-template-columns: minmax(0, 1fr); }
+.line input { min-width: 0; }
 `;
