@@ -7,7 +7,7 @@ import { createEgress, type Egress } from '../../src/egress/egress.ts';
 import { loadCatalogue, type Catalogue } from '../../src/providers/catalogue.ts';
 import { ApiRequestError } from '../../src/providers/api-request.ts';
 import { TemplateError } from '../../src/providers/url-template.ts';
-import { systemSources } from '../../src/sources.ts';
+import { systemSources, type Sources } from '../../src/sources.ts';
 import * as integrations from '../../src/store/integrations.ts';
 import { noClients } from '../auth-modes/no-clients.ts';
 import type { TestApp } from '../http/app.ts';
@@ -23,18 +23,20 @@ export class Injection {
     readonly #egress: Egress;
     readonly #catalogue: Catalogue;
     readonly #environmentId: string;
+    readonly #sources: Sources;
 
-    private constructor(valetkey: TestApp, egress: Egress, environmentId: string) {
+    private constructor(valetkey: TestApp, egress: Egress, environmentId: string, sources: Sources) {
+        this.#sources = sources;
         this.#valetkey = valetkey;
         this.#egress = egress;
         this.#environmentId = environmentId;
         this.#catalogue = loadCatalogue({ builtin: join(import.meta.dirname, '../../providers.yaml'), isPlainHttpAllowed: () => false });
     }
 
-    static async open(valetkey: TestApp, twinServer: URL): Promise<Injection> {
-        const egress = createEgress({ allow: ['127.0.0.0/8'], sources: systemSources, userAgent: 'valetkey walk', reroute: twinServer });
+    static async open(valetkey: TestApp, twinServer: URL, sources: Sources = systemSources): Promise<Injection> {
+        const egress = createEgress({ allow: ['127.0.0.0/8'], sources, userAgent: 'valetkey walk', reroute: twinServer });
         const [environment] = await valetkey.query<{ id: string }>("select id from environments where name = 'dev'");
-        return new Injection(valetkey, egress, environment!.id);
+        return new Injection(valetkey, egress, environment!.id, sources);
     }
 
     /** @returns whether the entry has an API to call. @throws Failed when the provider does not know the caller */
@@ -43,7 +45,7 @@ export class Injection {
         if (provider.proxyBaseUrl === undefined) return false;
         const row = await integrations.findByKey(this.#valetkey.app.database.db, this.#environmentId, slug);
         const integration = await openIntegration(this.#valetkey.vault, row!, false);
-        const context = { provider, integration, connectionConfig, egress: this.#egress, clients: noClients, sources: systemSources };
+        const context = { provider, integration, connectionConfig, egress: this.#egress, clients: noClients, sources: this.#sources };
         const { body, ...request } = await authenticatedRequest(context, credentials as unknown as Credentials, {
             endpoint: '/walked',
             // A key that belongs into the body needs one.

@@ -14,16 +14,21 @@ export class Failed extends Error {}
 
 type Way = (visit: Visit, token: string) => Promise<void>;
 
-/** @throws Failed with what Valetkey or the twin said */
+/** The integration, and a session that presets what nobody is asked for. @throws Failed with what Valetkey or the twin said */
 export async function connect(visit: Visit): Promise<void> {
-    const { valetkey, slug, mode } = visit;
-    const way = ways[mode];
-    if (way === undefined) throw new Failed(`there is no way to connect ${mode}`);
+    const { valetkey, slug } = visit;
     await expectOk('the integration', valetkey.call('POST', '/integrations', { body: integrationOf(visit) }));
     const presets = { integrations_config_defaults: { [slug]: { connection_config: visit.samples.presets } } };
     const isPreset = Object.keys(visit.samples.presets).length > 0;
     const session = { tags: { end_user_id: 'walker' }, allowed_integrations: [slug], ...(isPreset ? presets : {}) };
-    await way(visit, await createSession(valetkey, session));
+    await connectWith(visit, await createSession(valetkey, session));
+}
+
+/** @param token of any connect session that allows the integration. @throws Failed */
+export async function connectWith(visit: Visit, token: string): Promise<void> {
+    const way = ways[visit.mode];
+    if (way === undefined) throw new Failed(`there is no way to connect ${visit.mode}`);
+    await way(visit, token);
 }
 
 /** Codes of http-api §12 for credentials that are not right; never a 200, never a 5xx (A1). */
