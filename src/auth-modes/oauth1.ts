@@ -89,7 +89,10 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
     const { provider, query, memo, sources } = input;
     const { entry } = provider;
     const temporary = memo as unknown as Token;
-    // Trello and Twitter name a refusal by leaving the verifier out, or with `denied`.
+    // No standard says how a refusal looks: Twitter returns the temporary token under this name, in place of the two below.
+    if (typeof query['denied'] === 'string' && equalInConstantTime(query['denied'], temporary.token)) {
+        throw new ConnectFailure('callback_err', 'The provider did not grant access (denied).');
+    }
     const returned = requiredParam(query, 'oauth_token', 'oauth_token');
     const verifier = requiredParam(query, 'oauth_verifier', 'oauth_verifier');
     if (!equalInConstantTime(returned, temporary.token)) {

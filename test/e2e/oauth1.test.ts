@@ -212,6 +212,20 @@ describe('the second half comes to nothing', () => {
         expect(paths()).not.toContain('/token');
     });
 
+    test('when the user refuses, in the words of Twitter: with the token that was issued, and no other', async () => {
+        const deniedWith = async (change: (token: string) => string): Promise<string> => {
+            const popup = await open('plain');
+            const callback = new URL(await server.authorize(popup.authorizationUrl));
+            const issued = callback.searchParams.get('oauth_token')!;
+            for (const name of ['oauth_token', 'oauth_verifier']) callback.searchParams.delete(name);
+            callback.searchParams.set('denied', change(issued));
+            return refused(popup, callback.href, 'callback_err');
+        };
+        expect(await deniedWith((issued) => issued)).toBe('The provider did not grant access (denied).');
+        expect(await deniedWith((issued) => `${issued}x`)).toBe('The provider sent no oauth_token.');
+        expect(paths()).not.toContain('/token');
+    });
+
     test('when the token is not the one that was issued', async () => {
         const [popup, other] = [await open('plain'), await open('plain')];
         const callback = new URL(await server.authorize(popup.authorizationUrl));
