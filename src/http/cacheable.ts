@@ -1,4 +1,4 @@
-/** Answers that are the same for everybody until the next start: made once, and not sent to those who have them. */
+/** Answers that are the same, in one language, for everybody until the next start: made once, and not sent to those who have them. */
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { acceptedCoding, compress, type ContentCoding } from './content-coding.ts';
@@ -14,14 +14,18 @@ const shortestCompressed = 1024;
 
 export class Cacheable {
     readonly contentType: string;
+    /** Of texts for people, where there are others to choose from. */
+    readonly language: string | undefined;
     readonly #text: string;
     readonly #fingerprint: string;
     readonly #compressed = new Map<ContentCoding, Form>();
 
-    constructor(text: string, contentType: string) {
+    constructor(text: string, contentType: string, language?: string) {
         this.contentType = contentType;
+        this.language = language;
         this.#text = text;
-        this.#fingerprint = fingerprint(text);
+        // Two languages are two representations, also where nothing is there to translate.
+        this.#fingerprint = fingerprint(`${language ?? ''}\n${text}`);
     }
 
     get isCompressible(): boolean {
@@ -49,7 +53,13 @@ export const fingerprint = (text: string): string => createHash('sha256').update
 export function sendCacheable(request: FastifyRequest, reply: FastifyReply, answer: Cacheable, cacheControl: string): FastifyReply {
     const coding = answer.isCompressible ? acceptedCoding(request.headers['accept-encoding']) : undefined;
     const { body, etag } = answer.as(coding);
-    reply.headers({ etag, 'cache-control': cacheControl, ...(answer.isCompressible ? { vary: 'Accept-Encoding' } : {}) });
+    const negotiated = [...(answer.language === undefined ? [] : ['Accept-Language']), ...(answer.isCompressible ? ['Accept-Encoding'] : [])];
+    reply.headers({
+        etag,
+        'cache-control': cacheControl,
+        ...(answer.language === undefined ? {} : { 'content-language': answer.language }),
+        ...(negotiated.length === 0 ? {} : { vary: negotiated.join(', ') }),
+    });
     if (isHeld(request.headers['if-none-match'], etag)) {
         return reply.code(304).send();
     }

@@ -9,7 +9,8 @@ export type PublicProvider = ProviderEntry & {
     readonly logo_url: string;
 };
 
-const fieldMaps = ['connection_config', 'credentials', 'integration_config', 'assertion_option'] as const;
+/** The members of an entry that are forms. */
+export const fieldMaps = ['connection_config', 'credentials', 'integration_config', 'assertion_option'] as const;
 
 /** Which code obtains the tokens is nobody's business; hooks are named, since clients of the reference read those. `logoBaseUrl` is the address of the folder of logos, e.g. `https://auth.example.com/images/template-logos`. */
 export function publicProvider(provider: { readonly name: string; readonly entry: ProviderEntry }, logoBaseUrl: string): PublicProvider {

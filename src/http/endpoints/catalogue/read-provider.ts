@@ -1,5 +1,6 @@
 /** GET /providers/:provider (http-api §6.2). */
 import { z } from 'zod';
+import { acceptedLanguage, acceptLanguageDescription } from '../../accepted-language.ts';
 import { sessionOrApiKey } from '../../authentication.ts';
 import { sendCacheable } from '../../cacheable.ts';
 import { endpoint } from '../../endpoint.ts';
@@ -15,14 +16,14 @@ export const readProvider = (services: Services, catalogue: PublicCatalogue) =>
         paths: ['/providers/:provider'],
         tag: 'Providers',
         summary: 'Read a provider',
-        description: 'Tells what to ask of the person who connects. Has an `ETag`; a request with `If-None-Match` is answered with 304.',
+        description: `Tells what to ask of the person who connects. ${acceptLanguageDescription} Has an \`ETag\`; a request with \`If-None-Match\` is answered with 304.`,
         authenticate: sessionOrApiKey(services),
         access: 'environment',
         params: z.object({ provider: ProviderName }),
         answers: { 200: z.object({ data: Provider }), 304: null },
         errors: { 404: ['not_found'] },
         handle({ params, request, reply }) {
-            const entry = catalogue.entry(params.provider);
+            const entry = catalogue.in(acceptedLanguage(request.headers['accept-language'])).entry(params.provider);
             if (entry === undefined) {
                 throw ApiError.simple(404, 'not_found', `Unknown provider ${params.provider}`);
             }
