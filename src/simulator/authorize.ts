@@ -18,10 +18,13 @@ export const authorizeEndpoint = (url: string, special: Partial<AuthorizeHooks> 
 export interface AuthorizeHooks {
     /** Callback parameters of a consent that was given. */
     approve(call: Call, request: AuthorizationRequest): Record<string, string>;
+    /** What comes with both answers, besides the state. */
+    always(call: Call): Record<string, string>;
 }
 
 const usual: AuthorizeHooks = {
     approve: (call, request) => ({ [call.entry.authorization_code_param_in_callback ?? 'code']: issueCode(call, request) }),
+    always: () => ({}),
 };
 
 function authorize(call: Call, hooks: AuthorizeHooks): Answer {
@@ -39,7 +42,8 @@ function authorize(call: Call, hooks: AuthorizeHooks): Answer {
         decision === 'approve'
             ? { ...hooks.approve({ ...call, bindings: asked.bindings }, asked), ...fromProvider }
             : { error: 'access_denied', error_description: 'The person said no.' };
-    for (const [name, value] of Object.entries({ ...params, [asked.stateName]: asked.state })) callback.searchParams.set(name, value);
+    for (const [name, value] of Object.entries({ ...params, ...hooks.always(call), [asked.stateName]: asked.state }))
+        callback.searchParams.set(name, value);
     if (decision === 'approve') world.credentials.accept(entry, { id: asked.clientId, secrets: {} });
     return {
         status: 302,

@@ -61,7 +61,7 @@ export function mcpGeneric(): Endpoint[] {
         metadata(`${host}/.well-known/oauth-protected-resource`, protectedResource, true),
         metadata(`${host}/.well-known/oauth-authorization-server`, serverMetadata, true),
         metadata(`${host}/.well-known/openid-configuration`, serverMetadata, true),
-        asGeneric(authorizeEndpoint(host + place.authorize, { approve: approveWithResource })),
+        asGeneric(authorizeEndpoint(host + place.authorize, { approve: approveWithResource, always: issuer })),
         ...tokenEndpoints({ auth_mode: 'MCP_OAUTH2' } as Entry, host + place.token).map(asGeneric),
         registration(host + place.register),
         { kind: 'api', url: host, isPrefix: true, handle: resourceServer, refuse: challenge },
@@ -90,11 +90,14 @@ function serverMetadata({ request }: Call): Record<string, unknown> {
     };
 }
 
-/** `resource` is always sent (RFC 8707 §2.1), and `iss` comes back (RFC 9207). */
+/** Announced, so it comes with refusals too (RFC 9207 §2). */
+const issuer = ({ request }: Call): Record<string, string> => ({ iss: request.url.origin });
+
+/** `resource` is always sent (RFC 8707 §2.1). */
 function approveWithResource(call: Call, asked: AuthorizationRequest): Record<string, string> {
     if (asked.resource === undefined) throw new Refusal(400, 'invalid_target', 'The parameter "resource" is missing (RFC 8707 §2.1).');
     if (new URL(asked.resource).host !== call.request.url.host) throw new Refusal(400, 'invalid_target', 'The "resource" is another server.');
-    return { code: issueCode(call, asked), iss: call.request.url.origin };
+    return { code: issueCode(call, asked) };
 }
 
 async function resourceServer(call: Call): Promise<Answer> {
