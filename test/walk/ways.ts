@@ -16,12 +16,14 @@ type Way = (visit: Visit, token: string) => Promise<void>;
 
 /** The integration, and a session that presets what nobody is asked for. @throws Failed with what Valetkey or the twin said */
 export async function connect(visit: Visit): Promise<void> {
-    const { valetkey, slug } = visit;
-    await expectOk('the integration', valetkey.call('POST', '/integrations', { body: integrationOf(visit) }));
-    const presets = { integrations_config_defaults: { [slug]: { connection_config: visit.samples.presets } } };
-    const isPreset = Object.keys(visit.samples.presets).length > 0;
-    const session = { tags: { end_user_id: 'walker' }, allowed_integrations: [slug], ...(isPreset ? presets : {}) };
-    await connectWith(visit, await createSession(valetkey, session));
+    await expectOk('the integration', visit.valetkey.call('POST', '/integrations', { body: integrationOf(visit) }));
+    await connectWith(visit, await sessionOf(visit));
+}
+
+function sessionOf({ valetkey, slug, samples: { presets } }: Visit): Promise<string> {
+    const preset = { integrations_config_defaults: { [slug]: { connection_config: presets } } };
+    const isPreset = Object.keys(presets).length > 0;
+    return createSession(valetkey, { tags: { end_user_id: 'walker' }, allowed_integrations: [slug], ...(isPreset ? preset : {}) });
 }
 
 /** @param token of any connect session that allows the integration. @throws Failed */
@@ -31,18 +33,27 @@ export async function connectWith(visit: Visit, token: string): Promise<void> {
     await way(visit, token);
 }
 
-/** Codes of http-api §12 for credentials that are not right; never a 200, never a 5xx (A1). */
-const refusals =
-    /"code":"(connection_test_failed|invalid_credentials|client_credentials_fetch_error|incomplete_raw_credentials|invalid_two_step_credentials|failed_to_sign)"/;
+/** Codes of http-api §12 for credentials that are not right; never a 200, and a 5xx only where §12.2 says so (A1). */
+const tested = ['connection_test_failed'];
+const refusals: Readonly<Record<string, readonly string[]>> = {
+    API_KEY: tested,
+    BASIC: tested,
+    JWT: tested,
+    SIGNATURE: tested,
+    OAUTH2_CC: [...tested, 'client_credentials_fetch_error', 'incomplete_raw_credentials'],
+    TWO_STEP: [...tested, 'invalid_two_step_credentials'],
+    BILL: ['invalid_credentials'],
+    AWS_SIGV4: ['aws_sigv4_sts_request_failed'],
+};
 
 /** Twins take no credential for right that says of itself that it is wrong. @throws Failed when Valetkey does */
 export async function expectRefusal(visit: Visit): Promise<void> {
-    const { valetkey, slug, mode, samples } = visit;
+    const { mode, samples } = visit;
     const wrong = Object.fromEntries(Object.entries(samples.credentials).map(([name, value]) => [name, `${value}-wrong`]));
-    const token = await createSession(valetkey, { tags: {}, allowed_integrations: [slug] });
-    const asked = await paths[mode]!({ ...visit, samples: { ...samples, credentials: wrong } }, token);
+    const asked = await paths[mode]!({ ...visit, samples: { ...samples, credentials: wrong } }, await sessionOf(visit));
     // A role that cannot be assumed is the security token service's word, and has a status of its own (http-api §12.2).
-    const isRefused = mode === 'AWS_SIGV4' ? asked.status === 502 : asked.status === 400 && refusals.test(asked.text);
+    const code = /"code":"(\w+)"/.exec(asked.text)?.[1];
+    const isRefused = asked.status === (mode === 'AWS_SIGV4' ? 502 : 400) && code !== undefined && refusals[mode]?.includes(code) === true;
     if (!isRefused) throw new Failed(`wrong credentials were answered ${asked.status} ${asked.text}`);
 }
 
