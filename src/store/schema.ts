@@ -292,10 +292,20 @@ interface WebhookEventsTable {
     id: string;
     environment_id: string;
     connection_row_id: string | null;
+    connection_id: string | null;
     type: string;
     operation: string;
     body: string;
     created_at: Time;
+    sequence: number | null;
+    /** Never read: compared with snapshots. */
+    xid: ColumnType<string, never, never>;
+    position: PublicId;
+}
+
+interface WebhookSequencesTable {
+    connection_row_id: string;
+    last: number;
 }
 
 interface WebhookDeliveriesTable {
@@ -314,6 +324,22 @@ interface WebhookDeliveriesTable {
     last_error: string | null;
     created_at: Time;
     settled_at: Time | null;
+    connection_row_id: string | null;
+    connection_id: string | null;
+    sequence: number | null;
+    is_redelivery: Generated<boolean>;
+}
+
+interface WebhookDeliveryAttemptsTable {
+    delivery_id: string;
+    number: number;
+    started_at: Time;
+    duration_ms: number;
+    status: number | null;
+    error: string | null;
+    resolved_ip: string | null;
+    response_headers: Json<Record<string, string> | null> | null;
+    response_body: string | null;
 }
 
 interface OperationsTable {
@@ -365,6 +391,8 @@ export interface Schema {
     post_connection_hooks: PostConnectionHooksTable;
     webhook_events: WebhookEventsTable;
     webhook_deliveries: WebhookDeliveriesTable;
+    webhook_delivery_attempts: WebhookDeliveryAttemptsTable;
+    webhook_sequences: WebhookSequencesTable;
     operations: OperationsTable;
     idempotent_requests: IdempotentRequestsTable;
 }
@@ -386,6 +414,7 @@ export type OauthFlowRequestRow = Selectable<OauthFlowRequestsTable>;
 export type CredentialJournalRow = Selectable<CredentialJournalTable>;
 export type PostConnectionHookRow = Selectable<PostConnectionHooksTable>;
 export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
+export type WebhookDeliveryAttemptRow = Selectable<WebhookDeliveryAttemptsTable>;
 export type OperationRow = Selectable<OperationsTable>;
 export type NewClientRegistration = Insertable<ClientRegistrationsTable>;
 export type NewConnection = Insertable<ConnectionsTable>;

@@ -40,6 +40,7 @@ export async function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEven
         id,
         environment_id: event.environment.id,
         connection_row_id: event.connectionRowId ?? null,
+        connection_id: event.connectionId,
         type: 'auth',
         operation: event.operation,
         body: stableJson(authPayload(event)),
@@ -117,7 +118,7 @@ export function stableJson(value: unknown): string {
 const crockford = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /** W3: `msg_` and a ULID: 48 bits of time, 80 of chance, in Crockford's base 32. */
-function newEventId(sources: Sources): string {
+export function newEventId(sources: Sources): string {
     const time = Buffer.alloc(6);
     time.writeUIntBE(sources.now(), 0, 6);
     let rest = BigInt(`0x${Buffer.concat([time, sources.random(10)]).toString('hex')}`);

@@ -29,6 +29,8 @@ export interface Dialect {
 export const tables = Object.keys({
     operations: true,
     idempotent_requests: true,
+    webhook_delivery_attempts: true,
+    webhook_sequences: true,
     webhook_deliveries: true,
     webhook_events: true,
     credential_journal: true,

@@ -153,11 +153,13 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
         const event = created(environmentId);
         const id = await enqueueAuthEvent(store.database.db, sources, event);
         expect(id).toMatch(/^msg_[0-9A-HJKMNP-TV-Z]{26}$/);
-        expect(await store.database.db.selectFrom('webhook_events').selectAll().execute()).toEqual([
+        expect(await store.database.db.selectFrom('webhook_events').selectAll().execute()).toMatchObject([
             {
                 id,
                 environment_id: environmentId,
                 connection_row_id: event.connectionRowId,
+                connection_id: 'c-1',
+                sequence: 1,
                 type: 'auth',
                 operation: 'creation',
                 body: stableJson(authPayload(event)),
