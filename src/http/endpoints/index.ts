@@ -73,6 +73,11 @@ import { promoteSigningKey } from './signing-keys/promote-signing-key.ts';
 import { readSigningKey } from './signing-keys/read-signing-key.ts';
 import { revokeSigningKey } from './signing-keys/revoke-signing-key.ts';
 import { rotateSigningKey } from './signing-keys/rotate-signing-key.ts';
+import { listDeliveries } from './webhooks/list-deliveries.ts';
+import { listEvents } from './webhooks/list-events.ts';
+import { readDelivery } from './webhooks/read-delivery.ts';
+import { redeliverMany, redeliverOne } from './webhooks/redeliver.ts';
+import { sendTest } from './webhooks/send-test.ts';
 
 /** What a process without the API answers. */
 export const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
@@ -133,6 +138,12 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     applyConfig(services),
     readWebhookSettings(services),
     updateWebhookSettings(services),
+    sendTest(services),
+    listDeliveries(services),
+    readDelivery(services),
+    redeliverOne(services),
+    redeliverMany(services),
+    listEvents(services),
     readSigningKey(services),
     listSigningKeys(services),
     rotateSigningKey(services),
