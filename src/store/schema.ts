@@ -114,15 +114,26 @@ interface ApiKeysTable {
 
 interface WebhookSettingsTable {
     environment_id: string;
-    primary_url: string | null;
-    secondary_url: string | null;
     on_auth_creation: Generated<boolean>;
     on_auth_refresh_error: Generated<boolean>;
     on_sync_completion_always: Generated<boolean>;
     on_sync_error: Generated<boolean>;
     on_async_action_completion: Generated<boolean>;
-    primary_disabled_reason: string | null;
-    secondary_disabled_reason: string | null;
+    updated_at: Time;
+}
+
+interface WebhookEndpointsTable {
+    id: string;
+    environment_id: string;
+    role: 'primary' | 'secondary' | null;
+    url: string;
+    description: string | null;
+    events: string[];
+    follow_redirects: Generated<boolean>;
+    disabled_at: Time | null;
+    disabled_reason: 'receiver_gone' | 'failing' | 'manual' | null;
+    failing_since: Time | null;
+    created_at: Time;
     updated_at: Time;
 }
 
@@ -312,9 +323,10 @@ interface WebhookDeliveriesTable {
     id: string;
     event_id: string;
     environment_id: string;
-    destination: 'primary' | 'secondary' | 'override';
+    destination: 'primary' | 'secondary' | 'override' | 'endpoint';
+    endpoint_id: string | null;
     url: string;
-    state: 'pending' | 'delivered' | 'dead';
+    state: 'pending' | 'delivered' | 'dead' | 'held';
     attempts: Generated<number>;
     next_attempt_at: Time | null;
     lease_owner: string | null;
@@ -379,6 +391,7 @@ export interface Schema {
     environment_variables: EnvironmentVariablesTable;
     api_keys: ApiKeysTable;
     webhook_settings: WebhookSettingsTable;
+    webhook_endpoints: WebhookEndpointsTable;
     webhook_signing_keys: WebhookSigningKeysTable;
     integrations: IntegrationsTable;
     client_registrations: ClientRegistrationsTable;
@@ -405,6 +418,8 @@ export type WebhookSigningKeyRow = Selectable<WebhookSigningKeysTable>;
 export type EnvironmentVariableRow = Selectable<EnvironmentVariablesTable>;
 export type NewEnvironmentVariable = Insertable<EnvironmentVariablesTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
+export type WebhookEndpointRow = Selectable<WebhookEndpointsTable>;
+export type NewWebhookEndpoint = Insertable<WebhookEndpointsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;
 export type ClientRegistrationRow = Selectable<ClientRegistrationsTable>;
 export type ConnectionRow = Selectable<ConnectionsTable>;

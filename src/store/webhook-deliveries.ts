@@ -11,6 +11,7 @@ export interface DeliveryFilter {
     eventIds?: readonly string[] | undefined;
     connectionId?: string | undefined;
     destination?: WebhookDeliveryRow['destination'] | undefined;
+    endpointId?: string | undefined;
     url?: string | undefined;
     /** When the delivery was written: from `since` on, before `until`. */
     since?: Date | undefined;
@@ -25,6 +26,7 @@ const listed = [
     'd.connection_id',
     'd.sequence',
     'd.destination',
+    'd.endpoint_id',
     'd.url',
     'd.state',
     'd.attempts',
@@ -62,7 +64,7 @@ export async function list(db: Db, filter: DeliveryFilter, limit: number, before
 }
 
 function matches(row: ExpressionBuilder<Tables, 'd'>, filter: DeliveryFilter, before: string | undefined): ExpressionWrapper<Tables, 'd', SqlBool> {
-    const { ids, state, eventIds, connectionId, destination, url, since, until } = filter;
+    const { ids, state, eventIds, connectionId, destination, endpointId, url, since, until } = filter;
     const optional = (value: unknown, condition: () => ExpressionWrapper<Tables, 'd', SqlBool>) => (value === undefined ? [] : [condition()]);
     return row.and([
         row('d.environment_id', '=', filter.environmentId),
@@ -72,6 +74,7 @@ function matches(row: ExpressionBuilder<Tables, 'd'>, filter: DeliveryFilter, be
         ...optional(eventIds, () => row('d.event_id', 'in', [...eventIds!])),
         ...optional(connectionId, () => row('d.connection_id', '=', connectionId!)),
         ...optional(destination, () => row('d.destination', '=', destination!)),
+        ...optional(endpointId, () => row('d.endpoint_id', '=', endpointId!)),
         ...optional(url, () => row.and([row(sql`md5(d.url)`, '=', sql`md5(${url})`), row('d.url', '=', url!)])),
         // An id is made within the same moment as its row's time; a second is plenty between them.
         ...optional(since, () => row.and([row('d.created_at', '>=', since!), row('d.id', '>=', firstIdAt(since!.getTime() - 1000))])),
@@ -106,7 +109,7 @@ export const find = (db: Db, environmentId: string, id: string) =>
         .where('d.id', '=', id)
         .executeTakeFirst();
 
-export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'destination' | 'url'>;
+export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'destination' | 'endpoint_id' | 'url'>;
 
 /**
  * What can be sent again: the newest settled delivery of an event to a destination. One that is pending is going to be sent anyway,
@@ -115,7 +118,7 @@ export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'destination' |
 export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: number, before?: string): Promise<RepeatableDelivery[]> {
     return db
         .selectFrom('webhook_deliveries as d')
-        .select(['d.id', 'd.destination', 'd.url'])
+        .select(['d.id', 'd.destination', 'd.endpoint_id', 'd.url'])
         .where((row) => matches(row, filter, before))
         .where('d.state', '<>', 'pending')
         .where((row) =>
@@ -126,6 +129,9 @@ export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: numb
                         .select('newer.id')
                         .whereRef('newer.event_id', '=', 'd.event_id')
                         .whereRef('newer.destination', '=', 'd.destination')
+                        .where((pair) =>
+                            pair.or([pair('d.destination', '<>', 'endpoint'), pair('newer.endpoint_id', '=', pair.ref('d.endpoint_id'))]),
+                        )
                         .whereRef('newer.id', '>', 'd.id'),
                 ),
             ),
@@ -138,12 +144,12 @@ export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: numb
 }
 
 /** W10: a new delivery of the same event, due at once, beside the one that it repeats. */
-export async function repeat(db: Db, again: readonly { id: string; of: string; url: string }[], at: Date): Promise<void> {
+export async function repeat(db: Db, again: readonly { id: string; of: string; endpoint_id: string | null; url: string }[], at: Date): Promise<void> {
     await sql`
-        insert into webhook_deliveries (id, event_id, environment_id, destination, url, state, next_attempt_at, created_at,
+        insert into webhook_deliveries (id, event_id, environment_id, destination, endpoint_id, url, state, next_attempt_at, created_at,
             connection_row_id, connection_id, sequence, is_redelivery)
-        select again.id, d.event_id, d.environment_id, d.destination, again.url, 'pending', ${at}::timestamptz, ${at}::timestamptz,
+        select again.id, d.event_id, d.environment_id, d.destination, again.endpoint_id, again.url, 'pending', ${at}::timestamptz, ${at}::timestamptz,
             d.connection_row_id, d.connection_id, d.sequence, true
-        from jsonb_to_recordset(${json(again)}::jsonb) as again (id uuid, "of" uuid, url text)
+        from jsonb_to_recordset(${json(again)}::jsonb) as again (id uuid, "of" uuid, endpoint_id uuid, url text)
         join webhook_deliveries d on d.id = again."of"`.execute(db);
 }

@@ -34,6 +34,7 @@ export interface OutgoingEvent {
     /** W12. */
     sequence: number | null;
     isRedelivery: boolean;
+    followRedirects: boolean;
 }
 
 export interface Attempt {
@@ -76,7 +77,7 @@ export async function attempt(
             deadlineMs: attemptMs,
             maxResponseBytes: responseBytes,
             oversize: 'truncate',
-            maxRedirects: mostRedirects,
+            maxRedirects: event.followRedirects ? mostRedirects : 0,
         })
         .catch((error: unknown) => {
             if (error instanceof EgressError) {

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Egress } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
 import type { Sources } from '../sources.ts';
+import { holdOne } from '../store/endpoint-health.ts';
 import { LeasedWorker, claimDue, deliveryQueue } from '../store/leased-work.ts';
 import type { Schema } from '../store/schema.ts';
 import * as outbox from '../store/webhook-outbox.ts';
@@ -69,6 +70,13 @@ export class WebhookDelivery {
         if (delivery === undefined || delivery.lease_epoch !== epoch) {
             return;
         }
+        // W9. Written for it before, or while, it was disabled or deleted.
+        if (delivery.disabled_at !== null) {
+            return holdOne(db, delivery);
+        }
+        if (delivery.endpoint_id !== null && delivery.follow_redirects === null) {
+            return outbox.giveUp(db, delivery, 'endpoint_deleted', new Date(sources.now()));
+        }
         const made = await this.#send(delivery);
         const at = new Date(sources.now());
         const isGone = made.status === 410;
@@ -82,7 +90,7 @@ export class WebhookDelivery {
                 'webhook not accepted',
             );
         }
-        await outbox.recordAttempt(db, delivery, {
+        const disabled = await outbox.recordAttempt(db, delivery, {
             state,
             nextAttemptAt: wait === null ? null : new Date(at.getTime() + wait),
             at,
@@ -96,8 +104,9 @@ export class WebhookDelivery {
                 response_body: made.responseBody,
             },
         });
-        if (isGone && delivery.destination !== 'override') {
-            await outbox.disableDestination(db, { ...delivery, destination: delivery.destination }, 'the receiver answered 410 Gone', at);
+        if (disabled !== undefined) {
+            const { endpoint_id: endpoint, environment_id: environment, destination } = delivery;
+            logger.error({ endpoint, environment, destination, reason: disabled }, 'webhook endpoint disabled: events for it are held');
         }
     }
 
@@ -124,6 +133,7 @@ export class WebhookDelivery {
             body: delivery.body,
             sequence: delivery.sequence,
             isRedelivery: delivery.is_redelivery,
+            followRedirects: delivery.follow_redirects ?? true,
         });
         await onSent?.();
         return made;

@@ -1,16 +1,18 @@
 /** Where an environment's webhooks go today. */
 import type { Db } from '../store/database.ts';
-import * as webhookSettings from '../store/webhook-settings.ts';
+import type { WebhookDeliveryRow, WebhookEndpointRow } from '../store/schema.ts';
+import * as endpoints from '../store/webhook-endpoints.ts';
+import { mostEndpoints } from './most-endpoints.ts';
 
-/**
- * By what a delivery calls its destination. One that has no URL, or is disabled, is left out; so is an override, which only the
- * delivery itself knows.
- */
-export async function currentUrls(db: Db, environmentId: string): Promise<ReadonlyMap<string, string>> {
-    const settings = await webhookSettings.read(db, environmentId);
-    const candidates = [
-        ['primary', settings?.primary_url, settings?.primary_disabled_reason],
-        ['secondary', settings?.secondary_url, settings?.secondary_disabled_reason],
-    ] as const;
-    return new Map(candidates.flatMap(([name, url, disabled]) => (url && disabled === null ? [[name, url]] : [])));
+export type Target = Pick<WebhookEndpointRow, 'id' | 'role' | 'url' | 'follow_redirects'>;
+
+/** Those that are not disabled. */
+export async function currentTargets(db: Db, environmentId: string): Promise<Target[]> {
+    return (await endpoints.list(db, environmentId, mostEndpoints)).filter(({ disabled_at }) => disabled_at === null);
 }
+
+/** A role is what a delivery is meant for, whatever endpoint has it now; the others are themselves. */
+export const targetOf = (
+    targets: readonly Target[],
+    { destination, endpoint_id }: Pick<WebhookDeliveryRow, 'destination' | 'endpoint_id'>,
+): Target | undefined => targets.find(({ id, role }) => (destination === 'endpoint' ? id === endpoint_id : role === destination));

@@ -4,7 +4,7 @@ import { newRowId, type Sources } from '../sources.ts';
 import type { Schema } from '../store/schema.ts';
 import * as deliveries from '../store/webhook-deliveries.ts';
 import type { DeliveryFilter } from '../store/webhook-deliveries.ts';
-import { currentUrls } from './destinations.ts';
+import { currentTargets, targetOf } from './destinations.ts';
 
 export interface Redelivered {
     /** Of the new deliveries. */
@@ -19,10 +19,10 @@ export interface Redelivered {
 export async function redeliver(db: Kysely<Schema>, sources: Sources, filter: DeliveryFilter, limit: number, before?: string): Promise<Redelivered> {
     return db.transaction().execute(async (transaction) => {
         const found = await deliveries.lockRepeatable(transaction, filter, limit, before);
-        const urls = await currentUrls(transaction, filter.environmentId);
-        const again = found.flatMap(({ id, destination, url }) => {
-            const target = destination === 'override' ? url : urls.get(destination);
-            return target === undefined ? [] : [{ id: newRowId(sources), of: id, url: target }];
+        const targets = await currentTargets(transaction, filter.environmentId);
+        const again = found.flatMap((delivery) => {
+            const target = delivery.destination === 'override' ? { id: null, url: delivery.url } : targetOf(targets, delivery);
+            return target === undefined ? [] : [{ id: newRowId(sources), of: delivery.id, endpoint_id: target.id, url: target.url }];
         });
         if (again.length > 0) {
             await deliveries.repeat(transaction, again, new Date(sources.now()));

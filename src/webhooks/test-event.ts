@@ -2,13 +2,14 @@
 import type { Egress } from '../egress/egress.ts';
 import type { Sources } from '../sources.ts';
 import { attempt, type Attempt } from './attempt.ts';
-import { authPayload, newEventId, stableJson } from './auth-events.ts';
+import { authPayload } from './auth-events.ts';
+import { newEventId, stableJson } from './enqueue.ts';
 import type { LiveSigningKeys } from './signature.ts';
 
 export async function sendTestEvent(
     dependencies: { egress: Egress; sources: Sources },
     environment: { id: string; name: string },
-    url: string,
+    { url, followRedirects }: { url: string; followRedirects: boolean },
     keys: LiveSigningKeys,
 ): Promise<Attempt & { id: string }> {
     const { sources } = dependencies;
@@ -24,6 +25,13 @@ export async function sendTestEvent(
         urlOverride: null,
     });
     const body = stableJson({ ...payload, test: true });
-    const made = await attempt(dependencies, url, keys, { id, createdAt: new Date(sources.now()), body, sequence: null, isRedelivery: false });
+    const made = await attempt(dependencies, url, keys, {
+        id,
+        createdAt: new Date(sources.now()),
+        body,
+        sequence: null,
+        isRedelivery: false,
+        followRedirects,
+    });
     return { id, ...made };
 }

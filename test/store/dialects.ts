@@ -44,6 +44,7 @@ export const tables = Object.keys({
     integrations: true,
     webhook_signing_keys: true,
     webhook_settings: true,
+    webhook_endpoints: true,
     environment_settings: true,
     environment_variables: true,
     api_keys: true,

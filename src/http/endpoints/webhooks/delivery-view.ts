@@ -10,13 +10,14 @@ export const EventId = z
 
 export const Moment = z.iso.datetime({ offset: true, abort: true }).transform((text) => new Date(text));
 
-export const Destination = z.enum(['primary', 'secondary', 'override']);
-const State = z.enum(['pending', 'delivered', 'dead']);
+export const Destination = z.enum(['primary', 'secondary', 'override', 'endpoint']);
+const State = z.enum(['pending', 'delivered', 'dead', 'held']);
 
 /** What deliveries are chosen by, beside their states and events. */
 export const filterFields = {
     connection_id: z.string().min(1).max(255).optional().describe('Of the connection that the event is about.'),
     destination: Destination.optional().describe('`override`: the URL of a single connection.'),
+    endpoint_id: z.uuid().optional().describe('Of the endpoint that it goes to.'),
     url: z
         .string()
         .min(1)
@@ -31,8 +32,15 @@ export const StateFilter = State.optional();
 
 export const filterOf = (
     environmentId: string,
-    { connection_id, ...rest }: { connection_id?: string | undefined } & Omit<DeliveryFilter, 'environmentId' | 'connectionId'>,
-): DeliveryFilter => ({ ...rest, environmentId, connectionId: connection_id });
+    {
+        connection_id,
+        endpoint_id,
+        ...rest
+    }: { connection_id?: string | undefined; endpoint_id?: string | undefined } & Omit<
+        DeliveryFilter,
+        'environmentId' | 'connectionId' | 'endpointId'
+    >,
+): DeliveryFilter => ({ ...rest, environmentId, connectionId: connection_id, endpointId: endpoint_id });
 
 const Time = z.iso.datetime();
 
@@ -44,8 +52,9 @@ export const DeliveryView = z.object({
     connection_id: z.string().nullable(),
     sequence: z.int().nullable().describe('Counts the events of a connection; `null` without a connection.'),
     destination: Destination,
+    endpoint_id: z.uuid().nullable().describe('`null`: the URL of a single connection.'),
     url: z.string().meta({ examples: ['https://hooks.example.com/valetkey'] }),
-    state: State.describe('`dead`: given up.'),
+    state: State.describe('`dead`: given up. `held`: its endpoint is disabled.'),
     attempts: z.int(),
     next_attempt_at: Time.nullable(),
     last_status: z.int().nullable().describe('Of the last answer; `null` when there was none.'),
@@ -67,6 +76,7 @@ export const deliveryView = (row: ListedDelivery): z.output<typeof DeliveryView>
     connection_id: row.connection_id,
     sequence: row.sequence,
     destination: row.destination,
+    endpoint_id: row.endpoint_id,
     url: row.url,
     state: row.state,
     attempts: row.attempts,

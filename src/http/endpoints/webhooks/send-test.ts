@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { openLiveKeys } from '../../../credentials/webhook-signing-keys.ts';
 import * as environments from '../../../store/environments.ts';
 import * as signingKeys from '../../../store/webhook-signing-keys.ts';
-import { currentUrls } from '../../../webhooks/destinations.ts';
+import { currentTargets } from '../../../webhooks/destinations.ts';
 import { sendTestEvent } from '../../../webhooks/test-event.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
+import { judgedUrl } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
 import { environmentGone } from '../environment/settings-refusals.ts';
@@ -29,33 +30,31 @@ export const sendTest = (services: Services) =>
         body: z
             .strictObject({
                 destination: z.enum(['primary', 'secondary']).optional(),
-                url: z
-                    .url({ abort: true })
-                    .superRefine((url, context) => {
-                        try {
-                            assertWebhookUrl(services, url);
-                        } catch (error) {
-                            context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'This URL is not allowed' });
-                        }
-                    })
+                endpoint_id: z.uuid().optional().describe('In place of a destination: any endpoint.'),
+                url: judgedUrl((text) => assertWebhookUrl(services, text))
                     .optional()
                     .describe('In place of a destination: any URL that could be set.')
                     .meta({ examples: ['https://hooks.example.com/valetkey'] }),
             })
-            .refine(({ destination, url }) => (destination === undefined) !== (url === undefined), {
-                message: 'Give a destination or a URL',
+            .refine(({ destination, endpoint_id, url }) => [destination, endpoint_id, url].filter((given) => given !== undefined).length === 1, {
+                message: 'Give a destination, an endpoint or a URL',
                 when: ({ issues }) => issues.length === 0,
             })
             .meta({ examples: [{ destination: 'primary' }] }),
         answers: { 200: z.object({ data: z.object({ event_id: EventId, delivered: z.boolean(), ...attemptFields }) }) },
         errors: { 404: ['not_found'], 409: ['conflict'] },
-        async handle({ body: { destination, url }, principal }) {
+        async handle({ body: { destination, endpoint_id: endpointId, url }, principal }) {
             const { db } = services.database;
             const environment = await environments.findById(db, principal.environment!.id);
             if (environment === undefined) {
                 throw environmentGone();
             }
-            const target = url ?? (await currentUrls(db, environment.id)).get(destination!);
+            const target =
+                url === undefined
+                    ? (await currentTargets(db, environment.id)).find(({ id, role }) =>
+                          endpointId === undefined ? role === destination : id === endpointId,
+                      )
+                    : { url, follow_redirects: true };
             if (target === undefined) {
                 throw ApiError.simple(409, 'conflict', 'The destination has no URL, or is disabled.');
             }
@@ -63,7 +62,12 @@ export const sendTest = (services: Services) =>
             if (live.length === 0) {
                 throw ApiError.simple(409, 'conflict', 'This environment has no webhook signing key.');
             }
-            const made = await sendTestEvent(services, environment, target, await openLiveKeys(services.vault, environment.id, live));
+            const made = await sendTestEvent(
+                services,
+                environment,
+                { url: target.url, followRedirects: target.follow_redirects },
+                await openLiveKeys(services.vault, environment.id, live),
+            );
             return {
                 data: {
                     event_id: made.id,
