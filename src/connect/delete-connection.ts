@@ -1,11 +1,14 @@
 /** Deletion: the credentials are shredded and the id is free at once; the provider is told afterwards (E7, http-api §8.6). */
 import type { Kysely } from 'kysely';
+import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import * as connections from '../store/connections.ts';
 import { json } from '../store/database.ts';
+import * as environments from '../store/environments.ts';
 import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import type { Schema } from '../store/schema.ts';
+import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Revocations } from './revocations.ts';
 
 export interface Deletion {
@@ -18,7 +21,7 @@ export interface Deletion {
 
 /** @returns whether there was something to delete. */
 export async function deleteConnection(
-    { db, sources, revocations }: { db: Kysely<Schema>; sources: Sources; revocations: Revocations },
+    { db, sources, catalogue, revocations }: { db: Kysely<Schema>; sources: Sources; catalogue: Catalogue; revocations: Revocations },
     { environmentId, integrationKey, connectionId, mayRevoke }: Deletion,
 ): Promise<boolean> {
     const integration = await integrations.findByKey(db, environmentId, integrationKey);
@@ -52,6 +55,19 @@ export async function deleteConnection(
             created_at: at,
             ended_at: at,
             expires_at: null,
+        });
+        const environment = await environments.findById(transaction, environmentId);
+        await enqueueAuthEvent(transaction, sources, {
+            environment: environment!,
+            connectionRowId: row.id,
+            connectionId,
+            providerConfigKey: integration.unique_key,
+            provider: integration.provider,
+            authMode: catalogue.get(integration.provider)?.authMode ?? row.credential_type,
+            operation: 'deletion',
+            tags: row.tags,
+            endUser: row.end_user,
+            urlOverride: row.webhook_url_override,
         });
         return { row, revocation };
     });

@@ -17,6 +17,7 @@ import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } fro
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
 import { isServable, lifetimeOf } from './expiry.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
+import { tellOfRecovery } from './recovery-notice.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
 import { TokenFailure } from './token-failure.ts';
@@ -218,6 +219,7 @@ export class LeasedRenewal {
                     });
                     if (applied) {
                         await journal.settle(transaction, journalId, 'applied', write.now);
+                        await tellOfRecovery(transaction, sources, target, this.#dependencies.strategies);
                     }
                     return applied;
                 }),

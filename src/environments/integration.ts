@@ -1,13 +1,16 @@
 /** What an integration is made of, whatever its auth mode, and how a change is laid over it (http-api §7.2, §7.5). */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { openIntegrationSecrets, sealIntegrationSecrets, type IntegrationSecrets } from '../credentials/integration-secrets.ts';
 import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import * as connections from '../store/connections.ts';
 import { retryRefusedClients } from '../store/credential-writes.ts';
 import type { Db } from '../store/database.ts';
+import * as environments from '../store/environments.ts';
 import * as integrations from '../store/integrations.ts';
 import type { IntegrationRow } from '../store/schema.ts';
+import { enqueueIntegrationEvent } from '../webhooks/integration-events.ts';
 
 export interface OauthAppCredentials {
     type: 'OAUTH1' | 'OAUTH2' | 'TBA';
@@ -121,7 +124,7 @@ export function createIntegration(db: Db, { vault, sources }: Context, wanted: N
 
 /**
  * Writes a change over `stored`, which the caller has locked. Connections that the provider refused because of the client get
- * another chance with another client.
+ * another chance with another client; endpoints that ask for it are told that the client or its scopes changed (§8.2).
  */
 export async function changeIntegration(
     db: Db,
@@ -143,7 +146,26 @@ export async function changeIntegration(
     if (changed.clientId !== setup.clientId || changed.clientSecret !== setup.clientSecret) {
         await retryRefusedClients(db, stored.id, now);
     }
+    if (!isDeepStrictEqual(clientOf(setup), clientOf(changed))) {
+        await tellOfClient(db, sources, row);
+    }
     return row;
+}
+
+/** What providers know the integration by, and what it asks them for. */
+const clientOf = ({ clientId, clientSecret, scopes, extras: { app_id, private_key } }: IntegrationSetup) => [
+    clientId,
+    clientSecret,
+    scopes,
+    app_id,
+    private_key,
+];
+
+async function tellOfClient(db: Db, sources: Sources, { environment_id, unique_key, provider }: IntegrationRow): Promise<void> {
+    const environment = await environments.findById(db, environment_id);
+    if (environment !== undefined) {
+        await enqueueIntegrationEvent(db, sources, { environment, providerConfigKey: unique_key, provider, operation: 'credentials_changed' });
+    }
 }
 
 /** With all its connections, whose credentials are shredded and whose renewals end (E7). Call it in a transaction. @returns its row id; `undefined`: there was none. */

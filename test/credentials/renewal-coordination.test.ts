@@ -19,7 +19,7 @@ import * as integrations from '../../src/store/integrations.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
-import { insertConnection, insertSetting } from '../store/rows.ts';
+import { insertConnection, insertEndpoint, insertSetting, insertWebhookSettings } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
 
 const second = 1000;
@@ -347,5 +347,46 @@ describe('a client that the provider refuses', () => {
         expect(await renewed).toMatchObject({ kind: 'failed' });
         expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null, refresh_lease_owner: null });
         expect(await claim()).toMatchObject({ id });
+    });
+});
+
+describe('the end of a failure (§8.2)', () => {
+    const events = async () =>
+        (await store.database.db.selectFrom('webhook_events').select('body').orderBy('created_at').execute()).map(
+            ({ body }) => JSON.parse(body) as Record<string, unknown>,
+        );
+    const renewed = async (provider: Provider, id: string): Promise<void> => {
+        await sources.advance(second);
+        expect(await replica(provider).renew(id, { force: true, since: sources.now() })).toMatchObject({ kind: 'renewed' });
+    };
+    beforeEach(async () => {
+        const { db } = store.database;
+        await insertWebhookSettings(db, integration.environment_id, { primary_url: 'https://primary.example/' });
+        await insertEndpoint(db, integration.environment_id, { url: 'https://curious.example/', events: ['auth.refresh', 'auth.recovery'] });
+    });
+
+    test('that was reported is told once, to who asks for it', async () => {
+        const { id, connection_id: connectionId } = await insertDue({
+            refresh_failure_reported_at: new Date(sources.now() - hour),
+            auth_state: 'degraded',
+        });
+        const provider = new Provider();
+        await renewed(provider, id);
+        const [event, ...others] = await events();
+        expect(others).toEqual([]);
+        expect(event).toMatchObject({ type: 'auth', operation: 'refresh', success: true, connectionId, authMode: 'OAUTH2', tags: {} });
+        expect(event).not.toHaveProperty('error');
+        expect(await store.database.db.selectFrom('webhook_deliveries').select('url').execute()).toEqual([{ url: 'https://curious.example/' }]);
+        await renewed(provider, id);
+        expect(await events()).toHaveLength(1);
+    });
+
+    test('that nobody was told of is not told either', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        provider.failures.push(refused('transient'));
+        await replica(provider).renew(id, { force: false, since: sources.now() });
+        await renewed(provider, id);
+        expect(await events()).toEqual([]);
     });
 });

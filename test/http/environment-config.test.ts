@@ -63,7 +63,8 @@ beforeEach(async () => {
         `update environment_settings set hmac_enabled = default, sealed_hmac_key = null, slack_notifications = default, otlp_endpoint = null,
          sealed_otlp_headers = null, allowed_return_urls = default, previous_callback_urls = default, connect_ui = null`,
     );
-    await valetkey.query('update webhook_settings set primary_url = null, on_auth_creation = true');
+    await valetkey.query('update webhook_settings set on_auth_creation = true');
+    await valetkey.query('delete from webhook_endpoints');
 });
 
 const apply = (body: unknown, { query = '', key = valetkey.key } = {}): Promise<Applied> =>

@@ -52,12 +52,12 @@ describe('/environment/webhooks', () => {
 
     test('a URL written anew is tried again, whatever its receiver said before', async () => {
         await patch('/environment/webhooks', { primary_url: 'https://hooks.example.com/a' });
-        await valetkey.query(`update webhook_settings set primary_disabled_reason = 'the receiver answered 410 Gone'`);
+        await valetkey.query(`update webhook_endpoints set disabled_at = now(), disabled_reason = 'receiver_gone' where role = 'primary'`);
         expect((await valetkey.call<{ data: object }>('GET', '/environment/webhooks')).body.data).toMatchObject({
-            primary_disabled_reason: 'the receiver answered 410 Gone',
+            primary_disabled_reason: 'receiver_gone',
         });
         expect((await patch('/environment/webhooks', { on_sync_error: false })).body.data).toMatchObject({
-            primary_disabled_reason: 'the receiver answered 410 Gone',
+            primary_disabled_reason: 'receiver_gone',
         });
         expect((await patch('/environment/webhooks', { primary_url: 'https://hooks.example.com/a' })).body.data).toMatchObject({
             primary_disabled_reason: null,

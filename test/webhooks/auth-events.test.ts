@@ -4,6 +4,8 @@ import { systemSources } from '../../src/sources.ts';
 import type { WebhookSettings } from '../../src/store/webhook-settings.ts';
 import { authPayload, enqueueAuthEvent, type AuthEvent } from '../../src/webhooks/auth-events.ts';
 import { stableJson } from '../../src/webhooks/enqueue.ts';
+import { eventKinds, type EventKind } from '../../src/webhooks/event-kinds.ts';
+import { enqueueIntegrationEvent } from '../../src/webhooks/integration-events.ts';
 import { dialects, type TestStore } from '../store/dialects.ts';
 import { insertEndpoint, insertEnvironment, insertWebhookSettings, madeAt, newId } from '../store/rows.ts';
 
@@ -261,6 +263,84 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
         test('hold for an override URL too', async () => {
             await configure({ on_auth_creation: false });
             expect(await enqueue({ urlOverride: override })).toBeUndefined();
+        });
+    });
+
+    describe('event filters (W18, §8.2)', () => {
+        const other = 'https://other.example/hook';
+        const optIn: [EventKind, Partial<AuthEvent>][] = [
+            ['auth.recovery', { operation: 'refresh' }],
+            ['auth.deletion', { operation: 'deletion' }],
+            ['auth.verification', { operation: 'verification' }],
+            ['auth.verification', { operation: 'verification', error: failure }],
+            ['auth.expiring', { operation: 'expiring' }],
+        ];
+
+        test.each(optIn)('%s goes to the endpoint that names it, and nowhere else: %j', async (kind, event) => {
+            await configure();
+            expect(await enqueue(event)).toBeUndefined();
+            const endpoint_id = await insertEndpoint(store.database.db, environmentId, { url: other, events: [kind] });
+            await insertEndpoint(store.database.db, environmentId, {
+                url: 'https://no.example/',
+                events: eventKinds.filter((other) => other !== kind),
+            });
+            await enqueue(event);
+            expect(await store.database.db.selectFrom('webhook_deliveries').select(['destination', 'endpoint_id', 'url']).execute()).toEqual([
+                { destination: 'endpoint', endpoint_id, url: other },
+            ]);
+        });
+
+        test.each(optIn)('%s goes there although the connection has a URL of its own, and never to that one', async (kind, event) => {
+            await configure({ on_auth_creation: false, on_auth_refresh_error: false });
+            expect(await enqueue({ ...event, urlOverride: override })).toBeUndefined();
+            await insertEndpoint(store.database.db, environmentId, { url: other, events: [kind] });
+            await enqueue({ ...event, urlOverride: override });
+            expect(await destinations()).toEqual([['endpoint', other]]);
+        });
+
+        test('a default kind goes to every endpoint that names it, unless the connection has a URL of its own', async () => {
+            await configure({ secondary_url: null });
+            await insertEndpoint(store.database.db, environmentId, { url: other, events: ['auth.creation'] });
+            await enqueue({ urlOverride: override });
+            expect(await destinations()).toEqual([['override', override]]);
+            await enqueue({ operation: 'override' });
+            await enqueue();
+            expect(await destinations()).toEqual([
+                ['endpoint', other],
+                ['override', override],
+                ['primary', primary],
+                ['primary', primary],
+            ]);
+        });
+
+        test('of another environment are of no concern', async () => {
+            await configure();
+            await insertEndpoint(store.database.db, await insertEnvironment(store.database.db), { url: other, events: [...eventKinds] });
+            await enqueue();
+            expect(await destinations()).toHaveLength(2);
+        });
+
+        test('an integration event has no connection and no secret', async () => {
+            await configure();
+            const event = {
+                environment: { id: environmentId, name: 'dev' },
+                providerConfigKey: 'github-dev',
+                provider: 'github',
+                operation: 'credentials_changed',
+            } as const;
+            expect(await enqueueIntegrationEvent(store.database.db, sources, event)).toBeUndefined();
+            await insertEndpoint(store.database.db, environmentId, { url: other, events: ['integration.credentials_changed'] });
+            await enqueueIntegrationEvent(store.database.db, sources, event);
+            expect(await destinations()).toEqual([['endpoint', other]]);
+            const [stored] = await store.database.db.selectFrom('webhook_events').selectAll().execute();
+            expect(stored).toMatchObject({
+                type: 'integration',
+                operation: 'credentials_changed',
+                connection_row_id: null,
+                body:
+                    '{"environment":"dev","from":"nango","operation":"credentials_changed","provider":"github",' +
+                    '"providerConfigKey":"github-dev","success":true,"type":"integration"}',
+            });
         });
     });
 

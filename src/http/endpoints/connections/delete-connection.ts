@@ -9,7 +9,7 @@ import type { Services } from '../../services.ts';
 import { Success } from './success.ts';
 
 const description = `The credentials are destroyed in the same transaction, a renewal under way ends without effect, and the id can be used again. An unknown
-connection is 400 \`unknown_connection\`. No webhook is sent.
+connection is 400 \`unknown_connection\`. A webhook is sent to endpoints that ask for \`auth.deletion\`, and to no other.
 
 Afterwards, in the background, the grant is revoked at the provider (RFC 7009) if the catalogue knows where: the refresh token, or the access token if there
 is none. It is tried once and never delays or fails the deletion; the operation log says what came of it. If the server dies in between, nothing is revoked.
@@ -37,9 +37,9 @@ export const deleteConnection = (services: Services) =>
         answers: { 200: Success },
         errors: { 400: ['unknown_connection'] },
         async handle({ query, params, principal }) {
-            const { database, sources, revocations } = services;
+            const { database, sources, catalogue, revocations, connect } = services;
             const isDeleted = await connecting.deleteConnection(
-                { db: database.db, sources, revocations },
+                { db: database.db, sources, catalogue, revocations },
                 {
                     environmentId: principal.environment!.id,
                     integrationKey: query.provider_config_key,
@@ -50,6 +50,7 @@ export const deleteConnection = (services: Services) =>
             if (!isDeleted) {
                 throw ApiError.simple(400, 'unknown_connection', 'There is no connection with this id and provider_config_key.');
             }
+            connect.wakeDeliveries();
             return { success: true };
         },
     });
