@@ -104,7 +104,7 @@ export const enableWebhookEndpoint = (services: Services) =>
         method: 'POST',
         paths: ['/webhooks/endpoints/:id/enable'],
         tag: 'Webhooks',
-        operationId: 'replayWebhookEndpoint',
+        operationId: 'enableWebhookEndpoint',
         summary: 'Make a webhook endpoint work again',
         description:
             'What was held for it since `replay_since` is sent, the oldest first, each with its own id and a new schedule, to the URL of today. What is ' +
