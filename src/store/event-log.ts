@@ -50,7 +50,11 @@ export async function read(db: Db, environmentId: string, start: Start, limit: n
     const { horizon, is_shown: isAfterShown, last_shown: lastShown } = rows[0]!;
     if (after === null) {
         const { since } = start as { since: Date };
-        const events = await select(db, environmentId, from(environmentId, since), horizon, limit);
+        const begin = await beginningOf(db, environmentId, since);
+        const events =
+            begin === undefined
+                ? []
+                : await select(db, environmentId, sql`xid >= ${begin}::xid8 and created_at >= ${since}::timestamptz`, horizon, limit);
         return { events, end: events.at(-1)?.id ?? lastShown };
     }
     if (isAfterShown === null) {
@@ -90,14 +94,17 @@ const oldestRunningExcept = (elsewhere: readonly string[]) => sql`
     where (running::text::bigint % 4294967296)::text <> all (${[...elsewhere]}::text[])
     order by running limit 1`;
 
-/** Where the log may begin is found by time, among the first events of that time; the filter then makes it exact. */
-const from = (environmentId: string, since: Date): RawBuilder<unknown> => {
-    const created = sql`select xid, created_at from webhook_events where environment_id = ${environmentId} and created_at >= ${since}::timestamptz`;
-    return sql`created_at >= ${since}::timestamptz and xid >= (
-        select xid from (${created}) e
-        where created_at <= (select created_at from (${created}) e order by created_at limit 1) + interval '${sql.raw(slack)}'
-        order by xid limit 1)`;
-};
+/** Where the events of a time may begin in the log: among the first of that time, which are looked at by time. `undefined`: nowhere. */
+async function beginningOf(db: Db, environmentId: string, since: Date): Promise<string | undefined> {
+    const { rows } = await sql<{ xid: string }>`
+        with earliest as materialized (
+            select xid from webhook_events where environment_id = ${environmentId} and created_at >= ${since}::timestamptz
+            and created_at <= interval '${sql.raw(slack)}' + (
+                select created_at from webhook_events where environment_id = ${environmentId} and created_at >= ${since}::timestamptz
+                order by created_at limit 1)
+        ) select xid::text from earliest order by earliest.xid limit 1`.execute(db);
+    return rows[0]?.xid;
+}
 
 async function select(db: Db, environmentId: string, condition: RawBuilder<unknown>, horizon: string, limit: number): Promise<LoggedEvent[]> {
     const { rows } = await sql<LoggedEvent>`
