@@ -38,21 +38,13 @@ const listed = [
     'd.settled_at',
 ] as const;
 
-export type ListedDelivery = Pick<
-    WebhookDeliveryRow,
-    (typeof listed)[number] extends `d.${infer Name extends keyof WebhookDeliveryRow}` ? Name : never
-> & {
-    event_type: string;
-    event_operation: string;
-};
-
 /**
  * Newest first, by ids, which begin with their time (UUIDv7): an index per filter holds the page's rows together (migration 0013),
  * and a place in the list is an id, whatever comes and goes.
  * @param before the last id of the page before
  */
-export async function list(db: Db, filter: DeliveryFilter, limit: number, before?: string): Promise<ListedDelivery[]> {
-    return db
+export const list = (db: Db, filter: DeliveryFilter, limit: number, before?: string) =>
+    db
         .selectFrom('webhook_deliveries as d')
         .innerJoin('webhook_events as e', 'e.id', 'd.event_id')
         .select(listed)
@@ -61,7 +53,8 @@ export async function list(db: Db, filter: DeliveryFilter, limit: number, before
         .orderBy('d.id', 'desc')
         .limit(limit)
         .execute();
-}
+
+export type ListedDelivery = Awaited<ReturnType<typeof list>>[number];
 
 function matches(row: ExpressionBuilder<Tables, 'd'>, filter: DeliveryFilter, before: string | undefined): ExpressionWrapper<Tables, 'd', SqlBool> {
     const { ids, state, eventIds, connectionId, destination, endpointId, url, since, until } = filter;

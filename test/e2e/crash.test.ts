@@ -145,4 +145,26 @@ describe('kill -9', () => {
         expect(rows[0]!.id).toMatch(/^msg_[0-9A-HJKMNP-TV-Z]{26}$/);
         await eventually(async () => expect((await sql.query('select state from webhook_deliveries')).rows).toEqual([{ state: 'delivered' }]));
     });
+
+    test('between send and acknowledgement: it arrives once more, with the same id, bytes and number', async () => {
+        await started[0]!.stop();
+        const dying = await start('webhook-sent');
+        const session = await dying.client.createConnectSession({ end_user: { id: 'user-1' } });
+        await connectThrough(server, dying.url, 'oidc', session.data.token).catch(() => {});
+        expect((await dying.exited).signal).toBe('SIGKILL');
+        expect(receiver.deliveries).toHaveLength(1);
+        expect((await sql.query('select state, attempts from webhook_deliveries')).rows).toEqual([{ state: 'pending', attempts: 0 }]);
+        await sql.query(`update webhook_deliveries set lease_until = now() - interval '1 second'`);
+
+        await start();
+        await eventually(() => expect(receiver.deliveries).toHaveLength(2));
+        const [first, again] = receiver.deliveries;
+        expect(again!.body).toEqual(first!.body);
+        const same = ['webhook-id', 'x-valetkey-sequence', 'x-valetkey-created-at', 'x-nango-hmac-sha256'];
+        expect(same.map((name) => again!.headers[name])).toEqual(same.map((name) => first!.headers[name]));
+        expect(first!.headers['x-valetkey-sequence']).toBe('1');
+        await eventually(async () =>
+            expect((await sql.query('select state, attempts from webhook_deliveries')).rows).toEqual([{ state: 'delivered', attempts: 1 }]),
+        );
+    });
 });

@@ -243,11 +243,15 @@ describe('the events of one connection (W12)', () => {
         }
         startDelivery();
         await expect.poll(rows).toMatchObject([{ attempts: 1 }, { attempts: 0 }, { attempts: 0 }]);
+        // Nor are they due before it, so that no claim has to look at them; and likewise one that comes meanwhile.
+        await enqueue(null, { connectionRowId });
+        const dueAt = (await rows()).map((row) => row.next_attempt_at!);
+        expect(dueAt).toEqual(dueAt.map(() => dueAt[0]));
         await passToNextAttempt();
-        await expect.poll(rows).toMatchObject([{ attempts: 2 }, { attempts: 0 }, { attempts: 0 }]);
+        await expect.poll(rows).toMatchObject([{ attempts: 2 }, { attempts: 0 }, { attempts: 0 }, { attempts: 0 }]);
         await passToNextAttempt();
-        await hook.waitFor(() => hook.deliveries.length === 5, 5_000);
-        expect(sequences(hook)).toEqual(['1', '1', '1', '2', '3']);
+        await hook.waitFor(() => hook.deliveries.length === 6, 5_000);
+        expect(sequences(hook)).toEqual(['1', '1', '1', '2', '3', '4']);
     });
 
     test('do not wait for one that failed three times, for another receiver, or for another connection', async () => {

@@ -35,26 +35,28 @@ export const endpointFields = (services: Services) => ({
     enabled: z.boolean().describe('What comes for a disabled endpoint is held, not sent.'),
 });
 
-export const EndpointView = z.object({
-    id: EndpointId,
-    role: z
-        .enum(['primary', 'secondary'])
-        .nullable()
-        .describe('`primary`: this is `primary_url` of the webhook settings.')
-        .meta({ examples: [null] }),
-    url: z.string().meta({ examples: [exampleUrl] }),
-    description: z.string().nullable(),
-    events: z.array(z.enum(eventKinds)),
-    follow_redirects: z.boolean(),
-    enabled: z.boolean(),
-    disabled_reason: DisabledReason.describe(
-        '`receiver_gone`: it answered 410. `failing`: nothing but failures for three days. `manual`: by `enabled`, through the API.',
-    ),
-    disabled_at: z.iso.datetime().nullable(),
-    failing_since: z.iso.datetime().nullable().describe('The first failure since which nothing arrived.'),
-    created_at: z.iso.datetime(),
-    updated_at: z.iso.datetime(),
-});
+export const EndpointView = z
+    .object({
+        id: EndpointId,
+        role: z
+            .enum(['primary', 'secondary'])
+            .nullable()
+            .describe('`primary`: this is `primary_url` of the webhook settings.')
+            .meta({ examples: [null] }),
+        url: z.string().meta({ examples: [exampleUrl] }),
+        description: z.string().nullable(),
+        events: z.array(z.enum(eventKinds)),
+        follow_redirects: z.boolean(),
+        enabled: z.boolean(),
+        disabled_reason: DisabledReason.describe(
+            '`receiver_gone`: it answered 410. `failing`: nothing but failures for three days. `manual`: by `enabled`, through the API.',
+        ),
+        disabled_at: z.iso.datetime().nullable(),
+        failing_since: z.iso.datetime().nullable().describe('The first failure since which nothing arrived.'),
+        created_at: z.iso.datetime(),
+        updated_at: z.iso.datetime(),
+    })
+    .meta({ id: 'WebhookEndpoint', description: 'A place where webhooks go.' });
 
 export const endpointView = (row: WebhookEndpointRow): z.output<typeof EndpointView> => ({
     id: row.id,

@@ -64,7 +64,7 @@ export const redeliverMany = (services: Services) =>
         access: ['environment:webhooks:redeliver'],
         body: z
             .strictObject({
-                state: z.enum(['delivered', 'dead']).optional(),
+                state: z.enum(['delivered', 'dead', 'held']).optional(),
                 event_ids: z.array(EventId).min(1).max(mostAtOnce).optional(),
                 ...filterFields,
                 cursor: DeliveryId.optional().describe('`next_cursor` of the call before.'),
