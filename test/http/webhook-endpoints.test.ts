@@ -234,6 +234,7 @@ describe('an endpoint that is away (W9)', () => {
         const connections = [await connect()];
         await expect.poll(states(id), { timeout: 5_000 }).toEqual(['held']);
         expect((await list())[0]).toMatchObject({ enabled: false, disabled_reason: 'receiver_gone' });
+        expect(valetkey.log()).toContain('webhook endpoint disabled');
         connections.push(await connect(), await connect());
         await expect.poll(states(id), { timeout: 5_000 }).toEqual(['held', 'held', 'held']);
         const [first] = await valetkey.query<{ created_at: Date }>(

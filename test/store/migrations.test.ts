@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CompiledQuery } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -65,5 +65,48 @@ test('replicas that start together on an empty database migrate it once', async 
     const { rows } = await replicas[0]!.db.executeQuery<{ name: string }>(CompiledQuery.raw('select name from kysely_migration order by name'));
     expect(rows.map(({ name }) => name)).toEqual(files);
     await Promise.all(replicas.map((replica) => replica.close()));
+    await created.drop();
+});
+
+test('0012 makes endpoints of the URLs that were set, and names them in their deliveries', async () => {
+    const created = await createDatabase();
+    const database = await openDatabase({ kind: 'postgres', url: created.url, poolSize: 1 });
+    const run = <Row>(text: string) => database.db.executeQuery<Row>(CompiledQuery.raw(text));
+    const directory = join(import.meta.dirname, '../../migrations');
+    const files = (await readdir(directory)).toSorted();
+    const at = files.indexOf('0012_webhook_endpoints.sql');
+    for (const file of files.slice(0, at)) {
+        await run(await readFile(join(directory, file), 'utf8'));
+    }
+    await run(`
+        insert into environments (id, name, is_production, created_at, updated_at)
+        select ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'e' || n, false, now(), now() from generate_series(1, 3) n;
+        insert into webhook_settings (environment_id, primary_url, secondary_url, primary_disabled_reason, updated_at) values
+            ('00000000-0000-4000-8000-000000000001', 'https://a.example', 'https://b.example', 'the receiver answered 410 Gone', now()),
+            ('00000000-0000-4000-8000-000000000002', null, '', null, now()),
+            ('00000000-0000-4000-8000-000000000003', null, 'https://c.example', null, now());
+        insert into webhook_events (id, environment_id, type, operation, body, created_at)
+        values ('msg_1', '00000000-0000-4000-8000-000000000001', 'auth', 'creation', '{}', now());
+        insert into webhook_deliveries (id, event_id, environment_id, destination, url, state, created_at)
+        select gen_random_uuid(), 'msg_1', '00000000-0000-4000-8000-000000000001', d, 'https://a.example', 'dead', now()
+        from unnest(array['primary', 'override']) d;`);
+    await run(await readFile(join(directory, files[at]!), 'utf8'));
+    const endpoints = await run(
+        `select e.name, p.role, p.url, p.disabled_reason, p.events from webhook_endpoints p join environments e on e.id = p.environment_id order by url`,
+    );
+    const events = ['auth.creation', 'auth.override', 'auth.refresh'];
+    expect(endpoints.rows).toEqual([
+        { name: 'e1', role: 'primary', url: 'https://a.example', disabled_reason: 'receiver_gone', events },
+        { name: 'e1', role: 'secondary', url: 'https://b.example', disabled_reason: null, events },
+        { name: 'e3', role: 'secondary', url: 'https://c.example', disabled_reason: null, events },
+    ]);
+    const deliveries = await run(
+        `select d.destination, p.url from webhook_deliveries d left join webhook_endpoints p on p.id = d.endpoint_id order by d.destination`,
+    );
+    expect(deliveries.rows).toEqual([
+        { destination: 'override', url: null },
+        { destination: 'primary', url: 'https://a.example' },
+    ]);
+    await database.close();
     await created.drop();
 });

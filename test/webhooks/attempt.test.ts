@@ -122,6 +122,11 @@ describe('redirects (W13)', () => {
         expect(await send(await hops(4))).toMatchObject({ status: null, error: 'redirect_refused' });
     });
 
+    test('none is followed where the endpoint says so', async () => {
+        const url = await answering((_request, response) => void response.writeHead(307, { location: '/other' }).end());
+        expect(await send(url, { event: event({ followRedirects: false }) })).toMatchObject({ status: 307, error: 'http_307' });
+    });
+
     test('one that would turn the POST into a GET is refused', async () => {
         const url = await answering((_request, response) => void response.writeHead(302, { location: '/other' }).end());
         expect(await send(url)).toMatchObject({ status: null, error: 'redirect_refused' });
