@@ -127,7 +127,7 @@ export async function recordAttempt(db: Db, delivery: RecordedDelivery, outcome:
         select id, ${number}::int, ${attempt.started_at}::timestamptz, ${attempt.duration_ms}::int, ${attempt.status}::int, ${attempt.error}::text,
             ${attempt.resolved_ip}::text, ${attempt.response_headers && json(attempt.response_headers)}::jsonb, ${attempt.response_body}::text
         from recorded
-        -- Set back to pending by hand, a delivery counts its attempts anew: the log keeps the later ones.
+        -- Held and replayed (W9), its count begins anew: the log then keeps the later attempt.
         on conflict (delivery_id, number) do update set
             started_at = excluded.started_at, duration_ms = excluded.duration_ms, status = excluded.status, error = excluded.error,
             resolved_ip = excluded.resolved_ip, response_headers = excluded.response_headers, response_body = excluded.response_body`.execute(db);
