@@ -36,28 +36,30 @@ export const filterOf = (
 
 const Time = z.iso.datetime();
 
-export const DeliveryView = z.object({
-    id: DeliveryId,
-    event_id: EventId.describe('The `webhook-id` of each attempt, the same for every destination and when sent again.'),
-    type: z.string().meta({ examples: ['auth'] }),
-    operation: z.string().meta({ examples: ['creation'] }),
-    connection_id: z.string().nullable(),
-    sequence: z.int().nullable().describe('Counts the events of a connection; `null` without a connection.'),
-    destination: Destination,
-    url: z.string().meta({ examples: ['https://hooks.example.com/valetkey'] }),
-    state: State.describe('`dead`: given up.'),
-    attempts: z.int(),
-    next_attempt_at: Time.nullable(),
-    last_status: z.int().nullable().describe('Of the last answer; `null` when there was none.'),
-    last_error: z
-        .string()
-        .nullable()
-        .describe('`http_<status>`, or why there was no answer: `blocked_by_policy`, `dns_failure`, `connection_failed`, `deadline_exceeded`, …')
-        .meta({ examples: ['http_503'] }),
-    is_redelivery: z.boolean().describe('Somebody asked for it to be sent again.'),
-    created_at: Time,
-    settled_at: Time.nullable(),
-});
+export const DeliveryView = z
+    .object({
+        id: DeliveryId,
+        event_id: EventId.describe('The `webhook-id` of each attempt, the same for every destination and when sent again.'),
+        type: z.string().meta({ examples: ['auth'] }),
+        operation: z.string().meta({ examples: ['creation'] }),
+        connection_id: z.string().nullable(),
+        sequence: z.int().nullable().describe('Counts the events of a connection; `null` without a connection.'),
+        destination: Destination,
+        url: z.string().meta({ examples: ['https://hooks.example.com/valetkey'] }),
+        state: State.describe('`dead`: given up.'),
+        attempts: z.int(),
+        next_attempt_at: Time.nullable(),
+        last_status: z.int().nullable().describe('Of the last answer; `null` when there was none.'),
+        last_error: z
+            .string()
+            .nullable()
+            .describe('`http_<status>`, or why there was no answer: `blocked_by_policy`, `dns_failure`, `connection_failed`, `deadline_exceeded`, …')
+            .meta({ examples: ['http_503'] }),
+        is_redelivery: z.boolean().describe('Somebody asked for it to be sent again.'),
+        created_at: Time,
+        settled_at: Time.nullable(),
+    })
+    .meta({ id: 'WebhookDelivery', description: 'An event on its way to one destination.' });
 
 export const deliveryView = (row: ListedDelivery): z.output<typeof DeliveryView> => ({
     id: row.id,
