@@ -17,6 +17,7 @@ import {
     type SettingsContext,
 } from './settings.ts';
 import { mostVariables, openVariables, sealVariables, type Variable } from './variables.ts';
+import { exportEndpoints, planEndpoints, type DeclaredEndpoint } from './declared-endpoints.ts';
 import { changeWebhookSettings, lockWebhookSettings, webhookSwitches, webhookUrls, type WebhookSettingsChange } from './webhook-settings.ts';
 
 interface Referenced {
@@ -52,7 +53,7 @@ export async function exportWebhooks(db: Db, environmentId: string) {
     const row = await webhookSettings.read(db, environmentId);
     const pick = <Name extends (typeof webhookUrls)[number] | (typeof webhookSwitches)[number], Value>(names: readonly Name[], absent: Value) =>
         Object.fromEntries(names.map((name) => [name, row?.[name] ?? absent])) as Record<Name, Value>;
-    return { ...pick(webhookUrls, null as string | null), ...pick(webhookSwitches, false) };
+    return { ...pick(webhookUrls, null as string | null), ...pick(webhookSwitches, false), endpoints: await exportEndpoints(db, environmentId) };
 }
 
 export async function exportVariables(db: Db, environmentId: string): Promise<Referenced[]> {
@@ -115,7 +116,7 @@ export async function planWebhooks(
     { sources }: SettingsContext,
     plan: ConfigPlan,
     environment: EnvironmentRow,
-    declared: WebhookSettingsChange,
+    { endpoints, ...declared }: WebhookSettingsChange & { endpoints?: readonly DeclaredEndpoint[] | undefined },
 ): Promise<void> {
     const stored = await webhookSettings.read(db, environment.id);
     const current = { ...stored };
@@ -128,6 +129,9 @@ export async function planWebhooks(
     }
     if (Object.keys(change).length > 0) {
         plan.step(async () => changeWebhookSettings(db, sources, await lockWebhookSettings(db, sources, environment.id), change));
+    }
+    if (endpoints !== undefined) {
+        await planEndpoints(db, sources, plan, environment.id, endpoints);
     }
 }
 

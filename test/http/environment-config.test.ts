@@ -96,6 +96,7 @@ describe('exporting', () => {
                 on_sync_completion_always: true,
                 on_sync_error: true,
                 on_async_action_completion: true,
+                endpoints: [],
             },
             variables: [],
             integrations: {},
@@ -246,6 +247,23 @@ describe('applying', () => {
             },
         });
         await valetkey.query('update webhook_settings set on_sync_error = true');
+    });
+
+    test('webhook endpoints go by their URLs; what is not mentioned stays, and whether one is enabled is not configuration', async () => {
+        const [a, b] = [{ url: 'https://hooks.example.com/a' }, { url: 'https://hooks.example.com/b' }];
+        const rest = { description: null, events: ['auth.creation', 'auth.override', 'auth.refresh'], follow_redirects: true };
+        expect(paths(await apply({ version: 1, webhooks: { endpoints: [a] } }))).toEqual([`webhooks.endpoints.${a.url}`]);
+        const named = { ...b, ...rest, events: ['auth.deletion'] };
+        expect(paths(await apply({ version: 1, webhooks: { endpoints: [named, a] } }))).toEqual([`webhooks.endpoints.${b.url}`]);
+        await valetkey.query(`update webhook_endpoints set disabled_at = now(), disabled_reason = 'failing'`);
+        expect(paths(await apply({ version: 1, webhooks: { endpoints: [{ ...a, description: 'new' }] } }))).toEqual([`webhooks.endpoints.${a.url}`]);
+
+        const exported = await read();
+        expect((exported['webhooks'] as { endpoints: unknown }).endpoints).toEqual([{ ...a, ...rest, description: 'new' }, named]);
+        expect(paths(await apply(exported))).toEqual([]);
+        expect(await valetkey.query('select url from webhook_endpoints where disabled_at is not null')).toHaveLength(2);
+        const twice = await apply({ version: 1, webhooks: { endpoints: [a, a] } });
+        expect(twice.status).toBe(400);
     });
 
     test('a reference without a value keeps what is stored, and is a mistake where nothing is', async () => {

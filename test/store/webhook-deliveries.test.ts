@@ -26,7 +26,15 @@ describe.each(dialects)('webhook deliveries ($name)', ({ open }) => {
         const event = { id: eventId, environment_id: environmentId, connection_row_id: connectionRowId, connection_id: 'c-1' };
         await outbox.insertEvent(db, { ...event, type: 'auth', operation: 'creation', body: '{"a":1}', created_at: after(ms) });
         const id = newRowId({ ...systemSources, now: () => after(ms).getTime() });
-        const delivery = { id, event_id: eventId, environment_id: environmentId, destination: 'primary', url, state: 'pending' } as const;
+        const delivery = {
+            id,
+            event_id: eventId,
+            environment_id: environmentId,
+            destination: 'primary',
+            endpoint_id: null,
+            url,
+            state: 'pending',
+        } as const;
         await outbox.insertDeliveries(db, [{ ...delivery, next_attempt_at: after(ms), created_at: after(ms) }]);
         return id;
     }
@@ -120,7 +128,7 @@ describe.each(dialects)('webhook deliveries ($name)', ({ open }) => {
         const repeatable = async (): Promise<string[]> => (await deliveries.lockRepeatable(db, { environmentId }, 9)).map(({ id }) => id);
         expect(await repeatable()).toEqual([ids[0]]);
         const again = newRowId(systemSources);
-        await deliveries.repeat(db, [{ id: again, of: ids[0]!, url: 'new' }], after(4000));
+        await deliveries.repeat(db, [{ id: again, of: ids[0]!, endpoint_id: null, url: 'new' }], after(4000));
         expect(await repeatable()).toEqual([]);
         expect((await deliveries.list(db, { environmentId }, 1))[0]).toMatchObject({
             id: again,

@@ -54,7 +54,12 @@ export const applyConfig = (services: Services) =>
         query: z.strictObject({ dry_run: QueryBool.optional() }),
         body: ConfigBody(services),
         answers: { 200: z.object({ data: Result }) },
-        errors: { 400: ['client_registration_failed'], 404: ['not_found'], 409: ['conflict'], 503: ['client_registration_unavailable'] },
+        errors: {
+            400: ['client_registration_failed', 'resource_capped'],
+            404: ['not_found'],
+            409: ['conflict'],
+            503: ['client_registration_unavailable'],
+        },
         async handle({ query, body, principal }) {
             assertSections(principal, body);
             const isDryRun = query.dry_run ?? false;

@@ -7,6 +7,7 @@ import { settingFields } from '../environment/environment-view.ts';
 import { refuseTwins, VariableName } from '../environment/variable-fields.ts';
 import { webhookSettingFields } from '../environment/webhook-settings-view.ts';
 import { Integrations } from './integration-fields.ts';
+import { DeclaredEndpoints } from '../webhooks/endpoint-view.ts';
 import { SecretReference } from './secret-reference.ts';
 
 export const documentVersion = 1;
@@ -33,7 +34,10 @@ const sections = (services: Services) => ({
         .partial()
         .optional(),
     connect_ui: ConnectUi.optional(),
-    webhooks: z.strictObject(webhookSettingFields(services)).partial().optional(),
+    webhooks: z
+        .strictObject({ ...webhookSettingFields(services), endpoints: DeclaredEndpoints(services) })
+        .partial()
+        .optional(),
     variables: z
         .array(z.strictObject({ name: VariableName, value: SecretReference }))
         .max(mostVariables)

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { WebhookEndpointRow } from '../../../store/schema.ts';
 import { defaultEventKinds, eventKinds, optInEventKinds } from '../../../webhooks/event-kinds.ts';
+import { mostEndpoints } from '../../../webhooks/most-endpoints.ts';
 import { judgedUrl } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
@@ -34,6 +35,23 @@ export const endpointFields = (services: Services) => ({
     follow_redirects: z.boolean().describe('Whether up to three redirects are followed. If not, a redirect is a failure.'),
     enabled: z.boolean().describe('What comes for a disabled endpoint is held, not sent.'),
 });
+
+/** As the document of an environment has them (S7). */
+export const DeclaredEndpoints = (services: Services) => {
+    const { url, description, events, follow_redirects } = endpointFields(services);
+    return z
+        .array(
+            z.strictObject({
+                url,
+                description: description.default(null),
+                events: events.default([...defaultEventKinds]),
+                follow_redirects: follow_redirects.default(true),
+            }),
+        )
+        .max(mostEndpoints)
+        .refine((endpoints) => new Set(endpoints.map(({ url: name }) => name)).size === endpoints.length, { message: 'Each URL may be there once' })
+        .describe('Beside `primary_url` and `secondary_url`, named by their URLs. What is not mentioned stays.');
+};
 
 export const EndpointView = z
     .object({
