@@ -85,7 +85,7 @@ export async function attempt(
             }
             throw error;
         });
-    const durationMs = Math.max(0, sources.now() - startedAt.getTime());
+    const durationMs = Math.max(0, Math.round(sources.now() - startedAt.getTime()));
     if (answer instanceof EgressError) {
         return { ...withoutAnswer(sources, answer.code), startedAt, durationMs, resolvedIp: answer.remoteAddress ?? null };
     }
