@@ -1,0 +1,85 @@
+/** What a proof found: which connections ended how, and whether anything was lost that could have been kept. */
+import type { ReceivedEvent } from './event-receiver.ts';
+import type { Generation, Grant } from './ledger.ts';
+import type { Disturbance } from './workers.ts';
+
+/** After this long the row of a holder that does not answer is taken over: the lease and its rest (R1, R2), ms. */
+const takenOverAfterMs = 75_000;
+/** Between a call's moments here and as the process saw them, ms. */
+const clockToleranceMs = 2_000;
+
+export interface ConnectionAtEnd {
+    grant: Grant;
+    connectionId: string;
+    authState: string;
+    /** Of its token answers: when the call began and when the answer was in hand, ms. */
+    journal: readonly { requestedAt: number; receivedAt: number }[];
+    /** Whether a forced renewal at the end, in calm, gave a token. */
+    isRenewable: boolean;
+}
+
+/**
+ * - `kept`: its grant lives, and it can be renewed.
+ * - `unanswered`: the provider redeemed the token, and its answer was cut off on the way: no client can save that.
+ * - `died with the answer`: the process was killed, or stood still until it was taken over, before the answer was journalled.
+ * - `lost`: none of these; it could have been kept.
+ * - `stuck`: its grant lives, but it cannot be renewed.
+ */
+export type Fate = 'kept' | 'unanswered' | 'died with the answer' | 'lost' | 'stuck';
+
+export function fateOf(connection: ConnectionAtEnd, disturbances: readonly Disturbance[]): Fate {
+    if (connection.grant.isAlive) {
+        return connection.isRenewable ? 'kept' : 'stuck';
+    }
+    const last = connection.grant.generations.findLast(({ redeemed }) => redeemed > 1);
+    if (last === undefined || wasJournalled(connection, last)) {
+        return 'lost';
+    }
+    if (last.answer === 'cut') {
+        return 'unanswered';
+    }
+    return disturbances.some((disturbance) => explains(disturbance, last)) ? 'died with the answer' : 'lost';
+}
+
+const wasJournalled = ({ journal }: ConnectionAtEnd, { answer, presentedAt, answeredAt }: Generation): boolean =>
+    answer === 'sent' &&
+    journal.some((entry) => entry.requestedAt <= presentedAt + clockToleranceMs && entry.receivedAt >= answeredAt - clockToleranceMs);
+
+function explains({ worker, kind, from, until }: Disturbance, { worker: caller, presentedAt, answeredAt }: Generation): boolean {
+    if (worker !== caller || until < presentedAt) {
+        return false;
+    }
+    const beganBeforeJournal = from <= answeredAt + clockToleranceMs;
+    return beganBeforeJournal && (kind === 'killed' || until >= presentedAt + takenOverAfterMs - clockToleranceMs);
+}
+
+export interface EventsAtEnd {
+    /** Ids that were committed with what they tell of. */
+    committed: readonly string[];
+    received: ReadonlyMap<string, ReceivedEvent>;
+}
+
+export interface Verdict {
+    fates: Readonly<Record<Fate, number>>;
+    /** Committed events that never came, creations without an event, and connections that need their user without one. */
+    lostEvents: number;
+    /** Connections whose grant is gone but which are not marked so. */
+    unmarked: number;
+}
+
+export function judge(connections: readonly ConnectionAtEnd[], events: EventsAtEnd, disturbances: readonly Disturbance[]): Verdict {
+    const fates: Record<Fate, number> = { kept: 0, unanswered: 0, 'died with the answer': 0, lost: 0, stuck: 0 };
+    const received = [...events.received.values()];
+    const hasCome = (connectionId: string, operation: string, success: boolean): boolean =>
+        received.some((event) => event.connectionId === connectionId && event.operation === operation && event.success === success);
+    let lostEvents = events.committed.filter((id) => !events.received.has(id)).length;
+    let unmarked = 0;
+    for (const connection of connections) {
+        fates[fateOf(connection, disturbances)] += 1;
+        const isMarked = connection.authState === 'needs_reauth';
+        unmarked += !connection.grant.isAlive && !isMarked ? 1 : 0;
+        lostEvents += hasCome(connection.connectionId, 'creation', true) ? 0 : 1;
+        lostEvents += isMarked && !hasCome(connection.connectionId, 'refresh', false) ? 1 : 0;
+    }
+    return { fates, lostEvents, unmarked };
+}
