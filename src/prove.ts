@@ -3,12 +3,15 @@ import { pino } from 'pino';
 import type { AddressInfo } from 'node:net';
 import { buildApp } from './app.ts';
 import { loadConfig, StartupError } from './config.ts';
+import { liveThrough } from './prove/calendar.ts';
 import { readProofOptions } from './prove/options.ts';
 import { runProof } from './prove/proof.ts';
-import { holds, proofReport } from './prove/report.ts';
+import { calendarHolds, calendarReport, holds, proofReport } from './prove/report.ts';
 import { scratchPrefix } from './prove/scratch-database.ts';
 import { runUnfenced } from './prove/unfenced-model.ts';
 import { systemSources } from './sources.ts';
+
+const calendar = { days: 400, connections: 5_000 };
 
 /** @throws StartupError */
 export async function prove(words: readonly string[]): Promise<void> {
@@ -22,11 +25,14 @@ export async function prove(words: readonly string[]): Promise<void> {
             'A proof runs several processes on one database, which the embedded one does not allow: set DATABASE_URL. It makes a database of its own on that server and removes it.',
         );
     }
+    process.stdout.write(`\n  Valetkey prove, seed ${options.seed}\n\n`);
+    const years = { ...calendar, seed: options.seed };
+    const lived = liveThrough(years);
+    process.stdout.write(`${calendarReport(years, lived)}\n`);
     const unfenced = runUnfenced({ ...options, durationMs: options.seconds * options.pace * 1000 });
-    process.stdout.write(`\n  Valetkey prove, seed ${options.seed}\n`);
     const result = await runProof(options, database.url, systemSources, (line) => process.stdout.write(`  ${line}\n`));
     process.stdout.write(proofReport(options, result, unfenced));
-    process.exitCode = holds(result) ? 0 : 1;
+    process.exitCode = holds(result) && calendarHolds(lived) ? 0 : 1;
 }
 
 /** A process of a proof: it serves as any other, on a clock that runs faster. */

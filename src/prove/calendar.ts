@@ -14,17 +14,17 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 /** How a provider treats tokens; the grant ends when it is not used for `idleMs`. */
-interface Manner {
+export interface Manner {
     name: string;
     share: number;
     lifetimeMs: number | null;
     idleMs: number;
 }
 
-const manners: readonly Manner[] = [
+export const usualManners: readonly Manner[] = [
     { name: 'hours', share: 0.1, lifetimeMs: 8 * hour, idleMs: 14 * day },
     { name: 'a day', share: 0.3, lifetimeMs: day, idleMs: 30 * day },
-    { name: 'two months', share: 0.4, lifetimeMs: 60 * day, idleMs: 10 * day },
+    { name: 'two months', share: 0.4, lifetimeMs: 60 * day, idleMs: 14 * day },
     { name: 'unknown', share: 0.2, lifetimeMs: null, idleMs: 14 * day },
 ];
 
@@ -32,6 +32,8 @@ export interface CalendarOptions {
     days: number;
     connections: number;
     seed: number;
+    /** Default: the usual ones. */
+    manners?: readonly Manner[];
 }
 
 export interface CalendarResult {
@@ -52,8 +54,6 @@ export interface CalendarResult {
     events: number;
     /** Most renewals that fell into one minute, the first day excepted: all connections were made in the first hour. */
     busiestMinute: number;
-    /** What an even spread over the year's minutes would be. */
-    evenMinute: number;
     /** Longest that a connection with a living grant was without a usable token while its provider was up, ms. */
     longestWithoutToken: number;
 }
@@ -72,7 +72,7 @@ interface Outage {
     failure: TokenFailure;
 }
 
-export function liveThrough({ days, connections, seed }: CalendarOptions): CalendarResult {
+export function liveThrough({ days, connections, seed, manners = usualManners }: CalendarOptions): CalendarResult {
     const dice = diceOf(seededRandom(seed, 'calendar'));
     const agenda = new Agenda();
     let now = 0;
@@ -91,7 +91,6 @@ export function liveThrough({ days, connections, seed }: CalendarOptions): Calen
         failures: 0,
         events: 0,
         busiestMinute: 0,
-        evenMinute: 0,
         longestWithoutToken: 0,
     };
 
@@ -162,7 +161,7 @@ export function liveThrough({ days, connections, seed }: CalendarOptions): Calen
     }
 
     for (let index = 0; index < connections; index += 1) {
-        const life = newLife(mannerOf(index / connections), dice.happens(0.05) ? dice.between(day, end - 30 * day) : Infinity);
+        const life = newLife(mannerOf(manners, index / connections), dice.happens(0.05) ? dice.between(day, end - 30 * day) : Infinity);
         result.withdrawn += life.withdrawnAt < end ? 1 : 0;
         agenda.add(dice.between(0, hour), (time) => {
             now = time;
@@ -172,7 +171,6 @@ export function liveThrough({ days, connections, seed }: CalendarOptions): Calen
     agenda.run(end);
     const settled = [...perMinute].filter(([place]) => place > day / minute);
     result.busiestMinute = settled.reduce((most, [, count]) => Math.max(most, count), 0);
-    result.evenMinute = result.renewals / (end / minute);
     return result;
 }
 
@@ -191,7 +189,7 @@ const newLife = (manner: Manner, withdrawnAt: number): Life => ({
     credentials_expires_at: null,
 });
 
-function mannerOf(place: number): Manner {
+function mannerOf(manners: readonly Manner[], place: number): Manner {
     let from = 0;
     return manners.find(({ share }) => (from += share) > place + 1e-9) ?? manners.at(-1)!;
 }

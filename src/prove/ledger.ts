@@ -9,6 +9,8 @@ export interface Generation {
     worker: number | null;
     presentedAt: number;
     answeredAt: number;
+    /** When its caller hung up before it was answered; 0: it did not. */
+    hungUpAt: number;
 }
 
 export interface Grant {
@@ -18,7 +20,15 @@ export interface Grant {
     generations: Generation[];
 }
 
-export const newGeneration = (): Generation => ({ presented: 0, redeemed: 0, answer: 'none', worker: null, presentedAt: 0, answeredAt: 0 });
+export const newGeneration = (): Generation => ({
+    presented: 0,
+    redeemed: 0,
+    answer: 'none',
+    worker: null,
+    presentedAt: 0,
+    answeredAt: 0,
+    hungUpAt: 0,
+});
 
 /** A refresh token presented after it was redeemed revokes its grant (RFC 9700 §4.14.2). @returns whether it was redeemed now */
 export function redeem(grant: Grant, generation: number, worker: number | null, presentedAt: number): boolean {

@@ -1,4 +1,5 @@
 /** What a proof prints. */
+import type { CalendarOptions, CalendarResult } from './calendar.ts';
 import type { ProofOptions } from './options.ts';
 import type { ProofResult } from './proof.ts';
 import type { UnfencedResult } from './unfenced-model.ts';
@@ -52,3 +53,17 @@ export function proofReport(options: ProofOptions, result: ProofResult, unfenced
         '',
     ].join('\n');
 }
+
+/** Whether years went by without a connection lost, wrongly given up, or talked about too often. */
+export const calendarHolds = (calendar: CalendarResult): boolean =>
+    calendar.lapsed + calendar.wronglyMarked + calendar.attemptsAfterEnd + calendar.hastyEvents + calendar.longestWithoutToken === 0 &&
+    calendar.marked === calendar.withdrawn;
+
+export const calendarReport = (options: CalendarOptions, calendar: CalendarResult): string =>
+    [
+        `  On a virtual clock, ${options.days} days of ${options.connections} connections, with outages of minutes to days at each provider:`,
+        `    ${calendar.renewals} renewals, ${calendar.failures} failed attempts, ${calendar.events} events; at most ${calendar.busiestMinute} renewals in a minute`,
+        `    ${calendar.marked} of ${calendar.withdrawn} withdrawn grants marked needs_reauth, each with an event; ${calendar.lapsed} grants lapsed unused; ${calendar.wronglyMarked} given up wrongly`,
+        `    ${calendarHolds(calendar) ? 'It holds.' : 'It does NOT hold.'}`,
+        '',
+    ].join('\n');

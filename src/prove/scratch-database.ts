@@ -16,13 +16,12 @@ export async function createScratchDatabase(serverUrl: string, sources: Sources)
     await once(serverUrl, `create database ${name}`);
     const url = new URL(serverUrl);
     url.pathname = `/${name}`;
-    const client = new pg.Client({ connectionString: url.href });
-    await client.connect();
+    const pool = new pg.Pool({ connectionString: url.href, max: 1 });
     return {
         url: url.href,
-        query: async <Row extends pg.QueryResultRow>(text: string) => (await client.query<Row>(text)).rows,
+        query: async <Row extends pg.QueryResultRow>(text: string) => (await pool.query<Row>(text)).rows,
         drop: async () => {
-            await client.end();
+            await pool.end();
             await once(serverUrl, `drop database if exists ${name} with (force)`);
         },
     };

@@ -53,7 +53,13 @@ export async function startTokenServer(sources: Sources, drawWeather: () => Weat
         const presentedAt = sources.now();
         const { refusal, untilRedeemedMs, untilAnsweredMs, isAnswerLost } = draw();
         let hasHungUp = false;
-        reply.raw.once('close', () => (hasHungUp = !reply.raw.writableFinished));
+        let isRedeemed = false;
+        reply.raw.once('close', () => {
+            hasHungUp = !reply.raw.writableFinished;
+            if (hasHungUp && isRedeemed) {
+                presented.hungUpAt = sources.now();
+            }
+        });
         await sources.sleep(untilRedeemedMs);
         if (hasHungUp) {
             return;
@@ -64,6 +70,7 @@ export async function startTokenServer(sources: Sources, drawWeather: () => Weat
         if (!redeem(grant, Number(generation), worker, presentedAt)) {
             return refuse(reply, 400, 'invalid_grant');
         }
+        isRedeemed = true;
         await sources.sleep(untilAnsweredMs);
         const isCut = isAnswerLost || hasHungUp;
         Object.assign(presented, { answer: isCut ? 'cut' : 'sent', answeredAt: sources.now() });

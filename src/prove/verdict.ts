@@ -35,21 +35,29 @@ export function fateOf(connection: ConnectionAtEnd, disturbances: readonly Distu
     if (last === undefined || wasJournalled(connection, last)) {
         return 'lost';
     }
-    if (last.answer === 'cut') {
+    // While its answer is still being made, a caller that hung up has lost it as well.
+    if (last.answer === 'cut' || last.hungUpAt > 0) {
         return 'unanswered';
     }
     return disturbances.some((disturbance) => explains(disturbance, last)) ? 'died with the answer' : 'lost';
 }
 
+/** In time: a later answer may have been overtaken by whoever took the row over. */
 const wasJournalled = ({ journal }: ConnectionAtEnd, { answer, presentedAt, answeredAt }: Generation): boolean =>
     answer === 'sent' &&
-    journal.some((entry) => entry.requestedAt <= presentedAt + clockToleranceMs && entry.receivedAt >= answeredAt - clockToleranceMs);
+    journal.some(
+        ({ requestedAt, receivedAt }) =>
+            requestedAt <= presentedAt + clockToleranceMs &&
+            receivedAt >= answeredAt - clockToleranceMs &&
+            receivedAt < presentedAt + takenOverAfterMs - clockToleranceMs,
+    );
 
 function explains({ worker, kind, from, until }: Disturbance, { worker: caller, presentedAt, answeredAt }: Generation): boolean {
-    if (worker !== caller || until < presentedAt) {
+    if (worker !== caller || until < presentedAt - clockToleranceMs) {
         return false;
     }
-    const beganBeforeJournal = from <= answeredAt + clockToleranceMs;
+    // Not answered at all: it was still outstanding when the token came again.
+    const beganBeforeJournal = answeredAt === 0 || from <= answeredAt + clockToleranceMs;
     return beganBeforeJournal && (kind === 'killed' || until >= presentedAt + takenOverAfterMs - clockToleranceMs);
 }
 
