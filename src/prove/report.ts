@@ -39,6 +39,7 @@ export function proofReport(options: ProofOptions, result: ProofResult, unfenced
     return [
         '',
         ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
+        ...verdict.findings.map((finding) => `    ${finding}`),
         '',
         `  For comparison, a model of a lock with a time limit and no fencing under the same weather, ${options.connections} connections:`,
         `    ${unfenced.redemptions.replayed} refresh tokens presented again after they were redeemed, ${unfenced.lost} connections lost.`,

@@ -73,6 +73,8 @@ export interface Verdict {
     lostEvents: number;
     /** Connections whose grant is gone but which are not marked so. */
     unmarked: number;
+    /** What is known of each connection that is lost or stuck, in words. */
+    findings: readonly string[];
 }
 
 export function judge(connections: readonly ConnectionAtEnd[], events: EventsAtEnd, disturbances: readonly Disturbance[]): Verdict {
@@ -82,12 +84,33 @@ export function judge(connections: readonly ConnectionAtEnd[], events: EventsAtE
         received.some((event) => event.connectionId === connectionId && event.operation === operation && event.success === success);
     let lostEvents = events.committed.filter((id) => !events.received.has(id)).length;
     let unmarked = 0;
+    const findings: string[] = [];
     for (const connection of connections) {
-        fates[fateOf(connection, disturbances)] += 1;
+        const fate = fateOf(connection, disturbances);
+        fates[fate] += 1;
+        if (fate === 'lost' || fate === 'stuck') {
+            findings.push(describe(connection, fate, disturbances));
+        }
         const isMarked = connection.authState === 'needs_reauth';
         unmarked += !connection.grant.isAlive && !isMarked ? 1 : 0;
         lostEvents += hasCome(connection.connectionId, 'creation', true) ? 0 : 1;
         lostEvents += isMarked && !hasCome(connection.connectionId, 'refresh', false) ? 1 : 0;
     }
-    return { fates, lostEvents, unmarked };
+    return { fates, lostEvents, unmarked, findings };
+}
+
+/** Times in ms, counted from the moment the lost token was presented. */
+function describe({ connectionId, grant, authState, journal }: ConnectionAtEnd, fate: Fate, disturbances: readonly Disturbance[]): string {
+    const number = grant.generations.findLastIndex(({ redeemed }) => redeemed > 1);
+    const generation = grant.generations[number];
+    if (generation === undefined) {
+        return `${connectionId} is ${fate} (${authState})`;
+    }
+    const { worker, presentedAt, answeredAt, answer } = generation;
+    const near = (moment: number): boolean => Math.abs(moment - presentedAt) < 3 * takenOverAfterMs;
+    const of = disturbances
+        .filter((disturbance) => disturbance.worker === worker && (near(disturbance.from) || near(disturbance.until)))
+        .map(({ kind, from, until }) => `${kind} ${from - presentedAt} to ${until - presentedAt}`);
+    const entries = journal.filter(({ receivedAt }) => near(receivedAt)).map(({ receivedAt }) => receivedAt - presentedAt);
+    return `${connectionId} is ${fate}: token ${number}, process ${worker}, answer ${answer} at ${answeredAt - presentedAt}; journalled at [${entries.join(', ')}]; its process was [${of.join('; ')}]`;
 }
