@@ -1,6 +1,7 @@
 /** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
 import { sql, type RawBuilder, type UpdateObject } from 'kysely';
 import { json, type Database, type Db } from './database.ts';
+import { cancellation, openStates } from './operations.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
 /** What the API shows of a connection, with what is needed to open and judge its credentials. */
@@ -181,7 +182,7 @@ const shredded = (at: Date): UpdateObject<Schema, 'connections'> => ({
 
 /**
  * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open, in the journal neither (E7).
- * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
+ * Also ends a renewal under way, whose answer will find no row to apply to, and cancels a hook that has not succeeded yet. @returns whether there was something to delete.
  */
 export const remove = async (db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> =>
     (await removeWhere(db, sql<boolean>`integration_id = ${integrationId} and connection_id = ${connectionId}`, at)) > 0;
@@ -202,7 +203,17 @@ async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Pr
             query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
         )
         .with('dropped', (query) =>
-            query.deleteFrom('post_connection_hooks').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
+            query
+                .deleteFrom('post_connection_hooks')
+                .where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id'))
+                .returning('operation_id'),
+        )
+        .with('cancelled', (query) =>
+            query
+                .updateTable('operations')
+                .set(cancellation('Connection deleted', at))
+                .where('id', 'in', (dropped) => dropped.selectFrom('dropped').select('operation_id'))
+                .where('state', 'in', [...openStates]),
         )
         .selectFrom('removed')
         .select((removed) => removed.fn.countAll<string>().as('removed'))

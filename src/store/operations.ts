@@ -10,13 +10,18 @@ export async function open(db: Db, operation: NewOperation): Promise<void> {
     await db.insertInto('operations').values(operation).execute();
 }
 
+/** Of an operation that nobody has ended. */
+export const openStates = ['waiting', 'running'] as const satisfies readonly OperationRow['state'][];
+
+export const cancellation = (message: string, at: Date) => ({ state: 'cancelled' as const, message, ended_at: at });
+
 /** Ends an operation that nobody has ended: what it waited for will not come. */
 export async function cancel(db: Db, id: string, message: string, at: Date): Promise<void> {
     await db
         .updateTable('operations')
-        .set({ state: 'cancelled', message, ended_at: at })
+        .set(cancellation(message, at))
         .where('id', '=', id)
-        .where('state', 'in', ['waiting', 'running'])
+        .where('state', 'in', [...openStates])
         .execute();
 }
 

@@ -297,6 +297,7 @@ describe('the workers', () => {
         await eventually(() => expect(asked).toHaveLength(1));
         expect((await call('DELETE', `/connections/${id}?provider_config_key=attio`)).status).toBe(200);
         expect(await valetkey.query('select id from post_connection_hooks')).toEqual([]);
+        expect(await operation(id)).toMatchObject([{ state: 'cancelled', message: 'Connection deleted' }]);
         held.resolve();
         // The last thing that an attempt does.
         await new Promise((resolve) => setTimeout(resolve, 300));
