@@ -20,7 +20,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { obtainImported, type Submission } from './imported-credentials.ts';
-import { completeConfig, recordCompletion } from './post-connection.ts';
+import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { mergeTags, retagged } from './tags.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
@@ -106,6 +106,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
                 connectionId,
                 obtained,
                 connectionConfig,
+                postConnectionStatus: statusAfter(completion),
                 nextRefreshAt,
                 describe: (existing) => descriptionOf(request, existing),
             });
@@ -193,6 +194,7 @@ async function finish(db: Db, context: ConnectContext, target: ImportTarget, sav
         operation: saved.operation,
         tags: saved.row.tags,
         urlOverride: saved.row.webhook_url_override,
+        postConnectionStatus: saved.row.post_connection_status,
     });
 }
 

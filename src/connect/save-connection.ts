@@ -13,7 +13,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
 import { openPending, pendingConfig, settledConfig } from './pending.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
-import { completeConfig, recordCompletion } from './post-connection.ts';
+import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
@@ -49,6 +49,7 @@ export async function saveConnection(
         obtained,
         isPending,
         connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
+        postConnectionStatus: statusAfter(completion),
         nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
@@ -117,5 +118,6 @@ async function finish(db: Db, context: ConnectContext, attempt: SavedAttempt, sa
         tags: saved.row.tags,
         endUser: session.end_user,
         urlOverride: saved.row.webhook_url_override,
+        postConnectionStatus: saved.row.post_connection_status,
     });
 }

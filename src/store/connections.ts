@@ -25,6 +25,7 @@ export interface ConnectionRead extends Pick<
     | 'tags'
     | 'end_user'
     | 'webhook_url_override'
+    | 'post_connection_status'
     | 'last_fetched_at'
     | 'created_at'
     | 'updated_at'
@@ -36,7 +37,7 @@ export interface ConnectionRead extends Pick<
 const readColumns = `
     c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.auth_state, c.auth_error,
     c.next_refresh_at, c.last_refresh_failure, c.connection_config, c.metadata, c.tags, c.end_user, c.webhook_url_override,
-    c.last_fetched_at, c.created_at, c.updated_at`;
+    c.post_connection_status, c.last_fetched_at, c.created_at, c.updated_at`;
 
 /** The columns of an API key that authentication needs, under their own names. */
 export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'allowed_cidrs' | 'last_used_at'> & {
@@ -178,6 +179,7 @@ const shredded = (at: Date): UpdateObject<Schema, 'connections'> => ({
     refresh_lease_owner: null,
     refresh_lease_until: null,
     refresh_intent: null,
+    post_connection_status: null,
 });
 
 /**

@@ -84,6 +84,7 @@ describe('the answer', () => {
             provider: 'oauth2',
             provider_config_key: 'oauth2',
             errors: [],
+            post_connection_status: null,
             end_user: null,
             tags: {},
             metadata: {},
