@@ -28,6 +28,8 @@ export async function cancel(db: Db, id: string, message: string, at: Date): Pro
 export interface OperationEnd {
     state: Extract<OperationRow['state'], 'success' | 'failed' | 'cancelled' | 'timeout'>;
     message: string;
+    /** Default: by its state. */
+    level?: OperationRow['level'];
     error?: { type: string; message: string };
     connectionRowId?: string;
     connectionId?: string;
@@ -40,7 +42,7 @@ export async function end(db: Db, id: string, ending: OperationEnd): Promise<voi
         .updateTable('operations')
         .set({
             state: ending.state,
-            level: ending.state === 'success' ? 'info' : 'error',
+            level: ending.level ?? (ending.state === 'success' ? 'info' : 'error'),
             message: ending.message,
             ended_at: ending.at,
             ...(ending.error ? { error: json(ending.error) } : {}),

@@ -64,6 +64,7 @@ interface EnvironmentsTable {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: Generated<boolean>;
+    accept_unverified_credentials: Generated<boolean>;
     created_at: Time;
     updated_at: Time;
     deleted_at: Time | null;

@@ -219,6 +219,21 @@ describe('verification scripts', () => {
     });
 });
 
+test('what a verification script cannot ask about is kept where the environment says so, and what it rejects is not (A3)', async () => {
+    const submit = async () => {
+        const token = await createSession({ ...valetkey, call });
+        return valetkey.call('POST', `/api-auth/api-key/proved?connect_session_token=${token}`, { key: null, body: { apiKey: 'k' } });
+    };
+    await call('PATCH', '/environment', { body: { accept_unverified_credentials: true } });
+    const statuses: number[] = [];
+    for (const how of [down, (response: ServerResponse) => void response.destroy(), found({ is_logged_in: false })]) {
+        answer = how;
+        statuses.push((await submit()).status);
+    }
+    await call('PATCH', '/environment', { body: { accept_unverified_credentials: false } });
+    expect(statuses).toEqual([200, 200, 400]);
+});
+
 describe('deletion hooks', () => {
     const oauth = async (integration: string, more: Record<string, unknown> = {}): Promise<string> => {
         const body = { provider_config_key: integration, credentials: { type: 'OAUTH2', access_token: 'at', refresh_token: 'rt' }, ...more };
