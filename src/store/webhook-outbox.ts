@@ -1,7 +1,7 @@
 /** Webhook events and their deliveries. */
 import { sql, type Insertable, type Kysely } from 'kysely';
 import type { Db } from './database.ts';
-import type { Schema, WebhookDeliveryRow } from './schema.ts';
+import type { PostConnectionStatus, Schema, WebhookDeliveryRow } from './schema.ts';
 import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
 
 export async function insertEvent(db: Db, event: Insertable<Schema['webhook_events']>): Promise<void> {
@@ -27,6 +27,7 @@ export interface DueDelivery extends Pick<
     'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'attempts' | 'lease_epoch'
 > {
     body: string;
+    post_connection_status: PostConnectionStatus | null;
     event_created_at: Date;
     /** Newest first. */
     signing_keys: LiveKeyRow[];
@@ -37,7 +38,17 @@ export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDe
     return db
         .selectFrom('webhook_deliveries as d')
         .innerJoin('webhook_events as e', 'e.id', 'd.event_id')
-        .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch', 'e.body'])
+        .select([
+            'd.id',
+            'd.event_id',
+            'd.environment_id',
+            'd.destination',
+            'd.url',
+            'd.attempts',
+            'd.lease_epoch',
+            'e.body',
+            'e.post_connection_status',
+        ])
         .select('e.created_at as event_created_at')
         .select((from) => liveKeysOfDelivery(from, now).as('signing_keys'))
         .where('d.id', '=', id)

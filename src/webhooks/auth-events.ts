@@ -8,7 +8,7 @@ import { newRowId, type Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
 import * as outbox from '../store/webhook-outbox.ts';
 import * as webhookSettings from '../store/webhook-settings.ts';
-import type { EndUser, WebhookSettingsRow } from '../store/schema.ts';
+import type { EndUser, PostConnectionStatus, WebhookSettingsRow } from '../store/schema.ts';
 
 export interface AuthEvent {
     environment: { id: string; name: string };
@@ -23,6 +23,8 @@ export interface AuthEvent {
     tags?: Record<string, string>;
     endUser?: EndUser | null;
     urlOverride: string | null;
+    /** What the connection lacks just now. A header: the body has exactly the reference's fields. */
+    postConnectionStatus?: PostConnectionStatus | null;
     /** Absent: success. */
     error?: { type: string; description: string };
 }
@@ -42,6 +44,7 @@ export async function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEven
         connection_row_id: event.connectionRowId ?? null,
         type: 'auth',
         operation: event.operation,
+        post_connection_status: event.postConnectionStatus ?? null,
         body: stableJson(authPayload(event)),
         created_at: at,
     });

@@ -108,6 +108,7 @@ export class WebhookDelivery {
             return new EgressError('aborted', new URL(delivery.url).hostname, { neverSent: true, reason: 'signing_key_unreadable' });
         }
         await onSend?.();
+        const { post_connection_status: status } = delivery;
         try {
             return await egress.request({
                 url: delivery.url,
@@ -116,6 +117,7 @@ export class WebhookDelivery {
                     'content-type': 'application/json',
                     'x-valetkey-event-id': delivery.event_id,
                     'x-valetkey-created-at': delivery.event_created_at.toISOString(),
+                    ...(status === null ? {} : { 'x-valetkey-post-connection-status': status }),
                     ...signatureHeaders(keys, delivery.event_id, Math.floor(sources.now() / 1000), delivery.body),
                 },
                 body: delivery.body,

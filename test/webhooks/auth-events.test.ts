@@ -160,6 +160,7 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
                 connection_row_id: event.connectionRowId,
                 type: 'auth',
                 operation: 'creation',
+                post_connection_status: null,
                 body: stableJson(authPayload(event)),
                 created_at: madeAt,
             },

@@ -5,13 +5,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createEgress, type Egress } from '../../src/egress/egress.ts';
 import { systemSources, type Sources } from '../../src/sources.ts';
 import type { WebhookDeliveryRow, WebhookSettingsRow } from '../../src/store/schema.ts';
-import { enqueueAuthEvent } from '../../src/webhooks/auth-events.ts';
+import { enqueueAuthEvent, type AuthEvent } from '../../src/webhooks/auth-events.ts';
 import { WebhookDelivery, type DeliveryDependencies } from '../../src/webhooks/delivery.ts';
 import { newSigningKeys } from '../../src/webhooks/signature.ts';
 import { listen } from '../peers/http-server.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../peers/webhook-receiver.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
-import { insertEnvironment, newId } from '../store/rows.ts';
+import { insertConnection, insertEnvironment, insertIntegration, newId } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
 
 const second = 1000;
@@ -81,7 +81,7 @@ async function configure(settings: Partial<WebhookSettingsRow>): Promise<void> {
 }
 
 /** Each event a millisecond after the one before, so that rows have an order. */
-async function enqueue(urlOverride: string | null = null): Promise<string> {
+async function enqueue(urlOverride: string | null = null, more: Partial<AuthEvent> = {}): Promise<string> {
     await sources.advance(1);
     const id = await enqueueAuthEvent(store.database.db, sources, {
         environment: { id: environmentId, name: 'dev' },
@@ -92,6 +92,7 @@ async function enqueue(urlOverride: string | null = null): Promise<string> {
         operation: 'creation',
         tags: { ünïcode: '✓' },
         urlOverride,
+        ...more,
     });
     return id!;
 }
@@ -148,12 +149,28 @@ describe('one event', () => {
                 'x-valetkey-event-id': id,
                 'x-valetkey-created-at': first!.created_at.toISOString(),
             });
+            expect(headers).not.toHaveProperty('x-valetkey-post-connection-status');
             expect(new Webhook(keys.secret).verify(body, headers as Record<string, string>)).toMatchObject({ connectionId: 'c-1' });
         }
         const timestamps = hook.deliveries.map(({ headers }) => Number(headers['webhook-timestamp']));
         expect(timestamps[1]! - timestamps[0]!).toBeGreaterThanOrEqual(4);
         expect(timestamps[2]! - timestamps[1]!).toBeGreaterThanOrEqual(24);
         expect(new Set(hook.deliveries.map(({ headers }) => headers['x-nango-hmac-sha256'])).size).toBe(1);
+    });
+
+    test('says at each attempt what the connection lacked when it was written, in a header (A5)', async () => {
+        const hook = await receiver();
+        hook.answer(500);
+        await configure({ primary_url: hook.url });
+        const connection = await insertConnection(store.database.db, await insertIntegration(store.database.db, environmentId));
+        await enqueue(null, { connectionRowId: connection.id, postConnectionStatus: 'metadata_pending' });
+        startDelivery();
+        await untilRows({ attempts: 1, state: 'pending' });
+        await store.database.db.updateTable('connections').set({ post_connection_status: 'failed' }).execute();
+        await passToNextAttempt();
+        await untilRows({ attempts: 2, state: 'delivered' });
+        expect(hook.deliveries.map(({ headers }) => headers['x-valetkey-post-connection-status'])).toEqual(['metadata_pending', 'metadata_pending']);
+        for (const { body } of hook.deliveries) expect(body.toString()).not.toContain('metadata_pending');
     });
 
     test('reaches the secondary although the primary is dead or silent (W2)', async () => {
