@@ -5,16 +5,13 @@ import type { Db } from '../store/database.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
 
-/** Call it in the transaction that writes the new credentials over `target`, and with that forgets the report: so it is told once. */
+/** Of a target whose failure was reported, in the transaction that writes its new credentials, and with that forgets the report: so it is told once. */
 export async function tellOfRecovery(
     db: Db,
     sources: Sources,
     target: RenewalTarget,
     strategies: Pick<RenewalStrategies, 'authModeOf'>,
 ): Promise<void> {
-    if (target.refresh_failure_reported_at === null) {
-        return;
-    }
     await enqueueAuthEvent(db, sources, {
         environment: { id: target.environment_id, name: target.environment_name },
         connectionRowId: target.id,

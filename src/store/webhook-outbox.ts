@@ -2,7 +2,7 @@
 import { sql, type Insertable, type Kysely } from 'kysely';
 import { json, type Db } from './database.ts';
 import { healthChange, recordEndpointOutcome, type DisabledReason } from './endpoint-health.ts';
-import type { Schema, WebhookDeliveryAttemptRow, WebhookDeliveryRow } from './schema.ts';
+import type { PostConnectionStatus, Schema, WebhookDeliveryAttemptRow, WebhookDeliveryRow } from './schema.ts';
 import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
 
 /**
@@ -20,9 +20,9 @@ export async function insertEvent(
             on conflict (connection_row_id) do update set last = s.last + 1
             returning last
         )
-        insert into webhook_events (id, environment_id, connection_row_id, connection_id, type, operation, body, created_at, sequence)
+        insert into webhook_events (id, environment_id, connection_row_id, connection_id, type, operation, post_connection_status, body, created_at, sequence)
         values (${event.id}, ${event.environment_id}, ${event.connection_row_id}, ${event.connection_id ?? null}, ${event.type}, ${event.operation},
-            ${event.body}, ${event.created_at}, (select last from numbered))`.execute(db);
+            ${event.post_connection_status ?? null}, ${event.body}, ${event.created_at}, (select last from numbered))`.execute(db);
 }
 
 /** Attempts in which a delivery holds back the later events of its connection (W12); as in `deliveryQueue` and the index that it uses. */
@@ -76,6 +76,7 @@ export interface DueDelivery extends Pick<
     disabled_at: Date | null;
     failing_since: Date | null;
     body: string;
+    post_connection_status: PostConnectionStatus | null;
     event_created_at: Date;
     /** Newest first. */
     signing_keys: LiveKeyRow[];
@@ -89,7 +90,7 @@ export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDe
         .leftJoin('webhook_endpoints as p', 'p.id', 'd.endpoint_id')
         .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch'])
         .select(['d.endpoint_id', 'p.follow_redirects', 'p.disabled_at', 'p.failing_since'])
-        .select(['d.connection_row_id', 'd.sequence', 'd.is_redelivery', 'e.body', 'e.created_at as event_created_at'])
+        .select(['d.connection_row_id', 'd.sequence', 'd.is_redelivery', 'e.body', 'e.post_connection_status', 'e.created_at as event_created_at'])
         .select((from) => liveKeysOfDelivery(from, now).as('signing_keys'))
         .where('d.id', '=', id)
         .executeTakeFirst();

@@ -154,6 +154,7 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
                 sequence: 1,
                 type: 'auth',
                 operation: 'creation',
+                post_connection_status: null,
                 body: stableJson(authPayload(event)),
                 created_at: madeAt,
             },

@@ -12,7 +12,7 @@ import { newSigningKeys } from '../../src/webhooks/signature.ts';
 import { listen } from '../peers/http-server.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../peers/webhook-receiver.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
-import { insertEnvironment, insertWebhookSettings, newId } from '../store/rows.ts';
+import { insertConnection, insertEnvironment, insertIntegration, insertWebhookSettings, newId } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
 
 const second = 1000;
@@ -159,6 +159,7 @@ describe('one event', () => {
                 'x-valetkey-event-id': id,
                 'x-valetkey-created-at': first!.created_at.toISOString(),
             });
+            expect(headers).not.toHaveProperty('x-valetkey-post-connection-status');
             expect(new Webhook(keys.secret).verify(body, headers as Record<string, string>)).toMatchObject({ connectionId: 'c-1' });
         }
         const timestamps = hook.deliveries.map(({ headers }) => Number(headers['webhook-timestamp']));
@@ -171,6 +172,21 @@ describe('one event', () => {
             { ...logged, number: 2, status: 500, error: 'http_500' },
             { ...logged, number: 3, status: 200, error: null },
         ]);
+    });
+
+    test('says at each attempt what the connection lacked when it was written, in a header (A5)', async () => {
+        const hook = await receiver();
+        hook.answer(500);
+        await configure({ primary_url: hook.url });
+        const connection = await insertConnection(store.database.db, await insertIntegration(store.database.db, environmentId));
+        await enqueue(null, { connectionRowId: connection.id, postConnectionStatus: 'metadata_pending' });
+        startDelivery();
+        await untilRows({ attempts: 1, state: 'pending' });
+        await store.database.db.updateTable('connections').set({ post_connection_status: 'failed' }).execute();
+        await passToNextAttempt();
+        await untilRows({ attempts: 2, state: 'delivered' });
+        expect(hook.deliveries.map(({ headers }) => headers['x-valetkey-post-connection-status'])).toEqual(['metadata_pending', 'metadata_pending']);
+        for (const { body } of hook.deliveries) expect(body.toString()).not.toContain('metadata_pending');
     });
 
     test('reaches the secondary although the primary is dead or silent (W2)', async () => {
