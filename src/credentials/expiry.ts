@@ -18,7 +18,7 @@ const endOfYears = Date.UTC(10_000, 0);
 
 const defaultMargin = 900 * second;
 const smallestMargin = 30 * second;
-/** R12: a refresh token that is not used for longer than this may be dropped by its server. */
+/** R12: a refresh token that is not used for longer than this may be dropped by its server; `max_idle` of an entry knows better. */
 export const keepAliveInterval = 7 * day;
 /** R4: a token with more life than this is handed out although its last renewal failed. */
 const smallestServedLife = 30 * second;
@@ -116,6 +116,8 @@ export interface Renewability {
     marginSeconds?: number | undefined;
     /** For tokens of unknown lifetime. */
     assumedLifetimeSeconds?: number | undefined;
+    /** Longest that the refresh token may lie unused. */
+    maxIdleSeconds?: number | undefined;
 }
 
 /**
@@ -133,8 +135,9 @@ export function nextRefreshAt(life: Lifetime, renewability: Renewability, source
 
 function plannedRefreshAt(life: Lifetime, renewability: Renewability, sources: Sources): number | null {
     const jitter = (randomFraction(sources) * 2 - 1) / 10;
-    const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + keepAliveInterval * (1 + jitter) : null;
-    const { assumedLifetimeSeconds } = renewability;
+    const { assumedLifetimeSeconds, maxIdleSeconds } = renewability;
+    const idle = maxIdleSeconds === undefined ? keepAliveInterval : maxIdleSeconds * second;
+    const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + idle * (1 + jitter) : null;
     const expiresAt = life.expiresAt ?? (assumedLifetimeSeconds === undefined ? null : life.obtainedAt + assumedLifetimeSeconds * second);
     if (expiresAt === null) {
         return keepAlive;
