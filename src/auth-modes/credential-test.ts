@@ -7,6 +7,7 @@ import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
 import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
 import type { VerificationScript } from '../providers/hooks/hook.ts';
 import { verificationScripts } from '../providers/hooks/index.ts';
+import type { Provider } from '../providers/provider.ts';
 import { TemplateError } from '../providers/url-template.ts';
 import { verificationCalls } from '../providers/verification-request.ts';
 import { ConnectFailure, type ModeContext } from './auth-mode.ts';
@@ -18,13 +19,28 @@ const testMs = 15_000;
 /** Only the status counts. */
 const readBytes = 4096;
 
+/** `silence` says nothing about the credentials; `doubt` is an answer that neither proves nor refuses them. */
+export class CredentialTestFailure extends ConnectFailure {
+    readonly says: 'refusal' | 'doubt' | 'silence';
+
+    constructor(says: CredentialTestFailure['says'], message: string) {
+        super(says === 'silence' ? 'verification_unavailable' : 'connection_test_failed', message);
+        this.says = says;
+    }
+}
+
+const scriptOf = ({ entry }: Provider): VerificationScript | undefined => verificationScripts.get(String(entry['credentials_verification_script']));
+
+/** Whether there is a way to find out if credentials are right. */
+export const isTestable = (provider: Provider): boolean => scriptOf(provider) !== undefined || provider.verification !== undefined;
+
 /**
  * Providers without a verification accept what is typed.
  * @throws ConnectFailure `connection_test_failed`; `verification_unavailable` when the provider said nothing about the
  * credentials, so that trying again is worth it (A3); `url_param_err`
  */
 export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<void> {
-    const script = verificationScripts.get(String(context.provider.entry['credentials_verification_script']));
+    const script = scriptOf(context.provider);
     if (script !== undefined) {
         return testByScript(script, context, credentials);
     }
@@ -42,17 +58,14 @@ export async function testCredentials(context: ModeContext, credentials: Credent
     }
     const { displayName } = context.provider;
     if (answers.every(isSilence)) {
-        throw new ConnectFailure(
-            'verification_unavailable',
+        throw new CredentialTestFailure(
+            'silence',
             `${displayName} could not be asked about these credentials (${answers.join(', ')}). Try again in a few minutes.`,
         );
     }
-    throw new ConnectFailure(
-        'connection_test_failed',
-        answers.includes(401) || answers.includes(403)
-            ? `${displayName} rejected these credentials.`
-            : `${displayName} did not confirm these credentials (${answers.join(', ')}).`,
-    );
+    throw answers.includes(401) || answers.includes(403)
+        ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`)
+        : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${answers.join(', ')}).`);
 }
 
 async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<void> {
@@ -63,22 +76,17 @@ async function testByScript(script: VerificationScript, context: ModeContext, cr
             return;
         }
         throw verdict === 'rejected'
-            ? new ConnectFailure('connection_test_failed', `${displayName} rejected these credentials.`)
-            : new ConnectFailure(
-                  'verification_unavailable',
-                  `${displayName} could not be asked about these credentials. Try again in a few minutes.`,
-              );
+            ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`)
+            : new CredentialTestFailure('silence', `${displayName} could not be asked about these credentials. Try again in a few minutes.`);
     } catch (error) {
         if (error instanceof EgressError && isSilence(error.code)) {
-            throw new ConnectFailure(
-                'verification_unavailable',
+            throw new CredentialTestFailure(
+                'silence',
                 `${displayName} could not be asked about these credentials (${error.code}). Try again in a few minutes.`,
             );
         }
         const text = hookFailureText(error);
-        throw text === undefined
-            ? error
-            : new ConnectFailure('connection_test_failed', `${displayName} did not confirm these credentials (${text}).`);
+        throw text === undefined ? error : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${text}).`);
     }
 }
 

@@ -22,7 +22,7 @@ import { describeFailure } from './failed-attempt.ts';
 import { obtainImported, type Submission } from './imported-credentials.ts';
 import { completeConfig, recordCompletion } from './post-connection.ts';
 import { mergeTags, retagged } from './tags.ts';
-import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
+import { firstSchedule, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
 export interface ImportTarget {
     environment: EnvironmentRow;
@@ -98,7 +98,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
         const own = { ...given, ...obtained.derivedConfig, ...jwt };
         const completion = await completeConfig(context, { integration, provider, opened, connectionId, credentials, connectionConfig: own });
         const { connectionConfig } = completion;
-        const nextRefreshAt = firstRenewalAt(context, { provider, mode, integration: opened, connectionConfig: effectiveConfig }, obtained);
+        const schedule = firstSchedule(context, { provider, mode, integration: opened, connectionConfig: effectiveConfig }, obtained);
         const saved = await context.db.transaction().execute(async (transaction) => {
             const connection = await upsertConnection(transaction, context, {
                 integration,
@@ -106,7 +106,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
                 connectionId,
                 obtained,
                 connectionConfig,
-                nextRefreshAt,
+                schedule,
                 describe: (existing) => descriptionOf(request, existing),
             });
             await recordCompletion(transaction, context, connection.row, completion);

@@ -15,7 +15,7 @@ import { openPending, pendingConfig, settledConfig } from './pending.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { completeConfig, recordCompletion } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
-import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
+import { firstSchedule, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
 export type { SavedConnection } from './upsert-connection.ts';
 
@@ -49,7 +49,7 @@ export async function saveConnection(
         obtained,
         isPending,
         connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
-        nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
+        schedule: firstSchedule(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
     const outcome = {

@@ -11,13 +11,16 @@ import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
-import { livesOn, renewalAt } from './confirmed-lifetime.ts';
+import { livesOn } from './confirmed-lifetime.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
 import { isServable, lifetimeOf } from './expiry.ts';
+import type { CredentialTests } from './credential-tests.ts';
+import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
+import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
 import { TokenFailure } from './token-failure.ts';
 import { isPassing, untilDatabaseAnswers } from './until-database-answers.ts';
@@ -36,6 +39,8 @@ export interface RenewalRequest {
     force: boolean;
     /** When the caller began, ms: credentials obtained after that satisfy even a forced request (R10). */
     since: number;
+    /** The work queue asks, nobody waits: what is not renewed but tested is tested now. */
+    isFromQueue?: boolean;
 }
 
 /** Labelled moments of a renewal, for fault injection. */
@@ -50,6 +55,7 @@ export interface RenewalDependencies {
     owner: string;
     strategies: RenewalStrategies;
     failures: RenewalFailures;
+    tests?: CredentialTests | undefined;
     onStep?: ((step: RenewalStep) => void | Promise<void>) | undefined;
 }
 
@@ -87,6 +93,13 @@ export class LeasedRenewal {
                 return { kind: 'unchanged' };
             }
             const credentials = await this.#open(target);
+            const test = await strategies.testOf?.(target, credentials);
+            if (test !== undefined) {
+                await (request.isFromQueue
+                    ? this.#dependencies.tests?.carryOut(target, epoch, test)
+                    : writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }));
+                return { kind: 'unchanged' };
+            }
             const strategy = await strategies.strategyFor(target, credentials);
             if (strategy === undefined || !strategy.canRenew(credentials)) {
                 return await failures.nothingToRenewWith(target, epoch);
@@ -188,7 +201,14 @@ export class LeasedRenewal {
         const { db, vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
         const oldToken = refreshTokenOf(current);
-        const nextAt = renewalAt(obtained, strategy, sources);
+        const now = new Date(sources.now());
+        const { nextAt, refreshTokenExpiresAt, noticeAt } = scheduleOf(obtained, strategy, sources, foreseenOf(target, current));
+        const foreseen = {
+            credentials_expires_at: dateOrNull(obtained.expiresAt),
+            refresh_token_expires_at: dateOrNull(refreshTokenExpiresAt),
+            expiry_notice_at: dateOrNull(noticeAt),
+        };
+        const lapse = lapseToTell(foreseen, now.getTime());
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
         const write: writes.CredentialWrite = {
             id: target.id,
@@ -201,9 +221,11 @@ export class LeasedRenewal {
                     : target.sealed_previous_refresh_token,
             credentialType: credentialTypeOf(obtained.credentials),
             obtainedAt: new Date(obtained.obtainedAt),
-            expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),
+            expiresAt: foreseen.credentials_expires_at,
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
-            now: new Date(sources.now()),
+            refreshTokenExpiresAt: foreseen.refresh_token_expires_at,
+            expiryNoticeAt: lapse === undefined ? foreseen.expiry_notice_at : null,
+            now,
             isPending: target.auth_state === 'pending',
         };
         for (const note of obtained.notes ?? []) {
@@ -218,6 +240,9 @@ export class LeasedRenewal {
                     });
                     if (applied) {
                         await journal.settle(transaction, journalId, 'applied', write.now);
+                    }
+                    if (applied && lapse !== undefined) {
+                        await tellOfLapse(transaction, sources, target, this.#dependencies.strategies.authModeOf(target.provider), lapse);
                     }
                     return applied;
                 }),
@@ -357,6 +382,8 @@ export function isRetriedByRead(
     const mayRetry = now - (row.last_refresh_failure?.getTime() ?? 0) >= 30_000 && (notBefore === undefined || Date.parse(notBefore) <= now);
     return mayRetry && !isServable(lifetimeOf(row), now);
 }
+
+const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));
 
 /** An unreadable row is a failure of that row, not of the queue (R12). */
 function asFailure(error: unknown): TokenFailure | undefined {

@@ -52,7 +52,11 @@ export class Renewals {
 
     /** Renews a connection whose lease the work queue has just claimed. */
     renewClaimed(id: string, epoch: number): Promise<RenewalResult> {
-        return track(this.#running, id, this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now() }));
+        return track(
+            this.#running,
+            id,
+            this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now(), isFromQueue: true }),
+        );
     }
 
     /** @throws TokenFailure, VaultError */

@@ -18,7 +18,7 @@ export interface AuthEvent {
     providerConfigKey: string;
     provider: string;
     authMode: string;
-    operation: 'creation' | 'override' | 'refresh';
+    operation: 'creation' | 'override' | 'refresh' | 'verification' | 'expiring';
     /** Only of a real connection. */
     tags?: Record<string, string>;
     endUser?: EndUser | null;
@@ -62,8 +62,19 @@ export async function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEven
 }
 
 /** §1.3: creations and refresh failures have a switch each; `override` is gated by the presence of a URL only. */
-const isWanted = (settings: WebhookSettingsRow, event: AuthEvent): boolean =>
-    event.operation === 'override' || (event.operation === 'creation' ? settings.on_auth_creation : settings.on_auth_refresh_error);
+function isWanted(settings: WebhookSettingsRow, { operation, error }: AuthEvent): boolean {
+    switch (operation) {
+        case 'override':
+            return true;
+        case 'creation':
+            return settings.on_auth_creation;
+        case 'refresh':
+            return error !== undefined && settings.on_auth_refresh_error;
+        case 'verification':
+        case 'expiring':
+            return false;
+    }
+}
 
 /** §1.2: an override is the only destination; otherwise primary and secondary, each if set and not disabled. */
 function destinationsOf(
