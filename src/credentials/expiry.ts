@@ -67,6 +67,12 @@ export function parseLifetime(value: unknown, requestedAt: number): number | nul
     return parseExpiresIn(number === undefined || unitMs === undefined ? value : (Number(number) * unitMs) / second, requestedAt);
 }
 
+/** R16: what names an expiry that cannot be right counts as silent about it, and the log says so. Values stay out of it. */
+export const expiryNotes = (expiresAt: number | null, ...given: unknown[]): { notes?: readonly string[] } =>
+    expiresAt === null && given.some(Boolean)
+        ? { notes: ['The answer names an expiry that cannot be read, or lies more than 20 years ahead or an hour ago; it counts as unknown.'] }
+        : {};
+
 const zoneless = /^\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$/;
 const daysHoursMinutes = /^\s*(\d+):([01]?\d|2[0-3]):([0-5]?\d)\s*$/;
 

@@ -72,9 +72,9 @@ type Foresight = Omit<Schedule, 'nextAt'> & { isProlonged: boolean };
 
 function foresee(obtained: Obtained, canRenew: boolean, before: Foreseen | undefined): Foresight {
     const { credentials, obtainedAt, expiresAt } = obtained;
-    const refreshToken = refreshTokenOf(credentials);
+    // What is bought anew with a client's or a person's own secret does not lapse; a login can be made again (R17).
+    const refreshToken = credentials.type === 'TWO_STEP' && credentials.refresh_token !== undefined ? undefined : refreshTokenOf(credentials);
     if (!canRenew || refreshToken === undefined) {
-        // What is bought anew with a client's or a person's own secret does not lapse.
         return { refreshTokenExpiresAt: null, noticeAt: canRenew ? null : noticeOf(obtainedAt, expiresAt), isProlonged: false };
     }
     const told = refreshTokenExpiry('raw' in credentials ? credentials.raw : undefined, obtainedAt);

@@ -119,5 +119,9 @@ describe('a schedule', () => {
         expect(schedule(oauth2({}, null), hour, undefined, dead)).toEqual({ next: hour, end: null, notice: null });
         expect(schedule({ type: 'OAUTH1', oauth_token: 't', oauth_token_secret: 's', raw: {} }, null, undefined, dead)).toMatchObject({ next: null });
         expect(schedule(oauth2(inSeconds(4 * day), null), 60 * day)).toMatchObject({ end: null, notice: null });
+        // a login is made again when its refresh token is over; one that was typed in is all there is
+        const login = { type: 'TWO_STEP', token: 't', raw: inSeconds(4 * day) } as const;
+        expect(schedule({ ...login, refresh_token: 'r', user: 'u' }, hour)).toMatchObject({ end: null, notice: null });
+        expect(schedule({ ...login, refreshToken: 'r' }, hour)).toMatchObject({ end: 4 * day, notice: 3 * day });
     });
 });
