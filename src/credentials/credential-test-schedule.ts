@@ -9,6 +9,8 @@ const day = 24 * 60 * minute;
 const soon = 5 * minute;
 /** R5: a refusal is confirmed once. Not at once, as a provider may be in the middle of something. */
 const confirmAfter = 5 * minute;
+/** Later than this, a test waits once more: after a day without workers all are due, and renewals go first. */
+const longestDelay = 60 * minute;
 /** While tests are switched off, and where the entry names none: either may change. */
 const idle = day;
 
@@ -38,6 +40,12 @@ export const firstTestAt = (isProven: boolean, intervalMs: number, sources: Sour
 
 /** Spread by ±10 %: what was stored together is not tested together for ever. */
 export const nextTestAt = (intervalMs: number, sources: Sources): number => sources.now() + spread(intervalMs === 0 ? idle : intervalMs, sources);
+
+/** Of a test that comes too late: anywhere in the next quarter of the interval; `null`: it is in time. */
+export function postponedTo(dueAt: number, intervalMs: number, sources: Sources): number | null {
+    const now = sources.now();
+    return now - dueAt > longestDelay ? now + (randomFraction(sources) * intervalMs) / 4 : null;
+}
 
 export const nextLookAt = (sources: Sources): number => sources.now() + spread(idle, sources);
 

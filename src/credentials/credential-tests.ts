@@ -12,7 +12,7 @@ import type { Db } from '../store/database.ts';
 import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';
-import { afterTest, nextLookAt, type TestOutcome } from './credential-test-schedule.ts';
+import { afterTest, nextLookAt, postponedTo, type TestOutcome } from './credential-test-schedule.ts';
 import { logFailure } from './renewal-failures.ts';
 import type { CredentialTest, RenewalStrategies } from './renewal-strategy.ts';
 
@@ -42,11 +42,14 @@ export class CredentialTests {
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. */
     async carryOut(target: RenewalTarget, epoch: number, { run }: CredentialTest): Promise<void> {
-        if (run === undefined || this.#intervalMs === 0) {
-            await writes.releaseLease(this.#db, target.id, epoch, { nextRefreshAt: new Date(nextLookAt(this.#sources)) });
+        const dueAt = target.next_refresh_at?.getTime() ?? 0;
+        const isTestable = run !== undefined && this.#intervalMs > 0;
+        const later = isTestable ? postponedTo(dueAt, this.#intervalMs, this.#sources) : nextLookAt(this.#sources);
+        if (later !== null) {
+            await writes.releaseLease(this.#db, target.id, epoch, { nextRefreshAt: new Date(later) });
             return;
         }
-        const verdict = await run();
+        const verdict = await run!();
         const progress = {
             isRejected: target.credential_verdict === 'rejected',
             refusals: target.credential_refusals,

@@ -1,6 +1,6 @@
 /** What the answers to tests of typed-in credentials come to, one after the other (§17.1, R5). */
 import { describe, expect, test } from 'vitest';
-import { afterTest, firstTestAt, type TestProgress, type TestVerdict } from '../../src/credentials/credential-test-schedule.ts';
+import { afterTest, firstTestAt, postponedTo, type TestProgress, type TestVerdict } from '../../src/credentials/credential-test-schedule.ts';
 import { virtualSources, withFraction } from '../virtual-sources.ts';
 
 const minute = 60_000;
@@ -65,6 +65,12 @@ describe('a test of typed-in credentials', () => {
         expect(run(rejected, unavailable, rejected).map(({ verdict }) => verdict)).toEqual([null, null, 'rejected']);
         expect(run(rejected, rejected, unavailable, rejected).map(({ verdict }) => verdict)).toEqual([null, 'rejected', null, 'rejected']);
         expect(run(unavailable, rejected).map(({ verdict }) => verdict)).toEqual([null, null]);
+    });
+
+    test('one that comes more than an hour late waits once more, spread over a quarter of the interval: renewals go first', () => {
+        expect(postponedTo(now - hour, day, sources)).toBeNull();
+        const late = [0, 0.5, 0.75].map((fraction) => postponedTo(now - 2 * hour, day, withFraction(sources, fraction))! - now);
+        expect(late).toEqual([0, 3 * hour, 4.5 * hour]);
     });
 
     test('first within the interval; within minutes, where nobody could be asked before; tests that are off are looked for daily', () => {

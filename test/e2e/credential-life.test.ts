@@ -25,6 +25,9 @@ interface Row {
     refresh_lease_owner: string | null;
 }
 
+/** The pause before a refusal is confirmed, how often the database's clock is read, and how often workers look for work. */
+const hurried = (ms: number): number => (ms === 60_000 ? 3_600_000 : ms === 1_000 ? 10 : ms > 750 && ms < 1_250 ? 40 : ms);
+
 let receiver: WebhookReceiver;
 let valetkey: TestApp;
 /** Ahead of the computer's. */
@@ -42,8 +45,7 @@ beforeAll(async () => {
 afterAll(() => receiver?.close());
 
 async function start(providers: string, env: Record<string, string> = {}): Promise<void> {
-    // the pause before a refusal is confirmed; how often the database's clock is read
-    valetkey = await startTestApp({ providers, env, waits: { 1_000: 10, 60_000: 3_600_000 } });
+    valetkey = await startTestApp({ providers, env, waits: hurried });
     skipped = 0;
     await valetkey.listen();
     await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: receiver.url, on_auth_creation: false } });
@@ -233,8 +235,8 @@ describe('grants that end', () => {
     // The next test's clock is the same: what is left of this one would keep the worker busy.
     afterEach(() => valetkey.query('update connections set next_refresh_at = null'));
 
-    const connect = async (): Promise<string> => {
-        const popup = await openPopup(valetkey.url, `/oauth/connect/app?connect_session_token=${await createSession(valetkey)}`);
+    const connect = async (token?: string): Promise<string> => {
+        const popup = await openPopup(valetkey.url, `/oauth/connect/app?connect_session_token=${token ?? (await createSession(valetkey))}`);
         const { page, outcome } = await finishPopup(popup, await consent(popup.authorizationUrl));
         popup.socket.close();
         expect(page.status, page.html).toBe(200);
@@ -266,5 +268,57 @@ describe('grants that end', () => {
             expect(after.refresh_token_expires_at!.getTime() - now()).toBeGreaterThan(3.9 * day);
         }
         expect(await expiring(id)).toEqual([]);
+    });
+
+    test('one that ends at a fixed time, as of an unpublished Google app: told once, days ahead, while renewals go on', async () => {
+        const end = now() + 7 * day;
+        beside = () => ({ refresh_token: 'r', expires_in: 3 * 86_400, refresh_token_expires_in: Math.floor((end - now()) / 1000) });
+        const id = await connect();
+        let after = await row(id);
+        for (let looks = 0; now() < end - 2 * day && looks < 20; looks += 1) {
+            after = await untilLookedAt(id);
+            expect(Math.abs(after.refresh_token_expires_at!.getTime() - end)).toBeLessThan(minute);
+            expect(await expiring(id)).toEqual(now() < end - 1.76 * day ? [] : ['refresh_token_expiring']);
+        }
+        // No more often than its access token needs: its own end is not put off by asking.
+        expect(calls).toBeLessThanOrEqual(6);
+        expect(await expiring(id)).toEqual(['refresh_token_expiring']);
+        await untilLookedAt(id);
+        expect(await expiring(id)).toEqual(['refresh_token_expiring']);
+    });
+
+    test('it is told although the renewal fails, and a reconnect begins anew', async () => {
+        const end = now() + 8 * day;
+        beside = () => ({ refresh_token: 'r', refresh_token_expires_in: Math.floor((end - now()) / 1000) });
+        const id = await connect();
+        while (calls < 2) await untilLookedAt(id);
+        beside = null;
+        let after = await untilLookedAt(id);
+        for (let looks = 0; now() < end - 1.9 * day && looks < 30; looks += 1) {
+            after = await untilLookedAt(id);
+        }
+        expect(after.auth_state).toBe('degraded');
+        expect(await expiring(id)).toEqual(['refresh_token_expiring']);
+        expect(after.expiry_notice_at).toBeNull();
+
+        beside = () => ({ refresh_token: 'r2', refresh_token_expires_in: 8 * 86_400 });
+        const session = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'app' },
+        });
+        expect(await connect(session.body.data.token)).toBe(id);
+        const anew = await row(id);
+        expect(anew.auth_state).toBe('ok');
+        expect(Math.abs(anew.expiry_notice_at!.getTime() - now() - 6 * day)).toBeLessThan(minute);
+    });
+
+    test('an access token without a refresh token: told ahead of its end, then said to be over', async () => {
+        beside = () => ({ expires_in: 60 * 86_400 });
+        const id = await connect();
+        const after = await untilLookedAt(id);
+        expect(await expiring(id)).toEqual(['access_token_expiring']);
+        expect(after).toMatchObject({ auth_state: 'ok', expiry_notice_at: null });
+        expect(await untilLookedAt(id)).toMatchObject({ auth_state: 'expired_no_refresh' });
+        expect(await expiring(id)).toEqual(['access_token_expiring']);
+        expect(calls).toBe(1);
     });
 });
