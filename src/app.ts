@@ -32,6 +32,7 @@ import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
+import { adoptRestored } from './store/event-log.ts';
 import { migrate } from './store/migrate.ts';
 import { userAgent } from './version.ts';
 import { WebhookDelivery } from './webhooks/delivery.ts';
@@ -50,7 +51,7 @@ export interface App {
 }
 
 /** Moments at which a test may let the process die. */
-export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending';
+export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending' | 'webhook-sent';
 
 export interface AppOptions {
     config: Config;
@@ -78,6 +79,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         await clock.read();
         const sources = withClockOffset(system, clock.offset);
         await migrate(database.db);
+        await adoptRestored(database.db);
         const vault = await openVault(database.db, keys.ring, sources);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 
@@ -91,6 +93,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             owner,
             openSigningKeys: (due) => openLiveKeys(vault, due.environment_id, due.signing_keys),
             onSend: onStep && (() => onStep('webhook-sending')),
+            onSent: onStep && (() => onStep('webhook-sent')),
         });
         const wakeDeliveries = (): void => delivery.wake();
         const clients = new RegisteredClients({ db, vault, egress, sources, logger, publicUrl: config.publicUrl });

@@ -80,7 +80,7 @@ export function firstSchedule(
 ): Schedule {
     const { sources, credentialTestMs } = context;
     if (target.mode?.retest !== undefined) {
-        return { nextAt: firstTestAt(!obtained.isUnproven, credentialTestMs, sources), refreshTokenExpiresAt: null, noticeAt: null };
+        return { nextAt: firstTestAt(obtained.unverified === undefined, credentialTestMs, sources), refreshTokenExpiresAt: null, noticeAt: null };
     }
     return scheduleOf(obtained, target.mode?.renewal?.({ ...context, ...target }, obtained.credentials), sources);
 }
@@ -107,7 +107,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
         next_refresh_at: dateOrNull(given.schedule.nextAt),
         refresh_token_expires_at: dateOrNull(given.schedule.refreshTokenExpiresAt),
         expiry_notice_at: dateOrNull(given.schedule.noticeAt),
-        credential_verdict: obtained.isUnproven ? 'unproven' : null,
+        credential_verdict: obtained.unverified !== undefined ? 'unproven' : null,
         refresh_lease_owner: null,
         refresh_lease_until: null,
         refresh_intent: null,
@@ -148,7 +148,7 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
         now,
         isPending: given.isPending ?? false,
         alongside: {
-            credential_verdict: obtained.isUnproven ? 'unproven' : null,
+            credential_verdict: obtained.unverified !== undefined ? 'unproven' : null,
             credential_refusals: 0,
             connection_config: json(config.clear),
             sealed_secrets: config.sealed,

@@ -102,7 +102,10 @@ export function exchange(
 
     const fail = (code: EgressErrorCode, reason?: string): void => {
         finished = true;
-        const error = new EgressError(code, hop.url.hostname, { neverSent: controller === undefined, reason });
+        const neverSent = controller === undefined;
+        // Of a connection that is still to be made, the peer is not known yet.
+        const remoteAddress = neverSent ? undefined : handler.peer?.address;
+        const error = new EgressError(code, hop.url.hostname, { neverSent, reason, remoteAddress });
         reject(error);
         controller?.abort(error);
     };

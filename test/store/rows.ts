@@ -3,8 +3,11 @@ import { newRowId, systemSources } from '../../src/sources.ts';
 import * as connections from '../../src/store/connections.ts';
 import { json, type Db } from '../../src/store/database.ts';
 import * as integrations from '../../src/store/integrations.ts';
-import type { ConnectionRow, IntegrationRow, NewConnection, NewIntegration } from '../../src/store/schema.ts';
+import type { ConnectionRow, IntegrationRow, NewConnection, NewIntegration, NewWebhookEndpoint } from '../../src/store/schema.ts';
+import * as endpoints from '../../src/store/webhook-endpoints.ts';
 import * as outbox from '../../src/store/webhook-outbox.ts';
+import type { WebhookSettings } from '../../src/store/webhook-settings.ts';
+import { defaultEventKinds } from '../../src/webhooks/event-kinds.ts';
 
 /** The moment at which the rows below were made, unless they say otherwise. */
 export const madeAt = new Date('2026-01-01T00:00:00.000Z');
@@ -21,6 +24,46 @@ export async function insertEnvironment(db: Db, name = `env-${newId()}`): Promis
         .values({ id, name, is_production: false, callback_url: null, created_at: madeAt, updated_at: madeAt, deleted_at: null })
         .execute();
     return id;
+}
+
+/** The settings of an environment, with the endpoints that they name. */
+export async function insertWebhookSettings(
+    db: Db,
+    environmentId: string,
+    { primary_url, secondary_url, primary_disabled_reason, secondary_disabled_reason, ...switches }: Partial<WebhookSettings>,
+): Promise<void> {
+    await db
+        .insertInto('webhook_settings')
+        .values({ environment_id: environmentId, updated_at: madeAt, ...switches })
+        .execute();
+    await insertEndpoint(db, environmentId, { role: 'primary', url: primary_url, disabled_reason: primary_disabled_reason ?? null });
+    await insertEndpoint(db, environmentId, { role: 'secondary', url: secondary_url, disabled_reason: secondary_disabled_reason ?? null });
+}
+
+/** @returns its id, or nothing when it has no URL. */
+export async function insertEndpoint(
+    db: Db,
+    environmentId: string,
+    { url, ...overrides }: Partial<Omit<NewWebhookEndpoint, 'url'>> & { url: string | null | undefined },
+): Promise<string | undefined> {
+    if (!url) {
+        return undefined;
+    }
+    const row = await endpoints.insert(db, {
+        id: newId(),
+        environment_id: environmentId,
+        role: null,
+        url,
+        description: null,
+        events: [...defaultEventKinds],
+        disabled_at: overrides.disabled_reason ? madeAt : null,
+        disabled_reason: null,
+        failing_since: null,
+        created_at: madeAt,
+        updated_at: madeAt,
+        ...overrides,
+    });
+    return row.id;
 }
 
 export async function insertIntegration(db: Db, environmentId: string, overrides: Partial<NewIntegration> = {}): Promise<IntegrationRow> {
@@ -94,7 +137,15 @@ export async function insertDelivery(db: Db, environmentId: string, url: string,
         body: '{}',
         created_at: madeAt,
     });
-    const delivery = { id, event_id: eventId, environment_id: environmentId, destination: 'primary', url, state: 'pending' } as const;
+    const delivery = {
+        id,
+        event_id: eventId,
+        environment_id: environmentId,
+        destination: 'primary',
+        endpoint_id: null,
+        url,
+        state: 'pending',
+    } as const;
     await outbox.insertDeliveries(db, [{ ...delivery, next_attempt_at: nextAttemptAt, created_at: madeAt }]);
     return id;
 }
