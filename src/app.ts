@@ -28,6 +28,7 @@ import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catal
 import { lintWarnings } from './providers/lint.ts';
 import { Retention } from './retention.ts';
 import { assertNothingReal } from './simulate.ts';
+import { paced, type Pace } from './prove/pace.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
@@ -60,6 +61,8 @@ export interface AppOptions {
     /** Simulate mode: the server of the twins, which then gets every call and every browser that is not for this machine. */
     twinServer?: URL | undefined;
     onStep?: (step: FaultStep) => void | Promise<void>;
+    /** Of a proof: time passes faster. */
+    pace?: Pace;
 }
 
 export const builtinCatalogue = {
@@ -68,8 +71,9 @@ export const builtinCatalogue = {
 };
 
 /** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
-export async function buildApp({ config, logger, sources: system, twinServer, onStep }: AppOptions): Promise<App> {
-    const egress = openEgress(config, system, twinServer);
+export async function buildApp({ config, logger, sources: system, twinServer, onStep, pace }: AppOptions): Promise<App> {
+    const inPace = (sources: Sources): Sources => (pace === undefined ? sources : paced(sources, pace));
+    const egress = openEgress(config, inPace(system), twinServer);
     const catalogue = openCatalogue(config, egress, logger);
     const database = await openDatabase(config.database);
     try {
@@ -77,7 +81,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const keys = findEncryptionKey(config, system, await dataKeys.exist(database.db));
         const clock = new DatabaseClock(database, system);
         await clock.read();
-        const sources = withClockOffset(system, clock.offset);
+        const sources = inPace(withClockOffset(system, clock.offset));
         await migrate(database.db);
         await adoptRestored(database.db);
         const vault = await openVault(database.db, keys.ring, sources);

@@ -10,7 +10,7 @@ import { json } from '../store/database.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
-import type { RefreshIntent, Schema } from '../store/schema.ts';
+import type { NewJournalEntry, RefreshIntent, Schema } from '../store/schema.ts';
 import { livesOn } from './confirmed-lifetime.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
@@ -18,6 +18,7 @@ import { credentialsPlace, journalPlace, previousTokenPlace } from './credential
 import { isServable, lifetimeOf } from './expiry.ts';
 import type { CredentialTests } from './credential-tests.ts';
 import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
+import { GroupCommit } from './group-commit.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
@@ -66,18 +67,38 @@ const writeReserveMs = 5_000;
 const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
 
+/** New credentials, and the journal entry they come from. */
+interface Application {
+    write: writes.RenewalWrite;
+    journalId: string;
+    /** Configuration that came along, laid over what is stored in the transaction of the write. */
+    news?(transaction: Kysely<Schema>): Promise<Pick<writes.CredentialWrite, 'alongside'>>;
+    /** The event of this renewal, in the same transaction. */
+    tell?(transaction: Kysely<Schema>): Promise<void>;
+}
+
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
+    readonly #intents: GroupCommit<{ id: string; intent: RefreshIntent }, boolean>;
+    readonly #entries: GroupCommit<NewJournalEntry, void>;
+    readonly #applications: GroupCommit<Application, boolean>;
 
     constructor(dependencies: RenewalDependencies) {
+        const { db } = dependencies;
         this.#dependencies = dependencies;
+        this.#intents = new GroupCommit((intents) => writes.recordIntents(db, intents));
+        this.#entries = new GroupCommit(async (entries) => {
+            await journal.appendAll(db, entries);
+            return entries.map(() => {});
+        });
+        this.#applications = new GroupCommit((applications) => applyAll(db, applications));
     }
 
-    /** Must be called by the holder of the lease with this epoch; ends the lease. */
-    async run(id: string, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
+    /** Must be called by the holder of the lease with this epoch; ends the lease. @param loaded the target, if it was read under this lease */
+    async run(id: string, epoch: number, request: RenewalRequest, loaded?: RenewalTarget): Promise<RenewalResult> {
         const { db, sources, strategies, failures } = this.#dependencies;
         await this.#step('leased');
-        const target = await writes.loadTarget(db, id);
+        const target = loaded ?? (await writes.loadTarget(db, id));
         if (target === undefined || target.refresh_epoch !== epoch) {
             return { kind: 'gone' };
         }
@@ -141,7 +162,7 @@ export class LeasedRenewal {
 
     /** @returns the provider's answer, or `undefined` when a reconnect or a later lease has overtaken this one. */
     async #call(strategy: RenewalStrategy, target: RenewalTarget, credentials: Credentials, until: number): Promise<TokenReceipt | undefined> {
-        const { db, sources, vault } = this.#dependencies;
+        const { sources, vault } = this.#dependencies;
         const intent: RefreshIntent = {
             epoch: target.refresh_epoch,
             started_at: new Date(sources.now()).toISOString(),
@@ -150,7 +171,7 @@ export class LeasedRenewal {
                 .digest('base64url')
                 .slice(0, 16),
         };
-        if (!(await writes.recordIntent(db, target.id, intent))) {
+        if (!(await this.#intents.add({ id: target.id, intent }))) {
             return undefined;
         }
         await this.#step('intent-recorded');
@@ -161,7 +182,7 @@ export class LeasedRenewal {
     }
 
     async #journal(target: RenewalTarget, receipt: TokenReceipt): Promise<string> {
-        const { db, vault, sources } = this.#dependencies;
+        const { vault, sources } = this.#dependencies;
         const id = newRowId(sources);
         const entry = {
             id,
@@ -175,7 +196,7 @@ export class LeasedRenewal {
             outcome: null,
             settled_at: null,
         };
-        await untilDatabaseAnswers(() => journal.append(db, entry), this.#dependencies);
+        await untilDatabaseAnswers(() => this.#entries.add(entry), this.#dependencies);
         return id;
     }
 
@@ -198,7 +219,7 @@ export class LeasedRenewal {
         strategy: RenewalStrategy,
         journalId: string,
     ): Promise<boolean> {
-        const { db, vault, sources, logger } = this.#dependencies;
+        const { vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
         const oldToken = refreshTokenOf(current);
         const now = new Date(sources.now());
@@ -210,7 +231,7 @@ export class LeasedRenewal {
         };
         const lapse = lapseToTell(foreseen, now.getTime());
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
-        const write: writes.CredentialWrite = {
+        const write: writes.RenewalWrite = {
             id: target.id,
             epoch,
             version: target.credentials_version,
@@ -231,23 +252,11 @@ export class LeasedRenewal {
         for (const note of obtained.notes ?? []) {
             logger.warn({ connection_row: target.id, provider: target.provider }, note);
         }
-        return untilDatabaseAnswers(
-            () =>
-                db.transaction().execute(async (transaction) => {
-                    const applied = await writes.writeCredentials(transaction, {
-                        ...write,
-                        ...(await this.#newsOf(transaction, target.id, obtained, strategy)),
-                    });
-                    if (applied) {
-                        await journal.settle(transaction, journalId, 'applied', write.now);
-                    }
-                    if (applied && lapse !== undefined) {
-                        await tellOfLapse(transaction, sources, target, this.#dependencies.strategies.authModeOf(target.provider), lapse);
-                    }
-                    return applied;
-                }),
-            this.#dependencies,
-        );
+        const news = (transaction: Kysely<Schema>) => this.#newsOf(transaction, target.id, obtained, strategy);
+        const authMode = this.#dependencies.strategies.authModeOf(target.provider);
+        const tell = lapse && ((transaction: Kysely<Schema>) => tellOfLapse(transaction, sources, target, authMode, lapse));
+        const application = { write, journalId, ...(obtained.derivedConfig && { news }), ...(tell && { tell }) };
+        return untilDatabaseAnswers(() => this.#applications.add(application), this.#dependencies);
     }
 
     /** R18: configuration that came with the token, laid over what is stored now: a hook may have written since the call began (R3). */
@@ -368,6 +377,34 @@ export class LeasedRenewal {
     async #step(step: RenewalStep): Promise<void> {
         await this.#dependencies.onStep?.(step);
     }
+}
+
+/** Each under its own guard, all in one transaction with their journal entries. @returns whose guard held */
+async function applyAll(db: Kysely<Schema>, applications: readonly Application[]): Promise<boolean[]> {
+    return db.transaction().execute(async (transaction) => {
+        const plain = applications.filter(({ news }) => news === undefined);
+        const applied =
+            plain.length === 0
+                ? new Set<string>()
+                : await writes.writeCredentialsOfAll(
+                      transaction,
+                      plain.map(({ write }) => write),
+                  );
+        for (const { write, news } of applications) {
+            if (news !== undefined && (await writes.writeCredentials(transaction, { ...write, ...(await news(transaction)) }))) {
+                applied.add(write.id);
+            }
+        }
+        const settled = applications.filter(({ write }) => applied.has(write.id));
+        if (settled.length > 0) {
+            const ids = settled.map(({ journalId }) => journalId);
+            await journal.settleAll(transaction, ids, 'applied', settled[0]!.write.now);
+        }
+        for (const { tell } of settled) {
+            await tell?.(transaction);
+        }
+        return applications.map(({ write }) => applied.has(write.id));
+    });
 }
 
 /** While the token is unusable a read may retry every 30 s, earlier than the queue's back-off, unless the provider asked for patience. */

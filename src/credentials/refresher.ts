@@ -1,11 +1,14 @@
 /** The background refresher (R12): renews what is due whether or not anybody reads it, and mends what a crash left behind. */
-import { LeasedWorker, claimDue, refreshQueue } from '../store/leased-work.ts';
+import { loadTargets, type RenewalTarget } from '../store/credential-writes.ts';
+import { LeasedWorker, claimDue, refreshQueue, type ClaimedRow } from '../store/leased-work.ts';
 import { leaseMs, type RenewalDependencies } from './leased-renewal.ts';
 import type { Renewals } from './renewal.ts';
 
-const concurrency = 20;
-/** R12: one provider in trouble leaves half of the slots to the others. */
-const perProvider = 10;
+/** Nearly all of a renewal is waiting for its provider: at 200 ms a call, 100 slots are 500 renewals a second. */
+const concurrency = 100;
+/** R12: of the slots that one provider may hold, a fifth always stays free; of two, a ninth; and so on. */
+const perFreeSlot = 4;
+const perProvider = (concurrency * perFreeSlot) / (perFreeSlot + 1);
 const pollMs = 1_000;
 /** A live process applies its own answers within this time. */
 const journalGraceMs = 60_000;
@@ -14,7 +17,7 @@ const recoverEveryMs = 60_000;
 const writersFirstMs = 3_000;
 
 export class Refresher {
-    readonly #worker: LeasedWorker;
+    readonly #worker: LeasedWorker<ClaimedRenewal>;
     readonly #renewals: Renewals;
     readonly #dependencies: Pick<RenewalDependencies, 'db' | 'sources' | 'logger'>;
     readonly #stopping = new AbortController();
@@ -30,11 +33,15 @@ export class Refresher {
             concurrency,
             pollMs,
             claim: (limit, busyGroups) =>
-                this.#afterOutage(() =>
-                    claimDue(db, refreshQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perProvider, busyGroups }),
-                ),
+                this.#afterOutage(async () => {
+                    const now = sources.now();
+                    return withTargets(
+                        db,
+                        await claimDue(db, refreshQueue, { owner, now, leaseMs, limit, groupLimit: perProvider, busyGroups, perFreeSlot }),
+                    );
+                }),
             work: async (item) => {
-                const result = await renewals.renewClaimed(item.id, item.epoch);
+                const result = await renewals.renewClaimed(item.id, item.epoch, item.target);
                 logger.debug({ connection_row: item.id, provider: item.group, result: result.kind }, 'background renewal');
             },
             onError: (error) => logger.error({ err: error }, 'background renewal could not be carried out'),
@@ -80,4 +87,22 @@ export class Refresher {
             await sources.sleep(recoverEveryMs, this.#stopping.signal).catch(() => {});
         }
     }
+}
+
+interface ClaimedRenewal extends ClaimedRow {
+    /** `undefined`: deleted since. */
+    target: RenewalTarget | undefined;
+}
+
+/** One read for all of them, after the claim has been committed: what a renewal needs is read under its lease. */
+async function withTargets(db: RenewalDependencies['db'], claimed: ClaimedRow[]): Promise<ClaimedRenewal[]> {
+    const targets =
+        claimed.length === 0
+            ? []
+            : await loadTargets(
+                  db,
+                  claimed.map(({ id }) => id),
+              );
+    const byId = new Map(targets.map((target) => [target.id, target]));
+    return claimed.map((row) => ({ ...row, target: byId.get(row.id) }));
 }

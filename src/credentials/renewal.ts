@@ -8,6 +8,7 @@
  */
 import { randomFraction } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/credential-writes.ts';
 import { renewAppJwt } from './app-jwt.ts';
 import { LeasedRenewal, leaseMs, type RenewalDependencies, type RenewalRequest, type RenewalResult } from './leased-renewal.ts';
 import { TokenFailure } from './token-failure.ts';
@@ -50,13 +51,10 @@ export class Renewals {
         }
     }
 
-    /** Renews a connection whose lease the work queue has just claimed. */
-    renewClaimed(id: string, epoch: number): Promise<RenewalResult> {
-        return track(
-            this.#running,
-            id,
-            this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now(), isFromQueue: true }),
-        );
+    /** Renews, or tests, a connection whose lease the work queue has just claimed. @param loaded as it was read under this lease */
+    renewClaimed(id: string, epoch: number, loaded?: RenewalTarget): Promise<RenewalResult> {
+        const request = { force: false, since: this.#dependencies.sources.now(), isFromQueue: true };
+        return track(this.#running, id, this.#renewUnderLease(id, epoch, request, loaded));
     }
 
     /** @throws TokenFailure, VaultError */
@@ -115,10 +113,10 @@ export class Renewals {
     }
 
     /** After what an earlier lease of this process has left: it may have ended with its answer still in memory (R2b). */
-    #renewUnderLease(id: string, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
+    #renewUnderLease(id: string, epoch: number, request: RenewalRequest, loaded?: RenewalTarget): Promise<RenewalResult> {
         const earlier = this.#underLease.get(id);
         const renewed =
-            earlier === undefined ? this.#leased.run(id, epoch, request) : settled(earlier).then(() => this.#leased.run(id, epoch, request));
+            earlier === undefined ? this.#leased.run(id, epoch, request, loaded) : settled(earlier).then(() => this.#leased.run(id, epoch, request));
         return track(this.#underLease, id, renewed);
     }
 }

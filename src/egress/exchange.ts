@@ -109,7 +109,10 @@ export function exchange(
         reject(error);
         controller?.abort(error);
     };
-    const onStop = (): void => fail(stop.reason as EgressErrorCode);
+    const onStop = (): void => {
+        // Its answer is here and only being decoded.
+        if (!finished) fail(stop.reason as EgressErrorCode);
+    };
 
     const complete = (cut: boolean): void => {
         finished = true;

@@ -1,14 +1,17 @@
 /** Token answers, written the moment they arrive (R2). A row's content never changes; it is only marked with its outcome, or discarded with its connection. */
-import type { Db } from './database.ts';
+import { sql } from 'kysely';
+import { json, type Db } from './database.ts';
 import type { CredentialJournalRow, NewJournalEntry } from './schema.ts';
 
-export async function append(db: Db, entry: NewJournalEntry): Promise<void> {
+export const append = (db: Db, entry: NewJournalEntry): Promise<void> => appendAll(db, [entry]);
+
+export async function appendAll(db: Db, entries: readonly NewJournalEntry[]): Promise<void> {
     // A retried insert may have been committed before its answer was lost.
-    await db
-        .insertInto('credential_journal')
-        .values(entry)
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .execute();
+    await sql`
+        insert into credential_journal (id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at)
+        select id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at
+        from json_populate_recordset(null::credential_journal, ${json(entries)}::json)
+        on conflict (id) do nothing`.execute(db);
 }
 
 /** An answer whose connection was deleted while it was on its way: shredded like the rest of it. */
@@ -16,8 +19,11 @@ export async function discard(db: Db, id: string): Promise<void> {
     await db.deleteFrom('credential_journal').where('id', '=', id).execute();
 }
 
-export async function settle(db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {
-    await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', '=', id).where('outcome', 'is', null).execute();
+export const settle = (db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> =>
+    settleAll(db, [id], outcome, at);
+
+export async function settleAll(db: Db, ids: readonly string[], outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {
+    await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', 'in', ids).where('outcome', 'is', null).execute();
 }
 
 /** Answers that were received before `before` and never settled, oldest first; those that stay so do not hide the ones behind them. */

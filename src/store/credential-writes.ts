@@ -38,7 +38,9 @@ export async function acquireLease(db: Db, id: string, owner: string, now: numbe
     return rows[0]?.refresh_epoch;
 }
 
-export async function loadTarget(db: Db, id: string): Promise<RenewalTarget | undefined> {
+export const loadTarget = async (db: Db, id: string): Promise<RenewalTarget | undefined> => (await loadTargets(db, [id]))[0];
+
+export async function loadTargets(db: Db, ids: readonly string[]): Promise<RenewalTarget[]> {
     const { rows } = await sql<RenewalTarget>`
         select c.*, e.name as environment_name, e.is_production,
             jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
@@ -47,8 +49,8 @@ export async function loadTarget(db: Db, id: string): Promise<RenewalTarget | un
             (select jsonb_build_object('id', j.id, 'sealed_response', j.sealed_response, 'base_version', j.base_version, 'refresh_epoch', j.refresh_epoch)
              from credential_journal j where j.connection_row_id = c.id and j.outcome is null order by j.received_at desc limit 1) as journal
         from connections c join integrations i on i.id = c.integration_id join environments e on e.id = c.environment_id
-        where c.id = ${id} and c.deleted_at is null`.execute(db);
-    return rows[0];
+        where c.id = any(${ids}::uuid[]) and c.deleted_at is null`.execute(db);
+    return rows;
 }
 
 /** What a waiting caller watches while another process renews. */
@@ -67,15 +69,17 @@ export const readProgress = (db: Db, id: string): Promise<RenewalProgress | unde
         .executeTakeFirst();
 
 /** R2d: recorded before the token call, so that a call without an outcome is visible after a crash. */
-export async function recordIntent(db: Db, id: string, intent: RefreshIntent): Promise<boolean> {
-    const result = await db
-        .updateTable('connections')
-        .set({ refresh_intent: json(intent) })
-        .where('id', '=', id)
-        .where('refresh_epoch', '=', intent.epoch)
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst();
-    return result.numUpdatedRows > 0n;
+export const recordIntent = async (db: Db, id: string, intent: RefreshIntent): Promise<boolean> => (await recordIntents(db, [{ id, intent }]))[0]!;
+
+/** Of several connections in one statement. @returns for each, in their order, whether its lease still holds */
+export async function recordIntents(db: Db, intents: readonly { id: string; intent: RefreshIntent }[]): Promise<boolean[]> {
+    const { rows } = await sql<{ id: string }>`
+        update connections c set refresh_intent = n.intent
+        from jsonb_to_recordset(${json(intents)}::jsonb) as n (id uuid, intent jsonb)
+        where c.id = n.id and c.refresh_epoch = (n.intent ->> 'epoch')::bigint and c.deleted_at is null
+        returning c.id`.execute(db);
+    const recorded = new Set(rows.map(({ id }) => id));
+    return intents.map(({ id }) => recorded.has(id));
 }
 
 /** A connection's configuration as it is now, held until the transaction ends: what is laid over it must not undo another's write. */
@@ -112,41 +116,58 @@ export interface CredentialWrite {
     alongside?: UpdateObject<Schema, 'connections'>;
 }
 
+/** Of a renewal: what is foreseen of the end of its credentials is always said. */
+export type RenewalWrite = CredentialWrite & { refreshTokenExpiresAt: Date | null; expiryNoticeAt: Date | null };
+
+/** What is stored with new credentials: also the end of the lease, the intent and any failure state. */
+const columnsOf = (write: CredentialWrite) => ({
+    credential_type: write.credentialType,
+    sealed_credentials: write.sealedCredentials,
+    sealed_previous_refresh_token: write.sealedPreviousRefreshToken,
+    credentials_version: write.version + 1,
+    credentials_obtained_at: write.obtainedAt,
+    credentials_expires_at: write.expiresAt,
+    auth_state: write.isPending ? ('pending' as const) : ('ok' as const),
+    auth_error: null,
+    next_refresh_at: write.nextRefreshAt,
+    refresh_token_expires_at: write.refreshTokenExpiresAt,
+    expiry_notice_at: write.expiryNoticeAt,
+    refresh_lease_owner: null,
+    refresh_lease_until: null,
+    refresh_epoch: write.epoch + 1,
+    refresh_intent: null,
+    refresh_attempts: 0,
+    last_refresh_success: write.now,
+    last_refresh_failure: null,
+    refresh_failure_reported_at: null,
+});
+
 /**
- * The one function that changes stored credentials. Also ends the lease, the intent and any failure state, and raises the
- * epoch, so that a renewal which began before cannot write afterwards. @returns whether the guard held.
+ * The one function that changes stored credentials, with the next, which does it for several. Raises the epoch, so that a renewal
+ * which began before cannot write afterwards. @returns whether the guard held.
  */
 export async function writeCredentials(db: Db, write: CredentialWrite): Promise<boolean> {
     const result = await db
         .updateTable('connections')
-        .set({
-            ...write.alongside,
-            credential_type: write.credentialType,
-            sealed_credentials: write.sealedCredentials,
-            sealed_previous_refresh_token: write.sealedPreviousRefreshToken,
-            credentials_version: write.version + 1,
-            credentials_obtained_at: write.obtainedAt,
-            credentials_expires_at: write.expiresAt,
-            auth_state: write.isPending ? 'pending' : 'ok',
-            auth_error: null,
-            next_refresh_at: write.nextRefreshAt,
-            refresh_token_expires_at: write.refreshTokenExpiresAt,
-            expiry_notice_at: write.expiryNoticeAt,
-            refresh_lease_owner: null,
-            refresh_lease_until: null,
-            refresh_epoch: write.epoch + 1,
-            refresh_intent: null,
-            refresh_attempts: 0,
-            last_refresh_success: write.now,
-            last_refresh_failure: null,
-            refresh_failure_reported_at: null,
-        })
+        .set({ ...write.alongside, ...columnsOf(write) })
         .where('id', '=', write.id)
         .where('refresh_epoch', '=', write.epoch)
         .where('credentials_version', '=', write.version)
         .where('deleted_at', 'is', null)
         .executeTakeFirst();
     return result.numUpdatedRows > 0n;
+}
+
+/** Of several connections in one statement, each under its own guard; nothing alongside. @returns the ids of those whose guard held */
+export async function writeCredentialsOfAll(db: Db, all: readonly Omit<RenewalWrite, 'alongside'>[]): Promise<Set<string>> {
+    const rows = all.map((write) => ({ id: write.id, ...columnsOf(write) }));
+    const { id: _, ...columns } = rows[0]!;
+    const { rows: written } = await sql<{ id: string }>`
+        update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
+        from json_populate_recordset(null::connections, ${json(rows)}::json) n
+        where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
+        returning c.id`.execute(db);
+    return new Set(written.map(({ id }) => id));
 }
 
 export interface FailureWrite {

@@ -8,9 +8,10 @@
  */
 import { sql, type Kysely } from 'kysely';
 import { randomFraction, type Sources } from '../sources.ts';
+import { claimInTurns } from './fair-claim.ts';
 import type { Schema } from './schema.ts';
 
-interface Queue {
+export interface Queue {
     table: string;
     due: string;
     owner: string;
@@ -22,6 +23,8 @@ interface Queue {
     condition: string;
     /** SQL for the moment a lease is over; may be later than `until`. */
     leaseOver: string;
+    /** There are few groups, and an index by group and due time: groups take turns. Otherwise the longest overdue come first. */
+    takesTurns?: boolean;
 }
 
 export const refreshQueue: Queue = {
@@ -34,6 +37,7 @@ export const refreshQueue: Queue = {
     condition: 'deleted_at is null and next_refresh_at is not null',
     // A holder that vanished during its token call may be alive and about to write: its row rests longer (R2).
     leaseOver: `refresh_lease_until + case when refresh_intent is null then interval '0' else interval '30 seconds' end`,
+    takesTurns: true,
 };
 
 export const deliveryQueue: Queue = {
@@ -67,10 +71,16 @@ export interface Claim {
     owner: string;
     now: number;
     leaseMs: number;
+    /** Slots that are free. */
     limit: number;
     /** Rows of one group that may be worked on at once by this process, and how many are now. */
     groupLimit: number;
     busyGroups: Readonly<Record<string, number>>;
+    /**
+     * Where groups take turns: a group may hold this many slots for each that stays free. Alone it gets most of them, and however
+     * many are slow, something is left for the next.
+     */
+    perFreeSlot?: number;
 }
 
 export interface ClaimedRow {
@@ -82,7 +92,10 @@ export interface ClaimedRow {
 /** Rows looked at per claim; more than `limit`, so that a group near its cap does not hide the others. Groups at it are left out. */
 const window = 100;
 
-export async function claimDue(db: Kysely<Schema>, queue: Queue, claim: Claim): Promise<ClaimedRow[]> {
+export const claimDue = (db: Kysely<Schema>, queue: Queue, claim: Claim): Promise<ClaimedRow[]> =>
+    queue.takesTurns ? claimInTurns(db, queue, claim) : claimOldest(db, queue, claim);
+
+async function claimOldest(db: Kysely<Schema>, queue: Queue, claim: Claim): Promise<ClaimedRow[]> {
     const [table, due, group] = [sql.table(queue.table), sql.ref(queue.due), sql.ref(queue.group)];
     const now = new Date(claim.now);
     const slots = sql`(${claim.groupLimit}::int - coalesce((${JSON.stringify(claim.busyGroups)}::jsonb ->> ${group})::int, 0))`;
@@ -105,29 +118,36 @@ export async function claimDue(db: Kysely<Schema>, queue: Queue, claim: Claim): 
     return rows;
 }
 
-export interface LeasedWorkerOptions {
+export interface LeasedWorkerOptions<Item extends ClaimedRow> {
     sources: Sources;
     /** Most items worked on at once by this process. */
     concurrency: number;
     /** Pause between looks when nothing is due, in milliseconds; spread by ±20 %. */
     pollMs: number;
-    claim(limit: number, busyGroups: Readonly<Record<string, number>>): Promise<ClaimedRow[]>;
+    claim(limit: number, busyGroups: Readonly<Record<string, number>>): Promise<Item[]>;
     /** Must not reject; a failure is an outcome that it writes itself. */
-    work(item: ClaimedRow): Promise<void>;
+    work(item: Item): Promise<void>;
     onError(error: unknown): void;
 }
 
+/** Slots that came free are filled together: a claim costs the same for one row and for a fifth of all slots. */
+const gatherShare = 1 / 5;
+const gatherMs = 50;
+
 /** Claims and works until stopped. Polling is the truth; `wake` only makes the next look come sooner. */
-export class LeasedWorker {
-    readonly #options: LeasedWorkerOptions;
+export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
+    readonly #options: LeasedWorkerOptions<Item>;
     readonly #active = new Set<Promise<void>>();
     readonly #busy: Record<string, number> = {};
     #stopping = false;
     #wake: (() => void) | undefined;
     #isWoken = false;
+    /** Slots that came free since the last look. */
+    #freed = 0;
+    #gathering: Promise<void> | undefined;
     #loop: Promise<void> | undefined;
 
-    constructor(options: LeasedWorkerOptions) {
+    constructor(options: LeasedWorkerOptions<Item>) {
         this.#options = options;
     }
 
@@ -138,6 +158,11 @@ export class LeasedWorker {
     wake(): void {
         this.#isWoken = true;
         this.#wake?.();
+    }
+
+    /** How many items are at work. */
+    get busy(): number {
+        return this.#active.size;
     }
 
     /** Claims nothing more and waits for what is under way. */
@@ -152,6 +177,7 @@ export class LeasedWorker {
         const { concurrency, pollMs, claim, onError, sources } = this.#options;
         while (!this.#stopping) {
             this.#isWoken = false;
+            this.#freed = 0;
             const free = concurrency - this.#active.size;
             let claimed = 0;
             if (free > 0) {
@@ -170,7 +196,7 @@ export class LeasedWorker {
         }
     }
 
-    #begin(item: ClaimedRow): void {
+    #begin(item: Item): void {
         this.#busy[item.group] = (this.#busy[item.group] ?? 0) + 1;
         const running = this.#options
             .work(item)
@@ -181,9 +207,21 @@ export class LeasedWorker {
                 if (this.#busy[item.group] === 0) {
                     delete this.#busy[item.group];
                 }
-                this.wake();
+                this.#slotFreed();
             });
         this.#active.add(running);
+    }
+
+    #slotFreed(): void {
+        this.#freed += 1;
+        if (this.#freed >= Math.floor(this.#options.concurrency * gatherShare)) {
+            this.wake();
+            return;
+        }
+        this.#gathering ??= this.#options.sources.sleep(gatherMs).finally(() => {
+            this.#gathering = undefined;
+            this.wake();
+        });
     }
 
     async #rest(ms: number): Promise<void> {

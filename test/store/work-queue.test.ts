@@ -59,7 +59,7 @@ describe.each(dialects)('the work queue ($name)', ({ open }) => {
         });
 
         test('gives the longest overdue first', async () => {
-            const rows = [await add('g', -1_000), await add('g', -3_000), await add('h', -2_000), await add('g', -4_000)];
+            const rows = [await add('g', -1_000), await add('g', -3_000), await add('g', -2_000), await add('g', -4_000)];
             expect(ids(await claim({ limit: 2 }))).toEqual([rows[1]!, rows[3]!].toSorted());
             expect(ids(await claim({ limit: 1 }))).toEqual([rows[2]!]);
         });

@@ -1,0 +1,55 @@
+/**
+ * Claiming in turns: the group with the fewest items at work comes first, whatever is due of the others. For queues with an index
+ * on group and due time, which is walked from group to group: the cost does not depend on how much is due, or not claimable, of any.
+ */
+import { sql, type Kysely } from 'kysely';
+import type { Claim, ClaimedRow, Queue } from './leased-work.ts';
+import type { Schema } from './schema.ts';
+
+/** Of each group, this many times its even share is looked at: the others may have less. */
+const morePerGroup = 2;
+
+export async function claimInTurns(db: Kysely<Schema>, queue: Queue, claim: Claim): Promise<ClaimedRow[]> {
+    const [table, due, group] = [sql.table(queue.table), sql.ref(queue.due), sql.ref(queue.group)];
+    const [now, isWork] = [new Date(claim.now), sql.raw(queue.condition)];
+    const { perFreeSlot = null, groupLimit } = claim;
+    // Who holds this many would not leave enough free even with the first turn.
+    const mostOfOne = perFreeSlot === null ? groupLimit : Math.min(groupLimit, Math.floor(perFreeSlot * (claim.limit - 1)));
+    const isClaimable = sql`${isWork} and ${group} = open.name and ${due} <= ${now}
+        and (${sql.ref(queue.until)} is null or ${sql.raw(queue.leaseOver)} < ${now})`;
+    const busy = sql`coalesce((${JSON.stringify(claim.busyGroups)}::jsonb ->> known.name)::int, 0)`;
+    // Before anything else: whether anything is due at all.
+    const { rows } = await sql<ClaimedRow>`
+        with recursive known (name) as (
+            (select ${group} from ${table}
+             where ${isWork} and exists (select from ${table} where ${isWork} and ${due} <= ${now})
+             order by ${group} limit 1)
+            union all
+            select (select ${group} from ${table} where ${isWork} and ${group} > known.name order by ${group} limit 1)
+            from known where known.name is not null
+        ), open as materialized (
+            select name, ${busy} as busy from known where name is not null and ${busy} < ${mostOfOne}::int
+        ), waiting as materialized (
+            select open.* from open where exists (select from ${table} where ${isClaimable})
+        ), each as materialized (
+            select ceil(${morePerGroup}::numeric * ${claim.limit}::int / greatest(count(*), 1))::int as most from waiting
+        ), locked as materialized (
+            select row.id, row.at, open.busy, open.name
+            from waiting as open cross join lateral (
+                select id, ${due} as at from ${table} where ${isClaimable}
+                order by ${due} limit least(${claim.limit}::int, ${mostOfOne}::int - open.busy, (select most from each))
+                for update skip locked
+            ) as row
+        ), ranked as (
+            select id, at, busy + row_number() over (partition by name order by at) as place from locked
+        ), chosen as (
+            select id from (select id, place, row_number() over (order by place, at, id) as turn from ranked) as turns
+            where turn <= ${claim.limit}::int and (place <= ${perFreeSlot}::float8 * (${claim.limit}::int - turn)) is not false
+        )
+        update ${table} as work
+        set ${sql.ref(queue.owner)} = ${claim.owner}, ${sql.ref(queue.until)} = ${new Date(claim.now + claim.leaseMs)},
+            ${sql.ref(queue.epoch)} = work.${sql.ref(queue.epoch)} + 1
+        from chosen where work.id = chosen.id
+        returning work.id, work.${sql.ref(queue.epoch)} as epoch, work.${group} as "group"`.execute(db);
+    return rows;
+}
