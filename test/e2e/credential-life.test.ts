@@ -49,11 +49,16 @@ async function start(providers: string, env: Record<string, string> = {}): Promi
     skipped = 0;
     await valetkey.listen();
     await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: receiver.url, on_auth_creation: false } });
+    const events = ['auth.recovery', 'auth.verification', 'auth.expiring'];
+    const endpoint = await valetkey.call('POST', '/webhooks/endpoints', { body: { url: `${receiver.url}opt-in`, events } });
+    expect(endpoint.status, endpoint.text).toBe(200);
 }
 
 const row = async (id: string): Promise<Row> => (await valetkey.query<Row>('select * from connections where connection_id = $1', [id]))[0]!;
-const told = (id: string): unknown[] =>
+/** Of the default kinds, or of those that an endpoint has asked for. */
+const told = (id: string, path = '/'): unknown[] =>
     receiver.deliveries
+        .filter((delivery) => delivery.path === path)
         .map(({ body }) => JSON.parse(body.toString()) as { operation: string; success: boolean; connectionId: string; error?: { type: string } })
         .filter(({ connectionId }) => connectionId === id)
         .map(({ operation, success, error }) => [operation, success, error?.type]);
@@ -145,6 +150,7 @@ describe('typed-in credentials', () => {
                 credential_verdict: 'rejected',
             });
             await eventually(() => expect(told(id)).toEqual([['refresh', false, 'connection_test_failed']]));
+            await eventually(() => expect(told(id, '/opt-in')).toEqual([['verification', false, 'connection_test_failed']]));
             const answer = await read(id);
             expect([answer.status, answer.body.credentials]).toEqual([200, { type: 'API_KEY', apiKey: 'k-1' }]);
             expect(answer.body.errors).toEqual([{ type: 'auth', log_id: lost.auth_error!.log_id }]);
@@ -153,7 +159,7 @@ describe('typed-in credentials', () => {
 
             await untilLookedAt(id);
             await untilDelivered();
-            expect(told(id)).toHaveLength(1);
+            expect([told(id).length, told(id, '/opt-in').length]).toEqual([1, 1]);
 
             status = 204;
             expect(await untilLookedAt(id)).toMatchObject({
@@ -163,6 +169,13 @@ describe('typed-in credentials', () => {
                 credential_refusals: 0,
             });
             expect((await read(id)).body.errors).toEqual([]);
+            await eventually(() =>
+                expect(told(id, '/opt-in').slice(1).toSorted()).toEqual([
+                    ['refresh', true, undefined],
+                    ['verification', true, undefined],
+                ]),
+            );
+            expect(told(id)).toHaveLength(1);
         });
 
         test.each([503, 429, 'hang-up'] as const)('%s: says nothing about the key, and is asked again soon', async (fault) => {
