@@ -2,7 +2,7 @@
  * Tests typed-in credentials against the provider before they are kept (auth-modes §17.1): by the entry's script where it names
  * one, else by its calls, of which the first 2xx proves them.
  */
-import type { Credentials } from '../credentials/credential.ts';
+import type { Credentials, Obtained } from '../credentials/credential.ts';
 import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
 import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
 import type { VerificationScript } from '../providers/hooks/hook.ts';
@@ -19,12 +19,12 @@ const testMs = 15_000;
 /** Only the status counts. */
 const readBytes = 4096;
 
-/** `silence` says nothing about the credentials; `doubt` is an answer that neither proves nor refuses them. */
+/** `doubt` is an answer that neither proves the credentials nor refuses them. */
 export class CredentialTestFailure extends ConnectFailure {
-    readonly says: 'refusal' | 'doubt' | 'silence';
+    readonly says: 'refusal' | 'doubt';
 
     constructor(says: CredentialTestFailure['says'], message: string) {
-        super(says === 'silence' ? 'verification_unavailable' : 'connection_test_failed', message);
+        super('connection_test_failed', message);
         this.says = says;
     }
 }
@@ -34,61 +34,61 @@ const scriptOf = ({ entry }: Provider): VerificationScript | undefined => verifi
 /** Whether there is a way to find out if credentials are right. */
 export const isTestable = (provider: Provider): boolean => scriptOf(provider) !== undefined || provider.verification !== undefined;
 
+/** `unverified`: the provider said nothing about the credentials, so that trying again is worth it (A3). */
+export type Tested = Pick<Obtained, 'unverified'>;
+
+const tested: Tested = {};
+
 /**
- * Providers without a verification accept what is typed.
- * @throws ConnectFailure `connection_test_failed`; `verification_unavailable` when the provider said nothing about the
- * credentials, so that trying again is worth it (A3); `url_param_err`
+ * Providers without a verification accept what is typed. Whether credentials that nobody confirmed are kept is for the caller to say.
+ * @throws ConnectFailure `connection_test_failed`, `url_param_err`
  */
-export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<void> {
+export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<Tested> {
     const script = scriptOf(context.provider);
     if (script !== undefined) {
         return testByScript(script, context, credentials);
     }
     const requests = await prepareRequests(context, credentials);
     if (requests.length === 0) {
-        return;
+        return tested;
     }
     const answers: (number | EgressErrorCode)[] = [];
     for (const request of requests) {
         const answer = await ask(context, request);
         if (typeof answer === 'number' && answer >= 200 && answer < 300) {
-            return;
+            return tested;
         }
         answers.push(answer);
     }
     const { displayName } = context.provider;
     if (answers.every(isSilence)) {
-        throw new CredentialTestFailure(
-            'silence',
-            `${displayName} could not be asked about these credentials (${answers.join(', ')}). Try again in a few minutes.`,
-        );
+        return silence(displayName, answers.join(', '));
     }
     throw answers.includes(401) || answers.includes(403)
         ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`)
         : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${answers.join(', ')}).`);
 }
 
-async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<void> {
+async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<Tested> {
     const { displayName } = context.provider;
     try {
         const verdict = await script(hookContext(context, credentials));
-        if (verdict === 'accepted') {
-            return;
+        if (verdict === 'rejected') {
+            throw new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`);
         }
-        throw verdict === 'rejected'
-            ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`)
-            : new CredentialTestFailure('silence', `${displayName} could not be asked about these credentials. Try again in a few minutes.`);
+        return verdict === 'accepted' ? tested : silence(displayName);
     } catch (error) {
         if (error instanceof EgressError && isSilence(error.code)) {
-            throw new CredentialTestFailure(
-                'silence',
-                `${displayName} could not be asked about these credentials (${error.code}). Try again in a few minutes.`,
-            );
+            return silence(displayName, error.code);
         }
         const text = hookFailureText(error);
         throw text === undefined ? error : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${text}).`);
     }
 }
+
+const silence = (displayName: string, answers?: string): Tested => ({
+    unverified: `${displayName} could not be asked about these credentials${answers === undefined ? '' : ` (${answers})`}.`,
+});
 
 async function prepareRequests(context: ModeContext, credentials: Credentials): Promise<ApiRequest[]> {
     try {

@@ -1,6 +1,6 @@
 /** Finds how a stored connection is renewed: its provider's auth mode, with its integration opened. */
 import { openConfig } from '../credentials/connection-secrets.ts';
-import type { Credentials } from '../credentials/credential.ts';
+import type { Credentials, Obtained } from '../credentials/credential.ts';
 import type { TestVerdict } from '../credentials/credential-test-schedule.ts';
 import type { RenewalStrategies } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
@@ -55,15 +55,16 @@ export function renewalStrategies(context: {
 }
 
 /** An entry that does not fit the connection any more says nothing about its credentials either. */
-async function verdictOf(test: Promise<void>): Promise<TestVerdict> {
+async function verdictOf(test: Promise<Pick<Obtained, 'unverified'>>): Promise<TestVerdict> {
     try {
-        await test;
-        return { kind: 'accepted' };
+        const { unverified } = await test;
+        return unverified === undefined ? { kind: 'accepted' } : { kind: 'unavailable', description: unverified };
     } catch (error) {
         if (!(error instanceof ConnectFailure)) {
             throw error;
         }
-        const says = error instanceof CredentialTestFailure ? error.says : 'silence';
-        return { kind: ({ refusal: 'rejected', doubt: 'unconfirmed', silence: 'unavailable' } as const)[says], description: error.message };
+        const says = error instanceof CredentialTestFailure ? error.says : undefined;
+        const kind = says === 'refusal' ? 'rejected' : says === 'doubt' ? 'unconfirmed' : 'unavailable';
+        return { kind, description: error.message };
     }
 }

@@ -39,6 +39,8 @@ export interface WorkerSetup {
 }
 
 const startWithinMs = 60_000;
+/** Two pauses with less between them count as one, ms on the proof's clock. */
+const awakeMs = 3_000;
 const launcher = join(import.meta.dirname, '../../bin/valetkey');
 
 export class Workers {
@@ -85,6 +87,12 @@ export class Workers {
         await sources.sleep(ms);
         process.kill('SIGCONT');
         worker.state = 'running';
+        const last = this.disturbances.findLast((disturbance) => disturbance.worker === worker.number);
+        if (last?.kind === 'paused' && from - last.until < awakeMs) {
+            // Too short a while to do anything in between.
+            last.until = sources.now();
+            return;
+        }
         this.disturbances.push({ worker: worker.number, kind: 'paused', from, until: sources.now() });
     }
 

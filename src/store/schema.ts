@@ -7,6 +7,9 @@ type Time = Date;
 type Json<T> = ColumnType<T, string, string>;
 type PublicId = ColumnType<number, never, never>;
 
+/** What a connection's post-connection hook still owes. */
+export type PostConnectionStatus = 'metadata_pending' | 'failed';
+
 export type AuthState = 'ok' | 'degraded' | 'unavailable' | 'expired_no_refresh' | 'needs_reauth' | 'pending';
 
 export interface EndUser {
@@ -61,6 +64,7 @@ interface EnvironmentsTable {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: Generated<boolean>;
+    accept_unverified_credentials: Generated<boolean>;
     created_at: Time;
     updated_at: Time;
     deleted_at: Time | null;
@@ -210,6 +214,7 @@ interface ConnectionsTable {
     tags: Json<Record<string, string>>;
     end_user: Json<EndUser | null> | null;
     webhook_url_override: string | null;
+    post_connection_status: PostConnectionStatus | null;
     last_fetched_at: Time | null;
     created_at: Time;
     updated_at: Time;
@@ -310,6 +315,7 @@ interface WebhookEventsTable {
     connection_id: string | null;
     type: string;
     operation: string;
+    post_connection_status: PostConnectionStatus | null;
     body: string;
     created_at: Time;
     sequence: number | null;

@@ -2,7 +2,7 @@
 import { sql, type Insertable, type Kysely } from 'kysely';
 import { json, type Db } from './database.ts';
 import { healthChange, recordEndpointOutcome, type DisabledReason } from './endpoint-health.ts';
-import type { Schema, WebhookDeliveryAttemptRow, WebhookDeliveryRow } from './schema.ts';
+import type { PostConnectionStatus, Schema, WebhookDeliveryAttemptRow, WebhookDeliveryRow } from './schema.ts';
 import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
 
 /**
@@ -20,17 +20,20 @@ export async function insertEvent(
             on conflict (connection_row_id) do update set last = s.last + 1
             returning last
         )
-        insert into webhook_events (id, environment_id, connection_row_id, connection_id, type, operation, body, created_at, sequence)
+        insert into webhook_events (id, environment_id, connection_row_id, connection_id, type, operation, post_connection_status, body, created_at, sequence)
         values (${event.id}, ${event.environment_id}, ${event.connection_row_id}, ${event.connection_id ?? null}, ${event.type}, ${event.operation},
-            ${event.body}, ${event.created_at}, (select last from numbered))`.execute(db);
+            ${event.post_connection_status ?? null}, ${event.body}, ${event.created_at}, (select last from numbered))`.execute(db);
 }
+
+/** Attempts in which a delivery holds back the later events of its connection (W12); as in `deliveryQueue` and the index that it uses. */
+const holdingAttempts = 3;
 
 export type NewDelivery = Pick<
     Insertable<Schema['webhook_deliveries']>,
     'id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'
 > & { event_id: string; endpoint_id: string | null };
 
-/** Of events that were inserted before. */
+/** Of events that were inserted before. One that has to wait for an older one is due with it, not before: see `recordAttempt`. */
 export async function insertDeliveries(db: Db, rows: NewDelivery[]): Promise<void> {
     const unset = { lease_owner: null, lease_until: null, last_status: null, last_error: null, settled_at: null };
     const ofEvent = <Column extends 'connection_row_id' | 'connection_id' | 'sequence'>(column: Column, id: string) =>
@@ -44,6 +47,11 @@ export async function insertDeliveries(db: Db, rows: NewDelivery[]): Promise<voi
                 connection_row_id: ofEvent('connection_row_id', row.event_id),
                 connection_id: ofEvent('connection_id', row.event_id),
                 sequence: ofEvent('sequence', row.event_id),
+                next_attempt_at: sql<Date>`greatest(${row.next_attempt_at}::timestamptz, (
+                    select max(older.next_attempt_at) from webhook_deliveries older
+                    where older.connection_row_id = (select connection_row_id from webhook_events where id = ${row.event_id})
+                      and older.url = ${row.url} and older.state = 'pending'
+                      and older.attempts > 0 and older.attempts < ${sql.lit(holdingAttempts)}))`,
             })),
         )
         .execute();
@@ -51,13 +59,24 @@ export async function insertDeliveries(db: Db, rows: NewDelivery[]): Promise<voi
 
 export interface DueDelivery extends Pick<
     WebhookDeliveryRow,
-    'id' | 'event_id' | 'environment_id' | 'destination' | 'endpoint_id' | 'url' | 'attempts' | 'lease_epoch' | 'sequence' | 'is_redelivery'
+    | 'id'
+    | 'event_id'
+    | 'environment_id'
+    | 'destination'
+    | 'endpoint_id'
+    | 'url'
+    | 'attempts'
+    | 'lease_epoch'
+    | 'connection_row_id'
+    | 'sequence'
+    | 'is_redelivery'
 > {
     /** Of its endpoint, `null` when it has none any more. */
     follow_redirects: boolean | null;
     disabled_at: Date | null;
     failing_since: Date | null;
     body: string;
+    post_connection_status: PostConnectionStatus | null;
     event_created_at: Date;
     /** Newest first. */
     signing_keys: LiveKeyRow[];
@@ -69,9 +88,9 @@ export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDe
         .selectFrom('webhook_deliveries as d')
         .innerJoin('webhook_events as e', 'e.id', 'd.event_id')
         .leftJoin('webhook_endpoints as p', 'p.id', 'd.endpoint_id')
-        .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch', 'd.sequence'])
+        .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch'])
         .select(['d.endpoint_id', 'p.follow_redirects', 'p.disabled_at', 'p.failing_since'])
-        .select(['d.is_redelivery', 'e.body', 'e.created_at as event_created_at'])
+        .select(['d.connection_row_id', 'd.sequence', 'd.is_redelivery', 'e.body', 'e.post_connection_status', 'e.created_at as event_created_at'])
         .select((from) => liveKeysOfDelivery(from, now).as('signing_keys'))
         .where('d.id', '=', id)
         .executeTakeFirst();
@@ -85,12 +104,21 @@ export interface AttemptOutcome {
     attempt: Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number'>;
 }
 
+export type RecordedDelivery = Pick<
+    DueDelivery,
+    'id' | 'attempts' | 'lease_epoch' | 'connection_row_id' | 'sequence' | 'url' | 'endpoint_id' | 'failing_since'
+>;
+
 /**
  * Ends the lease with the attempt's outcome, and logs the attempt, in one statement; a second one only when it is news about the
  * endpoint (W9). Fenced: an attempt that outlived its lease writes nothing.
+ *
+ * The later events of the connection that wait for this one (W12) are not due before it is due again, so that claimers need not
+ * look at them over and over; when it holds them back no longer, the next one is due at once. This moves times only: that nobody
+ * overtakes is up to the claim, and a wait that is missed here ends by itself.
  * @returns why the endpoint was disabled, if it was
  */
-export async function recordAttempt(db: Kysely<Schema>, delivery: DueDelivery, outcome: AttemptOutcome): Promise<DisabledReason | undefined> {
+export async function recordAttempt(db: Kysely<Schema>, delivery: RecordedDelivery, outcome: AttemptOutcome): Promise<DisabledReason | undefined> {
     const change = healthChange(delivery, outcome.attempt, outcome.at);
     if (change === undefined) {
         await writeAttempt(db, delivery, outcome);
@@ -104,9 +132,10 @@ export async function recordAttempt(db: Kysely<Schema>, delivery: DueDelivery, o
 }
 
 /** @returns whether the lease was still held. */
-async function writeAttempt(db: Db, delivery: DueDelivery, outcome: AttemptOutcome): Promise<boolean> {
+async function writeAttempt(db: Db, delivery: RecordedDelivery, outcome: AttemptOutcome): Promise<boolean> {
     const { state, nextAttemptAt, at, attempt } = outcome;
     const number = delivery.attempts + 1;
+    const isHolding = state === 'pending' && number < holdingAttempts;
     const { numAffectedRows } = await sql`
         with recorded as (
             update webhook_deliveries
@@ -114,6 +143,19 @@ async function writeAttempt(db: Db, delivery: DueDelivery, outcome: AttemptOutco
                 last_status = ${attempt.status}, last_error = ${attempt.error}, settled_at = ${state === 'pending' ? null : at}
             where id = ${delivery.id} and lease_epoch = ${delivery.lease_epoch}
             returning id
+        ), waiting as (
+            select id from webhook_deliveries
+            where connection_row_id = ${delivery.connection_row_id}::uuid and sequence > ${delivery.sequence}::bigint and url = ${delivery.url}
+              and state = 'pending' and attempts = 0 and lease_until is null and exists (select from recorded)
+            order by sequence limit ${isHolding ? null : 1} for update skip locked
+        ), moved as (
+            update webhook_deliveries follower
+            set next_attempt_at = ${
+                isHolding
+                    ? sql`greatest(follower.next_attempt_at, ${nextAttemptAt}::timestamptz)`
+                    : sql`least(follower.next_attempt_at, ${at}::timestamptz)`
+            }
+            from waiting where follower.id = waiting.id
         )
         insert into webhook_delivery_attempts
             (delivery_id, number, started_at, duration_ms, status, error, resolved_ip, response_headers, response_body)

@@ -1,6 +1,7 @@
 /** One attempt to hand an event to a receiver: the request, its bounds (W13), and what is kept of the answer (W11). */
 import { EgressError, type Egress, type EgressResponse } from '../egress/egress.ts';
 import type { Sources } from '../sources.ts';
+import type { PostConnectionStatus } from '../store/schema.ts';
 import { signatureHeaders, type LiveSigningKeys } from './signature.ts';
 
 const attemptMs = 20_000;
@@ -35,6 +36,8 @@ export interface OutgoingEvent {
     sequence: number | null;
     isRedelivery: boolean;
     followRedirects: boolean;
+    /** Of the connection when the event was written (A5). */
+    postConnectionStatus?: PostConnectionStatus | null;
 }
 
 export interface Attempt {
@@ -70,6 +73,7 @@ export async function attempt(
                 'x-valetkey-event-id': event.id,
                 'x-valetkey-created-at': event.createdAt.toISOString(),
                 ...(event.sequence === null ? {} : { 'x-valetkey-sequence': String(event.sequence) }),
+                ...(event.postConnectionStatus ? { 'x-valetkey-post-connection-status': event.postConnectionStatus } : {}),
                 ...(event.isRedelivery ? { 'x-valetkey-redelivery': 'true' } : {}),
                 ...signatureHeaders(keys, event.id, Math.floor(startedAt.getTime() / 1000), event.body),
             },

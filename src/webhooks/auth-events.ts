@@ -6,7 +6,7 @@
  */
 import type { Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
-import type { EndUser } from '../store/schema.ts';
+import type { EndUser, PostConnectionStatus } from '../store/schema.ts';
 import { enqueue } from './enqueue.ts';
 import type { EventKind } from './event-kinds.ts';
 
@@ -23,6 +23,8 @@ export interface AuthEvent {
     tags?: Record<string, string>;
     endUser?: EndUser | null;
     urlOverride: string | null;
+    /** What the connection lacks just now. A header: the body has exactly the reference's fields. */
+    postConnectionStatus?: PostConnectionStatus | null;
     /** Absent: success. */
     error?: { type: string; description: string };
 }
@@ -37,6 +39,7 @@ export function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEvent): Pr
         urlOverride: event.urlOverride,
         type: 'auth',
         operation: event.operation,
+        postConnectionStatus: event.postConnectionStatus ?? null,
         payload: authPayload(event),
     });
 }

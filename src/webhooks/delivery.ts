@@ -134,6 +134,7 @@ export class WebhookDelivery {
             sequence: delivery.sequence,
             isRedelivery: delivery.is_redelivery,
             followRedirects: delivery.follow_redirects ?? true,
+            postConnectionStatus: delivery.post_connection_status,
         });
         await onSent?.();
         return made;

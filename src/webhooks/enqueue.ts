@@ -1,6 +1,7 @@
 /** Adds an event to the outbox: its id, its exact bytes, and a delivery for each destination that wants it. */
 import { newRowId, type Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
+import type { PostConnectionStatus } from '../store/schema.ts';
 import * as endpoints from '../store/webhook-endpoints.ts';
 import * as outbox from '../store/webhook-outbox.ts';
 import { isOptIn, type EventKind } from './event-kinds.ts';
@@ -14,6 +15,8 @@ export interface OutgoingEvent {
     urlOverride: string | null;
     type: string;
     operation: string;
+    /** What the connection lacks at this moment (A5). */
+    postConnectionStatus?: PostConnectionStatus | null;
     payload: Record<string, unknown>;
 }
 
@@ -32,6 +35,7 @@ export async function enqueue(db: Db, sources: Sources, event: OutgoingEvent): P
         connection_id: event.connectionId,
         type: event.type,
         operation: event.operation,
+        post_connection_status: event.postConnectionStatus ?? null,
         body: stableJson(event.payload),
         created_at: at,
     });

@@ -3,6 +3,8 @@ import { newRowId, systemSources } from '../../src/sources.ts';
 import * as connections from '../../src/store/connections.ts';
 import { json, type Db } from '../../src/store/database.ts';
 import * as integrations from '../../src/store/integrations.ts';
+import * as operations from '../../src/store/operations.ts';
+import * as hooks from '../../src/store/post-connection-hooks.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection, NewIntegration, NewWebhookEndpoint } from '../../src/store/schema.ts';
 import * as endpoints from '../../src/store/webhook-endpoints.ts';
 import * as outbox from '../../src/store/webhook-outbox.ts';
@@ -119,6 +121,38 @@ export const insertConnection = async (db: Db, integration: IntegrationRow, over
         deleted_at: null,
         ...overrides,
     }))!;
+
+/** A hook that has not succeeded, with its operation. */
+export async function insertHook(
+    db: Db,
+    connection: ConnectionRow,
+    state: 'pending' | 'failed' = 'pending',
+): Promise<{ id: string; operation_id: string }> {
+    const hook = { id: newId(), operation_id: `operation-${newId()}` };
+    const { environment_id, integration_id, provider } = connection;
+    await operations.open(db, {
+        id: hook.operation_id,
+        environment_id,
+        type: 'connection',
+        action: 'post_connection',
+        state: state === 'failed' ? 'failed' : 'running',
+        level: 'warn',
+        message: 'Not found yet',
+        integration_id,
+        connection_row_id: connection.id,
+        connection_id: connection.connection_id,
+        error: null,
+        meta: null,
+        created_at: madeAt,
+        ended_at: state === 'failed' ? madeAt : null,
+        expires_at: null,
+    });
+    await hooks.insert(db, { ...hook, environment_id, connection_row_id: connection.id, provider, dueAt: madeAt, at: madeAt });
+    if (state === 'failed') {
+        await db.updateTable('post_connection_hooks').set({ state, due_at: null }).where('id', '=', hook.id).execute();
+    }
+    return hook;
+}
 
 /** An environment with one integration. */
 export async function insertSetting(db: Db): Promise<IntegrationRow> {

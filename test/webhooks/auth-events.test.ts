@@ -5,7 +5,7 @@ import type { WebhookSettings } from '../../src/store/webhook-settings.ts';
 import { authPayload, enqueueAuthEvent, type AuthEvent } from '../../src/webhooks/auth-events.ts';
 import { stableJson } from '../../src/webhooks/enqueue.ts';
 import { dialects, type TestStore } from '../store/dialects.ts';
-import { insertEndpoint, insertEnvironment, insertWebhookSettings, madeAt, newId } from '../store/rows.ts';
+import { insertEnvironment, insertWebhookSettings, madeAt, newId } from '../store/rows.ts';
 
 const sources = { ...systemSources, now: () => madeAt.getTime() };
 const endUser = { id: 'u1', email: null, display_name: 'Ada', tags: null, organization: { id: 'o1', display_name: null } };
@@ -152,6 +152,7 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
                 sequence: 1,
                 type: 'auth',
                 operation: 'creation',
+                post_connection_status: null,
                 body: stableJson(authPayload(event)),
                 created_at: madeAt,
             },
