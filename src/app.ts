@@ -10,6 +10,7 @@ import type { ConnectContext } from './connect/connect-session.ts';
 import { HookRetries } from './connect/hook-retries.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
 import { Revocations } from './connect/revocations.ts';
+import { CredentialTests } from './credentials/credential-tests.ts';
 import { FetchedConnections } from './credentials/fetched-connections.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault } from './credentials/key-ring.ts';
@@ -102,7 +103,8 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const clients = new RegisteredClients({ db, vault, egress, sources, logger, publicUrl: config.publicUrl });
         const strategies = renewalStrategies({ catalogue, vault, egress, sources, clients });
         const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries });
-        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, onStep });
+        const tests = new CredentialTests({ db, sources, strategies, wakeDeliveries, intervalMs: config.credentialTestMs });
+        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
@@ -119,6 +121,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             logger,
             publicUrl: config.publicUrl,
             connectUiUrl: config.connectUiUrl,
+            credentialTestMs: config.credentialTestMs,
             wakeDeliveries,
             onStep,
         };

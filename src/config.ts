@@ -52,6 +52,8 @@ export interface Config {
     egressAllow: readonly string[];
     /** Requests per minute and API key. */
     rateLimitPerMinute: number;
+    /** How often typed-in credentials are tested at their provider; 0: not at all. */
+    credentialTestMs: number;
     roles: ReadonlySet<'api' | 'worker'>;
     logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
     bodyLimitBytes: number;
@@ -102,6 +104,7 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
         isProduction: read('NODE_ENV')?.text === 'production',
         egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')?.text),
         rateLimitPerMinute: readCount(readOr('6000', 'VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN')),
+        credentialTestMs: readInterval(readOr('24h', 'VALETKEY_CREDENTIAL_TEST_INTERVAL')),
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
         logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
@@ -250,6 +253,17 @@ function readSize({ name, text }: Setting): number {
     }
     const unit = { b: 1, kb: 1024, mb: 1024 * 1024 }[(match[2] ?? 'b').toLowerCase() as 'b' | 'kb' | 'mb'];
     return Number(match[1]) * unit;
+}
+
+/** `0`, or an hour and more: each connection costs its provider a call. */
+function readInterval({ name, text }: Setting): number {
+    const match = /^(\d{1,5})\s*([mhd])$/i.exec(text);
+    const unit = { m: 60_000, h: 3_600_000, d: 86_400_000 }[(match?.[2] ?? '').toLowerCase()] ?? 0;
+    const ms = Number(match?.[1] ?? 0) * unit;
+    if (text !== '0' && ms < 3_600_000) {
+        throw new StartupError(`${name} must be 0, or an interval of an hour and more, such as 24h.`);
+    }
+    return ms;
 }
 
 const splitList = (text: string | undefined): string[] =>

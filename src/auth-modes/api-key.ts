@@ -4,6 +4,7 @@ import { testCredentials } from './credential-test.ts';
 
 export const apiKey: AuthMode = {
     name: 'API_KEY',
+    retest: testCredentials,
     direct: {
         create: async (input) => {
             const credentials = { type: 'API_KEY' as const, apiKey: submittedText(input, 'apiKey') };

@@ -148,6 +148,11 @@ export interface AuthMode {
     readonly direct?: DirectFlow;
     /** Judges the plan, and registers the client that the integration needs before it can exist. @throws ConnectFailure */
     prepareIntegration?(plan: IntegrationPlan): Promise<ClientRegistration | undefined>;
+    /**
+     * Where what was typed in is used as it is: tried at the provider again, once a day and not when it is read (auth-modes §17.1).
+     * @throws ConnectFailure
+     */
+    retest?(context: ModeContext, credentials: Credentials): Promise<Pick<Obtained, 'unverified'>>;
     /** Absent: credentials of this mode are never renewed. */
     renewal?(context: ModeContext, current: Credentials): RenewalStrategy;
     /**

@@ -4,6 +4,7 @@ import { testCredentials } from './credential-test.ts';
 
 export const basic: AuthMode = {
     name: 'BASIC',
+    retest: testCredentials,
     direct: {
         create: async (input) => {
             const credentials = { type: 'BASIC' as const, username: submittedText(input, 'username'), password: submittedText(input, 'password') };

@@ -7,6 +7,7 @@ import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
 import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
 import type { VerificationScript } from '../providers/hooks/hook.ts';
 import { verificationScripts } from '../providers/hooks/index.ts';
+import type { Provider } from '../providers/provider.ts';
 import { TemplateError } from '../providers/url-template.ts';
 import { verificationCalls } from '../providers/verification-request.ts';
 import { ConnectFailure, type ModeContext } from './auth-mode.ts';
@@ -18,6 +19,21 @@ const testMs = 15_000;
 /** Only the status counts. */
 const readBytes = 4096;
 
+/** `doubt` is an answer that neither proves the credentials nor refuses them. */
+export class CredentialTestFailure extends ConnectFailure {
+    readonly says: 'refusal' | 'doubt';
+
+    constructor(says: CredentialTestFailure['says'], message: string) {
+        super('connection_test_failed', message);
+        this.says = says;
+    }
+}
+
+const scriptOf = ({ entry }: Provider): VerificationScript | undefined => verificationScripts.get(String(entry['credentials_verification_script']));
+
+/** Whether there is a way to find out if credentials are right. */
+export const isTestable = (provider: Provider): boolean => scriptOf(provider) !== undefined || provider.verification !== undefined;
+
 /** `unverified`: the provider said nothing about the credentials, so that trying again is worth it (A3). */
 export type Tested = Pick<Obtained, 'unverified'>;
 
@@ -28,7 +44,7 @@ const tested: Tested = {};
  * @throws ConnectFailure `connection_test_failed`, `url_param_err`
  */
 export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<Tested> {
-    const script = verificationScripts.get(String(context.provider.entry['credentials_verification_script']));
+    const script = scriptOf(context.provider);
     if (script !== undefined) {
         return testByScript(script, context, credentials);
     }
@@ -48,12 +64,9 @@ export async function testCredentials(context: ModeContext, credentials: Credent
     if (answers.every(isSilence)) {
         return silence(displayName, answers.join(', '));
     }
-    throw new ConnectFailure(
-        'connection_test_failed',
-        answers.includes(401) || answers.includes(403)
-            ? `${displayName} rejected these credentials.`
-            : `${displayName} did not confirm these credentials (${answers.join(', ')}).`,
-    );
+    throw answers.includes(401) || answers.includes(403)
+        ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`)
+        : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${answers.join(', ')}).`);
 }
 
 async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<Tested> {
@@ -61,7 +74,7 @@ async function testByScript(script: VerificationScript, context: ModeContext, cr
     try {
         const verdict = await script(hookContext(context, credentials));
         if (verdict === 'rejected') {
-            throw new ConnectFailure('connection_test_failed', `${displayName} rejected these credentials.`);
+            throw new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`);
         }
         return verdict === 'accepted' ? tested : silence(displayName);
     } catch (error) {
@@ -69,9 +82,7 @@ async function testByScript(script: VerificationScript, context: ModeContext, cr
             return silence(displayName, error.code);
         }
         const text = hookFailureText(error);
-        throw text === undefined
-            ? error
-            : new ConnectFailure('connection_test_failed', `${displayName} did not confirm these credentials (${text}).`);
+        throw text === undefined ? error : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${text}).`);
     }
 }
 

@@ -168,6 +168,7 @@ export function refreshTokenGrant(context: ModeContext, current: Credentials, { 
     return {
         marginSeconds: entry.token_expiration_buffer ?? exception?.marginSeconds,
         assumedLifetimeSeconds: entry.assumed_expires_in ?? exception?.assumedLifetimeSeconds,
+        maxIdleSeconds: entry.max_idle,
         canRenew: (credentials) =>
             credentials.type === 'OAUTH2' && (credentials.refresh_token !== undefined || exception?.renewsWithoutRefreshToken === true),
         isSecretConfig: (name) => provider.configRules.get(name)?.field.secret === true,

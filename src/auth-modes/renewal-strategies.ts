@@ -1,12 +1,17 @@
 /** Finds how a stored connection is renewed: its provider's auth mode, with its integration opened. */
 import { openConfig } from '../credentials/connection-secrets.ts';
-import type { Credentials } from '../credentials/credential.ts';
+import type { Credentials, Obtained } from '../credentials/credential.ts';
+import type { TestVerdict } from '../credentials/credential-test-schedule.ts';
 import type { RenewalStrategies } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import type { Vault } from '../credentials/vault.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Sources } from '../sources.ts';
+import { ConnectFailure, type AuthMode, type ModeContext } from './auth-mode.ts';
+import { CredentialTestFailure, isTestable } from './credential-test.ts';
 import { authModes } from './index.ts';
 import type { RegisteredClients } from './mcp/registered-clients.ts';
 import { openIntegration } from './open-integration.ts';
@@ -19,23 +24,47 @@ export function renewalStrategies(context: {
     clients: RegisteredClients;
 }): RenewalStrategies {
     const { catalogue, vault, egress, sources, clients } = context;
+    const known = (name: string): { provider: Provider; mode: AuthMode | undefined } => {
+        const provider = catalogue.get(name);
+        if (provider === undefined) {
+            // An operator's entry may come back; until then nothing is decided about the connection.
+            throw new TokenFailure('transient', `The provider "${name}" is not in the catalogue.`, { type: 'unknown_provider_template' });
+        }
+        return { provider, mode: authModes.get(provider.authMode) };
+    };
+    const contextOf = async (provider: Provider, target: RenewalTarget): Promise<ModeContext> => {
+        const integration = await openIntegration(vault, target.integration, target.is_production);
+        return { provider, integration, connectionConfig: await openConfig(vault, target), egress, sources, clients };
+    };
     return {
         authModeOf: (name) => catalogue.get(name)?.authMode ?? 'OAUTH2',
         strategyFor: async (target, credentials: Credentials) => {
-            const provider = catalogue.get(target.provider);
-            const mode = provider && authModes.get(provider.authMode);
-            if (provider === undefined) {
-                // An operator's entry may come back; until then nothing is decided about the connection.
-                throw new TokenFailure('transient', `The provider "${target.provider}" is not in the catalogue.`, {
-                    type: 'unknown_provider_template',
-                });
+            const { provider, mode } = known(target.provider);
+            return mode?.renewal?.(await contextOf(provider, target), credentials);
+        },
+        testOf: async (target, credentials) => {
+            const { provider, mode } = known(target.provider);
+            const { retest } = mode ?? {};
+            if (retest === undefined || !isTestable(provider)) {
+                return retest && {};
             }
-            if (mode?.renewal === undefined) {
-                return undefined;
-            }
-            const integration = await openIntegration(vault, target.integration, target.is_production);
-            const connectionConfig = await openConfig(vault, target);
-            return mode.renewal({ provider, integration, connectionConfig, egress, sources, clients }, credentials);
+            const modeContext = await contextOf(provider, target);
+            return { run: () => verdictOf(retest(modeContext, credentials)) };
         },
     };
+}
+
+/** An entry that does not fit the connection any more says nothing about its credentials either. */
+async function verdictOf(test: Promise<Pick<Obtained, 'unverified'>>): Promise<TestVerdict> {
+    try {
+        const { unverified } = await test;
+        return unverified === undefined ? { kind: 'accepted' } : { kind: 'unavailable', description: unverified };
+    } catch (error) {
+        if (!(error instanceof ConnectFailure)) {
+            throw error;
+        }
+        const says = error instanceof CredentialTestFailure ? error.says : undefined;
+        const kind = says === 'refusal' ? 'rejected' : says === 'doubt' ? 'unconfirmed' : 'unavailable';
+        return { kind, description: error.message };
+    }
 }

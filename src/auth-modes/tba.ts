@@ -8,6 +8,7 @@ import { testCredentials } from './credential-test.ts';
 
 export const tba: AuthMode = {
     name: 'TBA',
+    retest: testCredentials,
     direct: {
         create: async (input) => {
             const credentials: TbaCredentials = {

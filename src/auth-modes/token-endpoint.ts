@@ -5,7 +5,7 @@
  * parses before the answer can be journalled (R2, R11, N5). It builds the authorization request, in `authorization-url.ts`.
  */
 import type { OAuth2Credentials, Obtained } from '../credentials/credential.ts';
-import { parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
+import { expiryNotes, parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
 import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
 import { EgressError, type ClientCertificate, type Egress, type EgressErrorCode, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
@@ -250,6 +250,7 @@ export function obtainedFrom(
     return {
         obtainedAt: receipt.requestedAt,
         expiresAt,
+        ...expiryNotes(expiresAt, source.expires_at, source.expires_in),
         credentials: {
             type: 'OAUTH2',
             access_token: accessToken,

@@ -167,11 +167,13 @@ export function readByException(
     const { requestedAt, receivedAt } = receipt;
     const further = (receipt.further ?? {}) as Readonly<Record<string, Further>>;
     const reading = read({ main, further, requestedAt, receivedAt }, context);
+    const { notes, ...obtained } = obtainedFrom(receipt, reading, reading.raw);
+    const allNotes = [...(notes ?? []), ...(reading.notes ?? [])];
     return {
-        ...obtainedFrom(receipt, reading, reading.raw),
+        ...obtained,
         raw: reading.raw,
         config: reading.config ?? {},
         ...(reading.renewBy === undefined ? {} : { renewBy: reading.renewBy }),
-        ...(reading.notes === undefined ? {} : { notes: reading.notes }),
+        ...(allNotes.length === 0 ? {} : { notes: allNotes }),
     };
 }

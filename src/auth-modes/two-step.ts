@@ -38,6 +38,7 @@ function loginAgain(context: ModeContext): RenewalStrategy {
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
         assumedLifetimeSeconds: exceptionOf(provider)?.assumedLifetimeSeconds,
+        maxIdleSeconds: provider.entry.max_idle,
         canRenew: (credentials) => credentials.type === 'TWO_STEP' && provider.tokenUrl !== undefined,
         present: (credentials, refreshToken, deadlineMs) => logIn(context, credentials as TwoStepCredentials, refreshToken, deadlineMs),
         interpret: (receipt, credentials) => readLogin(receipt, credentials as TwoStepCredentials, provider),

@@ -28,6 +28,8 @@ export interface ConnectContext {
     logger: Logger;
     publicUrl: string;
     connectUiUrl: string;
+    /** How often typed-in credentials are tested at their provider; 0: not at all. */
+    credentialTestMs: number;
     /** There may be a webhook to send. */
     wakeDeliveries(): void;
     /** For fault injection. */

@@ -23,7 +23,7 @@ import { obtainImported, type Submission } from './imported-credentials.ts';
 import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { mergeTags, retagged } from './tags.ts';
 import { assertMayKeep, successOf, warnOfUnverified } from './unverified.ts';
-import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
+import { firstSchedule, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
 export interface ImportTarget {
     environment: EnvironmentRow;
@@ -100,7 +100,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
         const own = { ...given, ...obtained.derivedConfig, ...jwt };
         const completion = await completeConfig(context, { integration, provider, opened, connectionId, credentials, connectionConfig: own });
         const { connectionConfig } = completion;
-        const nextRefreshAt = firstRenewalAt(context, { provider, mode, integration: opened, connectionConfig: effectiveConfig }, obtained);
+        const schedule = firstSchedule(context, { provider, mode, integration: opened, connectionConfig: effectiveConfig }, obtained);
         const saved = await context.db.transaction().execute(async (transaction) => {
             const connection = await upsertConnection(transaction, context, {
                 integration,
@@ -109,7 +109,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
                 obtained,
                 connectionConfig,
                 postConnectionStatus: statusAfter(completion),
-                nextRefreshAt,
+                schedule,
                 describe: (existing) => descriptionOf(request, existing),
             });
             await recordCompletion(transaction, context, connection.row, completion);

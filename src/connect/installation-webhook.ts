@@ -23,7 +23,7 @@ import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { settledConfig } from './pending.ts';
 import { postConnectionHook, recordCompletion, statusAfter } from './post-connection.ts';
-import { firstRenewalAt, upsertConnection } from './upsert-connection.ts';
+import { firstSchedule, upsertConnection } from './upsert-connection.ts';
 
 /** Providers hang up after ten seconds. */
 const longestWaitMs = 6_000;
@@ -156,7 +156,7 @@ async function complete(context: ConnectContext, completion: Completion): Promis
                 obtained,
                 connectionConfig: { ...derived, ...(event.installationId === undefined ? {} : await personsOwn(context, row)) },
                 postConnectionStatus: statusAfter(hookToRun),
-                nextRefreshAt: firstRenewalAt(context, target, obtained),
+                schedule: firstSchedule(context, target, obtained),
                 describe: () => ({}),
             });
             await settle(context, transaction, { ...completion, row }, saved.row);

@@ -16,7 +16,7 @@ import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
 import { assertMayKeep, successOf, warnOfUnverified } from './unverified.ts';
-import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
+import { firstSchedule, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
 export type { SavedConnection } from './upsert-connection.ts';
 
@@ -54,7 +54,7 @@ export async function saveConnection(
         isPending,
         connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
         postConnectionStatus: statusAfter(completion),
-        nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
+        schedule: firstSchedule(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
     const outcome = {

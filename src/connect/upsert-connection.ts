@@ -4,9 +4,10 @@
  */
 import { ConnectFailure, type AuthMode, type ModeIntegration } from '../auth-modes/auth-mode.ts';
 import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
-import { credentialTypeOf, refreshTokenOf, type Obtained } from '../credentials/credential.ts';
-import { nextRefreshAt } from '../credentials/expiry.ts';
+import { credentialTypeOf, type Obtained } from '../credentials/credential.ts';
 import { credentialsPlace } from '../credentials/credential-places.ts';
+import { firstTestAt } from '../credentials/credential-test-schedule.ts';
+import { scheduleOf, type Schedule } from '../credentials/renewal-schedule.ts';
 import { withDefaults } from '../providers/fields.ts';
 import type { Provider } from '../providers/provider.ts';
 import { newRowId } from '../sources.ts';
@@ -42,8 +43,7 @@ export interface ConnectionToStore {
     connectionConfig: Record<string, unknown>;
     /** Of what its hook is still to find. */
     postConnectionStatus: PostConnectionStatus | null;
-    /** Milliseconds; `null`: never by itself. */
-    nextRefreshAt: number | null;
+    schedule: Schedule;
     /** Asked under the lock, as it may depend on what is stored. @param existing `undefined`: it will be created */
     describe(existing: ConnectionRow | undefined): Description;
 }
@@ -74,23 +74,17 @@ export async function upsertConnection(transaction: Db, context: ConnectContext,
     }
 }
 
-/** When freshly obtained credentials are to be renewed for the first time. */
-export function firstRenewalAt(
+/** When freshly obtained credentials are to be renewed, or tested, for the first time. */
+export function firstSchedule(
     context: ConnectContext,
     target: { provider: Provider; mode: AuthMode | undefined; integration: ModeIntegration; connectionConfig: Record<string, unknown> },
     obtained: Obtained,
-): number | null {
-    const strategy = target.mode?.renewal?.({ ...context, ...target }, obtained.credentials);
-    return nextRefreshAt(
-        obtained,
-        {
-            canRenew: strategy?.canRenew(obtained.credentials) ?? false,
-            hasRefreshToken: refreshTokenOf(obtained.credentials) !== undefined,
-            marginSeconds: strategy?.marginSeconds,
-            assumedLifetimeSeconds: strategy?.assumedLifetimeSeconds,
-        },
-        context.sources,
-    );
+): Schedule {
+    const { sources, credentialTestMs } = context;
+    if (target.mode?.retest !== undefined) {
+        return { nextAt: firstTestAt(obtained.unverified === undefined, credentialTestMs, sources), refreshTokenExpiresAt: null, noticeAt: null };
+    }
+    return scheduleOf(obtained, target.mode?.renewal?.({ ...context, ...target }, obtained.credentials), sources);
 }
 
 function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToStore): Promise<ConnectionRow | undefined> {
@@ -112,7 +106,10 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
         credentials_expires_at: dateOrNull(obtained.expiresAt),
         auth_state: given.isPending ? 'pending' : 'ok',
         auth_error: null,
-        next_refresh_at: dateOrNull(given.nextRefreshAt),
+        next_refresh_at: dateOrNull(given.schedule.nextAt),
+        refresh_token_expires_at: dateOrNull(given.schedule.refreshTokenExpiresAt),
+        expiry_notice_at: dateOrNull(given.schedule.noticeAt),
+        credential_verdict: obtained.unverified !== undefined ? 'unproven' : null,
         refresh_lease_owner: null,
         refresh_lease_until: null,
         refresh_intent: null,
@@ -148,10 +145,14 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
         credentialType: credentialTypeOf(obtained.credentials),
         obtainedAt: new Date(obtained.obtainedAt),
         expiresAt: dateOrNull(obtained.expiresAt),
-        nextRefreshAt: dateOrNull(given.nextRefreshAt),
+        nextRefreshAt: dateOrNull(given.schedule.nextAt),
+        refreshTokenExpiresAt: dateOrNull(given.schedule.refreshTokenExpiresAt),
+        expiryNoticeAt: dateOrNull(given.schedule.noticeAt),
         now,
         isPending: given.isPending ?? false,
         alongside: {
+            credential_verdict: obtained.unverified !== undefined ? 'unproven' : null,
+            credential_refusals: 0,
             connection_config: json(config.clear),
             sealed_secrets: config.sealed,
             post_connection_status: given.postConnectionStatus,

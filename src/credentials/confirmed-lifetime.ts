@@ -4,10 +4,11 @@
  */
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
-import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
+import { credentialTypeOf, type Credentials } from './credential.ts';
 import { credentialsPlace } from './credential-places.ts';
-import { nextRefreshAt } from './expiry.ts';
+import { lapseToTell } from './expiry-notice.ts';
 import type { RenewalDependencies } from './leased-renewal.ts';
+import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
 import type { RenewalStrategy } from './renewal-strategy.ts';
 
 /** What a provider says of a token holds for a minute at least. */
@@ -22,7 +23,8 @@ export async function livesOn(
     credentials: Credentials,
     strategy: RenewalStrategy,
 ): Promise<boolean> {
-    if (strategy.confirm === undefined || target.auth_state !== 'ok') {
+    // Whoever is to be told that the refresh token lapses is told by a renewal, which may prolong it.
+    if (strategy.confirm === undefined || target.auth_state !== 'ok' || lapseToTell(target, sources.now()) !== undefined) {
         return false;
     }
     const confirmation = await strategy.confirm(credentials, callMs);
@@ -41,7 +43,7 @@ export async function livesOn(
     }
     const { expiresAt } = confirmation;
     const confirmed = { ...credentials, expires_at: new Date(expiresAt).toISOString() } as Credentials;
-    const nextAt = renewalAt({ credentials: confirmed, obtainedAt, expiresAt }, strategy, sources);
+    const { nextAt } = scheduleOf({ credentials: confirmed, obtainedAt, expiresAt }, strategy, sources, foreseenOf(target, credentials));
     if (nextAt === null || nextAt <= nextQuestionAt) {
         return false;
     }
@@ -58,12 +60,4 @@ export async function livesOn(
         nextRefreshAt: new Date(nextAt),
         now: new Date(sources.now()),
     });
-}
-
-/** When credentials of this strategy are to be renewed; `null`: never by themselves. */
-export function renewalAt(obtained: Obtained, strategy: RenewalStrategy, sources: RenewalDependencies['sources']): number | null {
-    const { marginSeconds, assumedLifetimeSeconds } = strategy;
-    const canRenew = strategy.canRenew(obtained.credentials);
-    const hasRefreshToken = refreshTokenOf(obtained.credentials) !== undefined;
-    return nextRefreshAt(obtained, { canRenew, hasRefreshToken, marginSeconds, assumedLifetimeSeconds }, sources);
 }

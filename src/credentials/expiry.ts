@@ -18,7 +18,7 @@ const endOfYears = Date.UTC(10_000, 0);
 
 const defaultMargin = 900 * second;
 const smallestMargin = 30 * second;
-/** R12: a refresh token that is not used for longer than this may be dropped by its server. */
+/** R12: a refresh token that is not used for longer than this may be dropped by its server; `max_idle` of an entry knows better. */
 export const keepAliveInterval = 7 * day;
 /** R4: a token with more life than this is handed out although its last renewal failed. */
 const smallestServedLife = 30 * second;
@@ -66,6 +66,12 @@ export function parseLifetime(value: unknown, requestedAt: number): number | nul
     const unitMs = Object.hasOwn(durations, unit.toLowerCase()) ? durations[unit.toLowerCase()] : undefined;
     return parseExpiresIn(number === undefined || unitMs === undefined ? value : (Number(number) * unitMs) / second, requestedAt);
 }
+
+/** R16: what names an expiry that cannot be right counts as silent about it, and the log says so. Values stay out of it. */
+export const expiryNotes = (expiresAt: number | null, ...given: unknown[]): { notes?: readonly string[] } =>
+    expiresAt === null && given.some(Boolean)
+        ? { notes: ['The answer names an expiry that cannot be read, or lies more than 20 years ahead or an hour ago; it counts as unknown.'] }
+        : {};
 
 const zoneless = /^\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$/;
 const daysHoursMinutes = /^\s*(\d+):([01]?\d|2[0-3]):([0-5]?\d)\s*$/;
@@ -116,6 +122,8 @@ export interface Renewability {
     marginSeconds?: number | undefined;
     /** For tokens of unknown lifetime. */
     assumedLifetimeSeconds?: number | undefined;
+    /** Longest that the refresh token may lie unused. */
+    maxIdleSeconds?: number | undefined;
 }
 
 /**
@@ -133,8 +141,9 @@ export function nextRefreshAt(life: Lifetime, renewability: Renewability, source
 
 function plannedRefreshAt(life: Lifetime, renewability: Renewability, sources: Sources): number | null {
     const jitter = (randomFraction(sources) * 2 - 1) / 10;
-    const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + keepAliveInterval * (1 + jitter) : null;
-    const { assumedLifetimeSeconds } = renewability;
+    const { assumedLifetimeSeconds, maxIdleSeconds } = renewability;
+    const idle = maxIdleSeconds === undefined ? keepAliveInterval : maxIdleSeconds * second;
+    const keepAlive = renewability.hasRefreshToken ? life.obtainedAt + idle * (1 + jitter) : null;
     const expiresAt = life.expiresAt ?? (assumedLifetimeSeconds === undefined ? null : life.obtainedAt + assumedLifetimeSeconds * second);
     if (expiresAt === null) {
         return keepAlive;

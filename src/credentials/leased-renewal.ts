@@ -11,15 +11,18 @@ import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { NewJournalEntry, RefreshIntent, Schema } from '../store/schema.ts';
-import { livesOn, renewalAt } from './confirmed-lifetime.ts';
+import { livesOn } from './confirmed-lifetime.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
 import { isServable, lifetimeOf } from './expiry.ts';
+import type { CredentialTests } from './credential-tests.ts';
+import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { GroupCommit } from './group-commit.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
 import { tellOfRecovery } from './recovery-notice.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
+import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
 import { TokenFailure } from './token-failure.ts';
 import { isPassing, untilDatabaseAnswers } from './until-database-answers.ts';
@@ -38,6 +41,8 @@ export interface RenewalRequest {
     force: boolean;
     /** When the caller began, ms: credentials obtained after that satisfy even a forced request (R10). */
     since: number;
+    /** The work queue asks, nobody waits: what is not renewed but tested is tested now. */
+    isFromQueue?: boolean;
 }
 
 /** Labelled moments of a renewal, for fault injection. */
@@ -52,6 +57,7 @@ export interface RenewalDependencies {
     owner: string;
     strategies: RenewalStrategies;
     failures: RenewalFailures;
+    tests?: CredentialTests | undefined;
     onStep?: ((step: RenewalStep) => void | Promise<void>) | undefined;
 }
 
@@ -64,12 +70,12 @@ const worrisomeSkewMs = 60_000;
 
 /** New credentials, and the journal entry they come from. */
 interface Application {
-    write: writes.CredentialWrite;
+    write: writes.RenewalWrite;
     journalId: string;
     /** Configuration that came along, laid over what is stored in the transaction of the write. */
     news?(transaction: Kysely<Schema>): Promise<Pick<writes.CredentialWrite, 'alongside'>>;
-    /** Tells that a failure which was reported is over (§8.2). */
-    recovery?: (transaction: Kysely<Schema>) => Promise<void>;
+    /** The events of this renewal, in the same transaction. */
+    tell: ((transaction: Kysely<Schema>) => Promise<void>)[];
 }
 
 export class LeasedRenewal {
@@ -109,6 +115,13 @@ export class LeasedRenewal {
                 return { kind: 'unchanged' };
             }
             const credentials = await this.#open(target);
+            const test = await strategies.testOf?.(target, credentials);
+            if (test !== undefined) {
+                await (request.isFromQueue
+                    ? this.#dependencies.tests?.carryOut(target, epoch, test)
+                    : writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }));
+                return { kind: 'unchanged' };
+            }
             const strategy = await strategies.strategyFor(target, credentials);
             if (strategy === undefined || !strategy.canRenew(credentials)) {
                 return await failures.nothingToRenewWith(target, epoch);
@@ -210,9 +223,16 @@ export class LeasedRenewal {
         const { vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
         const oldToken = refreshTokenOf(current);
-        const nextAt = renewalAt(obtained, strategy, sources);
+        const now = new Date(sources.now());
+        const { nextAt, refreshTokenExpiresAt, noticeAt } = scheduleOf(obtained, strategy, sources, foreseenOf(target, current));
+        const foreseen = {
+            credentials_expires_at: dateOrNull(obtained.expiresAt),
+            refresh_token_expires_at: dateOrNull(refreshTokenExpiresAt),
+            expiry_notice_at: dateOrNull(noticeAt),
+        };
+        const lapse = lapseToTell(foreseen, now.getTime());
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
-        const write: writes.CredentialWrite = {
+        const write: writes.RenewalWrite = {
             id: target.id,
             epoch,
             version: target.credentials_version,
@@ -223,22 +243,26 @@ export class LeasedRenewal {
                     : target.sealed_previous_refresh_token,
             credentialType: credentialTypeOf(obtained.credentials),
             obtainedAt: new Date(obtained.obtainedAt),
-            expiresAt: obtained.expiresAt === null ? null : new Date(obtained.expiresAt),
+            expiresAt: foreseen.credentials_expires_at,
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
-            now: new Date(sources.now()),
+            refreshTokenExpiresAt: foreseen.refresh_token_expires_at,
+            expiryNoticeAt: lapse === undefined ? foreseen.expiry_notice_at : null,
+            now,
             isPending: target.auth_state === 'pending',
         };
         for (const note of obtained.notes ?? []) {
             logger.warn({ connection_row: target.id, provider: target.provider }, note);
         }
         const news = (transaction: Kysely<Schema>) => this.#newsOf(transaction, target.id, obtained, strategy);
-        const recovery = (transaction: Kysely<Schema>) => tellOfRecovery(transaction, sources, target, this.#dependencies.strategies);
-        const application = {
-            write,
-            journalId,
-            ...(obtained.derivedConfig && { news }),
-            ...(target.refresh_failure_reported_at && { recovery }),
-        };
+        const { strategies } = this.#dependencies;
+        const tell: Application['tell'] = [];
+        if (target.refresh_failure_reported_at !== null) {
+            tell.push((transaction) => tellOfRecovery(transaction, sources, target, strategies));
+        }
+        if (lapse) {
+            tell.push((transaction) => tellOfLapse(transaction, sources, target, strategies.authModeOf(target.provider), lapse));
+        }
+        const application = { write, journalId, ...(obtained.derivedConfig && { news }), tell };
         return untilDatabaseAnswers(() => this.#applications.add(application), this.#dependencies);
     }
 
@@ -383,8 +407,8 @@ async function applyAll(db: Kysely<Schema>, applications: readonly Application[]
             const ids = settled.map(({ journalId }) => journalId);
             await journal.settleAll(transaction, ids, 'applied', settled[0]!.write.now);
         }
-        for (const { recovery } of settled) {
-            await recovery?.(transaction);
+        for (const told of settled.flatMap(({ tell }) => tell)) {
+            await told(transaction);
         }
         return applications.map(({ write }) => applied.has(write.id));
     });
@@ -402,6 +426,8 @@ export function isRetriedByRead(
     const mayRetry = now - (row.last_refresh_failure?.getTime() ?? 0) >= 30_000 && (notBefore === undefined || Date.parse(notBefore) <= now);
     return mayRetry && !isServable(lifetimeOf(row), now);
 }
+
+const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));
 
 /** An unreadable row is a failure of that row, not of the queue (R12). */
 function asFailure(error: unknown): TokenFailure | undefined {

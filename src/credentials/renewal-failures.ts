@@ -8,8 +8,11 @@ import * as operations from '../store/operations.ts';
 import { json, type Db } from '../store/database.ts';
 import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
+import { eventAbout } from './connection-event.ts';
+import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { isReportedNow, outcomeOfFailure, type FailureOutcome } from './failure-outcome.ts';
 import type { RenewalResult } from './leased-renewal.ts';
+import { earlier } from './renewal-schedule.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
 import type { TokenFailure } from './token-failure.ts';
 
@@ -41,8 +44,7 @@ export class RenewalFailures {
         const expiresAt = target.credentials_expires_at;
         const isNews = target.auth_state === 'ok' && expiresAt !== null && expiresAt.getTime() <= this.#sources.now();
         if (!isNews) {
-            const isAhead = expiresAt !== null && expiresAt.getTime() > this.#sources.now();
-            await writes.releaseLease(this.#db, target.id, epoch, { nextRefreshAt: isAhead ? expiresAt : null });
+            await this.#awaitExpiry(target, epoch);
             return { kind: 'unchanged' };
         }
         await this.#write(target, epoch, {
@@ -62,10 +64,31 @@ export class RenewalFailures {
         return { kind: 'unchanged' };
     }
 
+    /** Ends the lease until the credentials expire, and says that they will, where it is time for that. */
+    async #awaitExpiry(target: RenewalTarget, epoch: number): Promise<void> {
+        const now = this.#sources.now();
+        const { credentials_expires_at: expiresAt, expiry_notice_at: noticeAt } = target;
+        const lapse = lapseToTell(target, now);
+        const next = earlier(expiresAt?.getTime() ?? null, lapse === undefined ? (noticeAt?.getTime() ?? null) : null);
+        await this.#db.transaction().execute(async (transaction) => {
+            const isHeld = await writes.releaseLease(transaction, target.id, epoch, {
+                nextRefreshAt: next !== null && next > now ? new Date(next) : null,
+                ...(lapse === undefined ? {} : { expiryNoticeAt: null }),
+            });
+            if (isHeld && lapse !== undefined) {
+                await tellOfLapse(transaction, this.#sources, target, this.#strategies.authModeOf(target.provider), lapse);
+            }
+        });
+        this.#wakeDeliveries();
+    }
+
     async #write(target: RenewalTarget, epoch: number, outcome: FailureOutcome): Promise<void> {
         const at = new Date(this.#sources.now());
         const isReported = isReportedNow(target, outcome, at.getTime());
         const operationId = operations.newOperationId(this.#sources);
+        const authMode = this.#strategies.authModeOf(target.provider);
+        // Of a lost grant nothing is left that could lapse.
+        const lapse = outcome.state === 'degraded' || outcome.state === 'unavailable' ? lapseToTell(target, at.getTime()) : undefined;
         await this.#db.transaction().execute(async (transaction) => {
             if (outcome.error.isClientRefused && !(await isStillItsClient(transaction, target))) {
                 await writes.releaseLease(transaction, target.id, epoch, { nextRefreshAt: at });
@@ -89,24 +112,21 @@ export class RenewalFailures {
                 now: at,
                 keepIntent: outcome.keepIntent,
                 reportedAt: isReported ? at : null,
+                isLapseTold: lapse !== undefined,
             });
             if (!isHeld) {
                 return;
             }
-            await logFailure(transaction, target, operationId, outcome.error, at);
+            await logFailure(transaction, target, { id: operationId, action: 'refresh_token', error: outcome.error, at });
             if (isReported) {
                 await enqueueAuthEvent(transaction, this.#sources, {
-                    environment: { id: target.environment_id, name: target.environment_name },
-                    connectionRowId: target.id,
-                    connectionId: target.connection_id,
-                    providerConfigKey: target.integration.unique_key,
-                    provider: target.provider,
-                    authMode: this.#strategies.authModeOf(target.provider),
+                    ...eventAbout(target, authMode),
                     operation: 'refresh',
-                    tags: target.tags,
-                    urlOverride: target.webhook_url_override,
                     error: { type: outcome.error.type, description: outcome.error.description },
                 });
+            }
+            if (lapse !== undefined) {
+                await tellOfLapse(transaction, this.#sources, target, authMode, lapse);
             }
         });
         this.#wakeDeliveries();
@@ -125,12 +145,16 @@ async function isStillItsClient(db: Db, { integration }: RenewalTarget): Promise
     );
 }
 
-async function logFailure(db: Db, target: RenewalTarget, id: string, error: { type: string; description: string }, at: Date): Promise<void> {
+export async function logFailure(
+    db: Db,
+    target: RenewalTarget,
+    { id, action, error, at }: { id: string; action: 'refresh_token' | 'connection_test'; error: { type: string; description: string }; at: Date },
+): Promise<void> {
     await operations.open(db, {
         id,
         environment_id: target.environment_id,
         type: 'auth',
-        action: 'refresh_token',
+        action,
         state: 'failed',
         level: 'error',
         message: error.description,

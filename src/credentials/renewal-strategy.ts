@@ -1,6 +1,7 @@
 /** What renewal needs to know about a way of authenticating; auth modes implement it, so that renewal need not know them. */
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Credentials, Obtained } from './credential.ts';
+import type { TestVerdict } from './credential-test-schedule.ts';
 
 /** A 2xx answer of a token endpoint as it arrived. Journalled before anybody interprets it (R2). */
 export interface TokenReceipt {
@@ -28,6 +29,8 @@ export interface RenewalStrategy {
     readonly marginSeconds?: number | undefined;
     /** The provider's `assumed_expires_in`, in seconds: when to renew a token of unknown lifetime. */
     readonly assumedLifetimeSeconds?: number | undefined;
+    /** The provider's `max_idle`, in seconds: longest that a refresh token may lie unused (R12). */
+    readonly maxIdleSeconds?: number | undefined;
     canRenew(credentials: Credentials): boolean;
     /**
      * Presents the grant to the provider.
@@ -48,8 +51,15 @@ export interface RenewalStrategy {
     signAppJwt?(): Promise<string>;
 }
 
+/** Absent `run`: there is no way to find out, at present. */
+export interface CredentialTest {
+    run?: () => Promise<TestVerdict>;
+}
+
 export interface RenewalStrategies {
     /** `undefined`: these credentials are never renewed. @throws VaultError when the integration's secret cannot be opened */
     strategyFor(target: RenewalTarget, credentials: Credentials): Promise<RenewalStrategy | undefined>;
+    /** `undefined`: these credentials are not what a person typed in. @throws VaultError, TokenFailure as above */
+    testOf?(target: RenewalTarget, credentials: Credentials): Promise<CredentialTest | undefined>;
     authModeOf(provider: string): string;
 }

@@ -51,9 +51,10 @@ export class Renewals {
         }
     }
 
-    /** Renews a connection whose lease the work queue has just claimed. @param loaded as it was read under this lease */
+    /** Renews, or tests, a connection whose lease the work queue has just claimed. @param loaded as it was read under this lease */
     renewClaimed(id: string, epoch: number, loaded?: RenewalTarget): Promise<RenewalResult> {
-        return track(this.#running, id, this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now() }, loaded));
+        const request = { force: false, since: this.#dependencies.sources.now(), isFromQueue: true };
+        return track(this.#running, id, this.#renewUnderLease(id, epoch, request, loaded));
     }
 
     /** @throws TokenFailure, VaultError */

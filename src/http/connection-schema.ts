@@ -130,6 +130,10 @@ export const ConnectionObject = z
         created_at: When,
         updated_at: When,
         last_fetched_at: When.nullable(),
+        credentials_expires_at: When.nullable().describe('When what can be handed out ends, before it is renewed; null: not known, or never.'),
+        refresh_token_expires_at: When.nullable().describe(
+            'When the refresh token itself ends, where the provider says so; a renewal may move it. Null: not known, or never.',
+        ),
         credentials: CredentialsObject,
     })
     .meta({ id: 'Connection' });

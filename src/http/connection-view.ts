@@ -31,6 +31,8 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
         created_at: offsetDate(row.created_at),
         updated_at: offsetDate(row.updated_at),
         last_fetched_at: options.lastFetchedAt === null ? null : offsetDate(options.lastFetchedAt),
+        credentials_expires_at: row.credentials_expires_at && offsetDate(row.credentials_expires_at),
+        refresh_token_expires_at: row.refresh_token_expires_at && offsetDate(row.refresh_token_expires_at),
         credentials: includeRefreshToken ? credentials : withoutWhatRenews(credentials, refreshTokenPath),
     };
 }
@@ -53,6 +55,8 @@ export const importedView = (
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
     last_fetched_at: row.last_fetched_at?.toISOString() ?? null,
+    credentials_expires_at: row.credentials_expires_at?.toISOString() ?? null,
+    refresh_token_expires_at: row.refresh_token_expires_at?.toISOString() ?? null,
 });
 
 export const activeErrors = (row: Pick<ConnectionRead, 'auth_error'>): { type: 'auth'; log_id: string }[] =>

@@ -94,6 +94,8 @@ export interface ProviderEntry extends ModeKeys {
     readonly token_expiration_buffer?: number;
     /** Seconds after which to renew a token whose answer names no lifetime. */
     readonly assumed_expires_in?: number;
+    /** Seconds that a refresh token may lie unused. */
+    readonly max_idle?: number;
     readonly alternate_access_token_response_path?: string;
     readonly refresh_url?: string;
     readonly refresh_params?: Params;

@@ -106,12 +106,18 @@ export interface CredentialWrite {
     obtainedAt: Date;
     expiresAt: Date | null;
     nextRefreshAt: Date | null;
+    /** What is foreseen of their end; absent: as it was. */
+    refreshTokenExpiresAt?: Date | null;
+    expiryNoticeAt?: Date | null;
     now: Date;
     /** What these credentials are for is still to come; default: no. */
     isPending?: boolean;
     /** Columns that a reconnect brings along, and configuration that came with a renewed token; of a renewal nothing else (R3). */
     alongside?: UpdateObject<Schema, 'connections'>;
 }
+
+/** Of a renewal: what is foreseen of the end of its credentials is always said. */
+export type RenewalWrite = CredentialWrite & { refreshTokenExpiresAt: Date | null; expiryNoticeAt: Date | null };
 
 /** What is stored with new credentials: also the end of the lease, the intent and any failure state. */
 const columnsOf = (write: CredentialWrite) => ({
@@ -124,6 +130,8 @@ const columnsOf = (write: CredentialWrite) => ({
     auth_state: write.isPending ? ('pending' as const) : ('ok' as const),
     auth_error: null,
     next_refresh_at: write.nextRefreshAt,
+    refresh_token_expires_at: write.refreshTokenExpiresAt,
+    expiry_notice_at: write.expiryNoticeAt,
     refresh_lease_owner: null,
     refresh_lease_until: null,
     refresh_epoch: write.epoch + 1,
@@ -151,7 +159,7 @@ export async function writeCredentials(db: Db, write: CredentialWrite): Promise<
 }
 
 /** Of several connections in one statement, each under its own guard; nothing alongside. @returns the ids of those whose guard held */
-export async function writeCredentialsOfAll(db: Db, all: readonly Omit<CredentialWrite, 'alongside'>[]): Promise<Set<string>> {
+export async function writeCredentialsOfAll(db: Db, all: readonly Omit<RenewalWrite, 'alongside'>[]): Promise<Set<string>> {
     const rows = all.map((write) => ({ id: write.id, ...columnsOf(write) }));
     const { id: _, ...columns } = rows[0]!;
     const { rows: written } = await sql<{ id: string }>`
@@ -173,6 +181,8 @@ export interface FailureWrite {
     /** The call may have reached the provider: the intent stays, as a warning to the next attempt. */
     keepIntent: boolean;
     reportedAt: Date | null;
+    /** That they are about to lapse is told along with it. */
+    isLapseTold?: boolean;
 }
 
 /** Ends the lease with a failure. @returns whether this process still held it. */
@@ -189,10 +199,71 @@ export async function writeFailure(db: Db, write: FailureWrite): Promise<boolean
             refresh_lease_until: null,
             ...(write.keepIntent ? {} : { refresh_intent: null }),
             ...(write.reportedAt ? { refresh_failure_reported_at: write.reportedAt } : {}),
+            ...(write.isLapseTold ? { expiry_notice_at: null } : {}),
         })
         .where('id', '=', write.id)
         .where('refresh_epoch', '=', write.epoch)
         // a write repeated after its answer was lost finds the lease ended
+        .where('refresh_lease_owner', 'is not', null)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
+function stateAfterTest({ verdict, now, error, isReported }: TestOutcomeWrite): UpdateObject<Schema, 'connections'> {
+    switch (verdict) {
+        case null:
+            return {};
+        case 'accepted':
+            return {
+                credential_verdict: verdict,
+                auth_state: 'ok',
+                auth_error: null,
+                last_refresh_success: now,
+                last_refresh_failure: null,
+                refresh_failure_reported_at: null,
+            };
+        case 'rejected':
+            return {
+                credential_verdict: verdict,
+                auth_state: 'needs_reauth',
+                auth_error: error ? json(error) : null,
+                last_refresh_failure: now,
+                ...(isReported ? { refresh_failure_reported_at: now } : {}),
+            };
+    }
+}
+
+export interface TestOutcomeWrite {
+    id: string;
+    epoch: number;
+    /** `null`: none; the state stays. */
+    verdict: 'accepted' | 'rejected' | null;
+    refusals: number;
+    attempts: number;
+    nextRefreshAt: Date;
+    now: Date;
+    /** Of a rejection. */
+    error: AuthError | undefined;
+    /** The rejection is told to the customer now. */
+    isReported: boolean;
+}
+
+/** Ends the lease with what a test of typed-in credentials found; they stay as they are. @returns whether this process still held it. */
+export async function writeTestOutcome(db: Db, write: TestOutcomeWrite): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({
+            ...stateAfterTest(write),
+            credential_refusals: write.refusals,
+            refresh_attempts: write.attempts,
+            next_refresh_at: write.nextRefreshAt,
+            refresh_lease_owner: null,
+            refresh_lease_until: null,
+        })
+        .where('id', '=', write.id)
+        .where('refresh_epoch', '=', write.epoch)
+        // As after a failure: the lease has ended where this is repeated.
         .where('refresh_lease_owner', 'is not', null)
         .where('deleted_at', 'is', null)
         .executeTakeFirst();
@@ -217,12 +288,13 @@ export async function retryRefusedClients(db: Db, integrationId: string, now: Da
         .execute();
 }
 
-/** Ends the lease without an attempt, setting when to look again. */
-export async function releaseLease(db: Db, id: string, epoch: number, next: { nextRefreshAt: Date | null }): Promise<void> {
-    await db
+/** Ends the lease without an attempt, setting when to look again. @returns whether this process still held it */
+export async function releaseLease(db: Db, id: string, epoch: number, next: { nextRefreshAt: Date | null; expiryNoticeAt?: null }): Promise<boolean> {
+    const result = await db
         .updateTable('connections')
-        .set({ refresh_lease_owner: null, refresh_lease_until: null, next_refresh_at: next.nextRefreshAt })
+        .set({ refresh_lease_owner: null, refresh_lease_until: null, next_refresh_at: next.nextRefreshAt, expiry_notice_at: next.expiryNoticeAt })
         .where('id', '=', id)
         .where('refresh_epoch', '=', epoch)
-        .execute();
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
 }

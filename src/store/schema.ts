@@ -205,6 +205,10 @@ interface ConnectionsTable {
     last_refresh_success: Time | null;
     last_refresh_failure: Time | null;
     refresh_failure_reported_at: Time | null;
+    refresh_token_expires_at: Time | null;
+    expiry_notice_at: Time | null;
+    credential_verdict: 'unproven' | 'accepted' | 'rejected' | null;
+    credential_refusals: Generated<number>;
     connection_config: Json<Record<string, unknown>>;
     metadata: Json<Record<string, unknown> | null> | null;
     tags: Json<Record<string, string>>;

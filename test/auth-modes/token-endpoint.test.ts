@@ -122,6 +122,18 @@ describe('reading an answer', () => {
         });
     });
 
+    test.each([
+        ['beyond reason', '"expires_at":99999999999999999', true],
+        ['words', '"expires_in":"soon"', true],
+        ['never, by a zero', '"expires_at":0', false],
+        ['nothing', '"expires_in":null', false],
+        ['one of two that is right', '"expires_at":"nonsense","expires_in":60', false],
+    ])('an expiry that cannot be right is unknown, and noted without its value (R16): %s', (_, member, isNoted) => {
+        const { notes = [] } = readTokenResponse(receipt(`{"access_token":"a",${member}}`), {});
+        expect(notes).toEqual(isNoted ? [expect.stringMatching(/counts as unknown/)] : []);
+        expect(notes.join()).not.toMatch(/9999|soon/);
+    });
+
     test('form-encoded, as GitHub answers who does not ask for JSON', () => {
         const read = readTokenResponse(receipt('access_token=gho_1&scope=repo%2Cgist&token_type=bearer', 'application/x-www-form-urlencoded'), {});
         expect(read.credentials).toMatchObject({ access_token: 'gho_1', raw: { scope: 'repo,gist' } });

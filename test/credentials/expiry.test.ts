@@ -225,6 +225,14 @@ describe('when to look again', () => {
         expect(at(0.5, { expiresAt: now + hour }, { hasRefreshToken: true })).toBe(now + 45 * minute);
     });
 
+    test('sooner where the entry knows of a server that forgets sooner (R12 max_idle), and never because of it without a refresh token', () => {
+        const maxIdleSeconds = (3 * day) / 1000;
+        expect(at(0.5, { expiresAt: null }, { hasRefreshToken: true, maxIdleSeconds })).toBe(now + 3 * day);
+        expect(at(0, { expiresAt: now + 60 * day }, { hasRefreshToken: true, maxIdleSeconds })).toBe(now + 2.7 * day);
+        expect(at(0.5, { expiresAt: now + hour }, { hasRefreshToken: true, maxIdleSeconds })).toBe(now + 45 * minute);
+        expect(at(0.5, { expiresAt: null }, { maxIdleSeconds })).toBeNull();
+    });
+
     test('never by itself without expiry or refresh token; at expiry where nothing can be renewed (R9)', () => {
         expect(at(0.5, { expiresAt: null })).toBeNull();
         expect(at(0.5, { expiresAt: null }, { canRenew: false, hasRefreshToken: true })).toBeNull();

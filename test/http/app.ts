@@ -22,7 +22,7 @@ export interface TestAppOptions {
     /** Simulate mode: where the twins are. */
     twinServer?: URL;
     /** Waits of exactly this many milliseconds take that many instead: a deadline that a test need not sit out. */
-    waits?: Readonly<Record<number, number>>;
+    waits?: Readonly<Record<number, number>> | ((ms: number) => number);
 }
 
 export interface Answer<Body = Record<string, unknown>> {
@@ -97,7 +97,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const sources: Sources = {
         ...systemSources,
         now: () => systemSources.now() + skipped,
-        sleep: (ms, signal) => systemSources.sleep(options.waits?.[ms] ?? ms, signal),
+        sleep: (ms, signal) => systemSources.sleep(typeof options.waits === 'function' ? options.waits(ms) : (options.waits?.[ms] ?? ms), signal),
     };
     let logged = '';
     const logger = pino({ level: config.logLevel }, { write: (line: string) => void (logged += line) });

@@ -174,6 +174,8 @@ describe('GET /connections/:connectionId', () => {
             connection_config: {},
             webhook_url_override: null,
             created_at: date,
+            credentials_expires_at: null,
+            refresh_token_expires_at: null,
             updated_at: date,
             last_fetched_at: date,
             credentials: { type: 'API_KEY', apiKey: 'an-account-key' },

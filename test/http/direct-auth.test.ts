@@ -271,7 +271,9 @@ describe('refusals that a person can act on: a message, no webhook, no connectio
             const [row] = await valetkey.query('select auth_state, auth_error, next_refresh_at from connections where connection_id = $1', [
                 connectionId,
             ]);
-            expect(row).toEqual({ auth_state: 'ok', auth_error: null, next_refresh_at: null });
+            expect(row).toEqual({ auth_state: 'ok', auth_error: null, next_refresh_at: expect.any(Date) as Date });
+            // What nobody could confirm is tested within minutes, not within a day.
+            expect((row!['next_refresh_at'] as Date).getTime() - Date.now()).toBeLessThan(10 * 60_000);
             const warnings = valetkey
                 .log()
                 .split('\n')

@@ -93,6 +93,8 @@ describe('the answer', () => {
             created_at: date,
             updated_at: date,
             last_fetched_at: null,
+            credentials_expires_at: '2031-01-02T03:04:05.000Z',
+            refresh_token_expires_at: null,
             credentials: { ...oauth2, expires_at: '2031-01-02T03:04:05.000Z', raw: oauth2 },
         });
     });

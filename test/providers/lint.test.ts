@@ -29,6 +29,8 @@ describe('errors', () => {
         ['A8 body_format', { body_format: 'xml' }],
         ['A8 body_format', { auth_mode: 'OAUTH2_CC', body_format: 'xml' }],
         ['A8 disable_pkce', { auth_mode: 'MCP_OAUTH2', disable_pkce: true }],
+        ['A8 max_idle', { auth_mode: 'OAUTH2_CC', max_idle: 86_400 }],
+        ['A8 max_idle', { auth_mode: 'APP', max_idle: 86_400 }],
         ['A8 token_url', { auth_mode: 'BASIC', token_url: 'https://acme.example/token' }],
         ['A8 credentials', { credentials: { apiKey: field({ secret: true }) } }],
         ['A8 scope_separator', { auth_mode: 'TWO_STEP', scope_separator: ',' }],

@@ -1,6 +1,7 @@
 /** GET /connections/:connectionId: the endpoint that backends live on. One round trip to Postgres while the token is fresh. */
 import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
+import { authModes } from '../../../auth-modes/index.ts';
 import { isSignedHere } from '../../../auth-modes/local-tokens.ts';
 import { credentialsPlace } from '../../../credentials/credential-places.ts';
 import { isRetriedByRead, type RenewalResult } from '../../../credentials/leased-renewal.ts';
@@ -123,7 +124,8 @@ function existing(found: KeyAndConnection): ConnectionRead {
 async function freshRow(services: Services, row: ConnectionRead, force: boolean, startedAt: number): Promise<ConnectionRead> {
     const now = services.sources.now();
     const isDue = row.next_refresh_at !== null && row.next_refresh_at.getTime() <= now;
-    if (!force && !isDue && !isRetriedByRead(row, now)) {
+    // What was typed in is due to be tested, by the worker and not on read (http-api §8.2).
+    if ((!force && !isDue && !isRetriedByRead(row, now)) || isTested(services, row)) {
         return row;
     }
     const result = await services.renewals.renew(row.id, { force, since: startedAt }).catch((error: unknown): RenewalResult => {
@@ -142,6 +144,9 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
     }
     return after;
 }
+
+const isTested = ({ catalogue }: Services, row: ConnectionRead): boolean =>
+    authModes.get(catalogue.get(row.provider)?.authMode ?? '')?.retest !== undefined;
 
 /** The row with a valid JWT of its app, where there is an app behind it. @throws ApiError when none can be signed */
 async function withAppJwt(services: Services, row: ConnectionRead): Promise<ConnectionRead> {
