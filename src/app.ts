@@ -31,6 +31,7 @@ import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
+import { Hints } from './store/hints.ts';
 import { migrate } from './store/migrate.ts';
 import { userAgent } from './version.ts';
 import { WebhookDelivery } from './webhooks/delivery.ts';
@@ -91,11 +92,12 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             openSigningKeys: (due) => openLiveKeys(vault, due.environment_id, due.signing_keys),
             onSend: onStep && (() => onStep('webhook-sending')),
         });
-        const wakeDeliveries = (): void => delivery.wake();
+        const hints = new Hints({ database, sources, logger, owner });
+        const wakeDeliveries = (): void => (config.roles.has('worker') ? delivery.wake() : hints.tellOfDeliveries());
         const clients = new RegisteredClients({ db, vault, egress, sources, logger, publicUrl: config.publicUrl });
         const strategies = renewalStrategies({ catalogue, vault, egress, sources, clients });
         const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries });
-        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, onStep });
+        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, hints, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
@@ -142,6 +144,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             keySource: keys.description,
             startWork: () => {
                 clock.start();
+                hints.start(() => delivery.wake());
                 if (config.roles.has('worker')) {
                     refresher.start();
                     delivery.start();
@@ -154,6 +157,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
                 await Promise.all([server.close(), sockets.stop()]);
                 await Promise.all([
                     clock.stop(),
+                    hints.stop(),
                     refresher.stop(),
                     delivery.stop(),
                     hookRetries.stop(),

@@ -9,6 +9,7 @@ import { newRowId, type Sources } from '../sources.ts';
 import { json } from '../store/database.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { Hints } from '../store/hints.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
 import { livesOn, renewalAt } from './confirmed-lifetime.ts';
@@ -50,6 +51,8 @@ export interface RenewalDependencies {
     owner: string;
     strategies: RenewalStrategies;
     failures: RenewalFailures;
+    /** Absent: what other processes do is found by polling alone. */
+    hints?: Hints | undefined;
     onStep?: ((step: RenewalStep) => void | Promise<void>) | undefined;
 }
 

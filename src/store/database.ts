@@ -21,9 +21,20 @@ export interface Database {
      * Runs outside any transaction.
      */
     read<Row>(name: string, text: string, values: readonly unknown[]): Promise<Row[]>;
+    /**
+     * Hears what is notified on a channel, from now until the connection for it ends; `undefined`: there is nobody else to hear of.
+     * Nobody may rely on it: behind a transaction-mode pooler nothing is heard.
+     */
+    listen(channel: string, hear: (text: string) => void): Promise<Listening> | undefined;
     /** Milliseconds the database's clock is ahead of this process's (R11). */
     clockOffset(localNow: () => number): Promise<number>;
     ping(): Promise<void>;
+    close(): Promise<void>;
+}
+
+export interface Listening {
+    /** Resolves when nothing more will be heard. */
+    ended: Promise<void>;
     close(): Promise<void>;
 }
 

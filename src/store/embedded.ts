@@ -33,6 +33,8 @@ export async function openEmbedded(config: EmbeddedDatabase): Promise<Database> 
             // Through Kysely, whose mutex keeps it out of other requests' transactions: PGlite has one session.
             read: async <Row>(_name: string, text: string, values: readonly unknown[]) =>
                 (await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows,
+            // The only process there can be.
+            listen: () => undefined,
             clockOffset: () => Promise.resolve(0),
             ping: async () => {
                 await db.executeQuery(CompiledQuery.raw('select 1'));
