@@ -21,6 +21,7 @@ import { confirmPauseMs, presentGrant } from './present-grant.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
 import { TokenFailure } from './token-failure.ts';
+import { TokenGate } from './token-gate.ts';
 import { isPassing, untilDatabaseAnswers } from './until-database-answers.ts';
 import { VaultError, type Vault } from './vault.ts';
 
@@ -29,6 +30,8 @@ export type RenewalResult =
     | { kind: 'renewed'; at: number }
     | { kind: 'unchanged' }
     | { kind: 'failed'; failure: TokenFailure; at: number }
+    /** Not tried: its token endpoint is in trouble, or has enough to do. */
+    | { kind: 'put-back'; until: number }
     | { kind: 'busy' }
     | { kind: 'gone' };
 
@@ -37,6 +40,8 @@ export interface RenewalRequest {
     force: boolean;
     /** When the caller began, ms: credentials obtained after that satisfy even a forced request (R10). */
     since: number;
+    /** Nobody waits for it. */
+    isBackground?: boolean;
 }
 
 /** Labelled moments of a renewal, for fault injection. */
@@ -65,9 +70,11 @@ const worrisomeSkewMs = 60_000;
 
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
+    readonly #gate: TokenGate;
 
     constructor(dependencies: RenewalDependencies) {
         this.#dependencies = dependencies;
+        this.#gate = new TokenGate(dependencies);
     }
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. */
@@ -102,7 +109,28 @@ export class LeasedRenewal {
             if (!request.force && (await livesOn(this.#dependencies, target, epoch, credentials, strategy))) {
                 return { kind: 'unchanged' };
             }
-            const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs);
+            const admission = await this.#gate.enter({
+                connectionRowId: id,
+                provider: target.provider,
+                host: strategy.tokenHost?.(credentials),
+                limits: strategy.tokenLimits,
+                isBackground: request.isBackground ?? false,
+                canDoWithout: !request.force && isServable(lifetimeOf(target), sources.now()),
+            });
+            if (admission.kind === 'put-back') {
+                await failures.putBack(target, epoch, admission.until);
+                return admission;
+            }
+            const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs).then(
+                (answer) => {
+                    admission.leave(answer && 'answered');
+                    return answer;
+                },
+                (error: unknown) => {
+                    admission.leave(error);
+                    throw error;
+                },
+            );
             if (receipt === undefined) {
                 return { kind: 'unchanged' };
             }
@@ -293,6 +321,11 @@ export class LeasedRenewal {
         if (serverAheadMs !== undefined && Math.abs(serverAheadMs) > worrisomeSkewMs) {
             this.#dependencies.logger.warn({ provider: target.provider, serverAheadMs }, 'the clocks of the provider and of this server differ');
         }
+    }
+
+    /** When nothing is under way any more. */
+    drain(): Promise<void> {
+        return this.#gate.drain();
     }
 
     /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */

@@ -8,7 +8,7 @@ import * as operations from '../store/operations.ts';
 import { json, type Db } from '../store/database.ts';
 import type { AuthState, Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
-import { isServable, lifetimeOf } from './expiry.ts';
+import { isServable, lifetimeOf, servableUntil } from './expiry.ts';
 import type { RenewalResult } from './leased-renewal.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
 import { backoff, type TokenFailure } from './token-failure.ts';
@@ -77,6 +77,39 @@ export class RenewalFailures {
         const since = target.auth_error === null ? this.#sources.now() : Date.parse(target.auth_error.since);
         const leftOfTheDay = since + day - this.#sources.now();
         return wait === null && failure.kind === 'unknown' && leftOfTheDay > 0 ? leftOfTheDay : wait;
+    }
+
+    /**
+     * R10: the call was not made, for its host is in trouble or busy. No attempt, and nobody is told; but a token that has died
+     * meanwhile must not pass for a good one, and one that is about to is come back for before it does.
+     */
+    async putBack(target: RenewalTarget, epoch: number, until: number): Promise<void> {
+        const now = this.#sources.now();
+        const lifetime = lifetimeOf(target);
+        const isDead = !isServable(lifetime, now);
+        if (isDead && (target.auth_state === 'ok' || target.auth_state === 'degraded')) {
+            await this.#write(target, epoch, {
+                state: 'unavailable',
+                attempts: target.refresh_attempts,
+                nextRefreshAt: new Date(until),
+                error: {
+                    type: 'token_endpoint_unavailable',
+                    description:
+                        'The token endpoint of this provider does not answer, or is busy; the credentials are renewed as soon as it can be called.',
+                    notBefore: undefined,
+                    refusals: target.auth_error?.refusals ?? 0,
+                    isClientRefused: false,
+                },
+                keepIntent: target.refresh_intent !== null,
+                isWorthReporting: false,
+            });
+            return;
+        }
+        const due = target.next_refresh_at;
+        const latest = isDead ? until : Math.min(until, servableUntil(lifetime));
+        await writes.releaseLease(this.#db, target.id, epoch, {
+            nextRefreshAt: due === null ? null : new Date(Math.max(due.getTime(), now, latest)),
+        });
     }
 
     /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */

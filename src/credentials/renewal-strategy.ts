@@ -1,6 +1,7 @@
 /** What renewal needs to know about a way of authenticating; auth modes implement it, so that renewal need not know them. */
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Credentials, Obtained } from './credential.ts';
+import type { TokenLimits } from './token-gate.ts';
 
 /** A 2xx answer of a token endpoint as it arrived. Journalled before anybody interprets it (R2). */
 export interface TokenReceipt {
@@ -28,7 +29,11 @@ export interface RenewalStrategy {
     readonly marginSeconds?: number | undefined;
     /** The provider's `assumed_expires_in`, in seconds: when to renew a token of unknown lifetime. */
     readonly assumedLifetimeSeconds?: number | undefined;
+    /** The provider's `token_limits`. */
+    readonly tokenLimits?: TokenLimits | undefined;
     canRenew(credentials: Credentials): boolean;
+    /** Host and port that `present` calls first; `undefined`: unknown, for the configuration does not yield one. */
+    tokenHost?(credentials: Credentials): string | undefined;
     /**
      * Presents the grant to the provider.
      * @param refreshToken the generation to present; the newest, or once the one before it (R2c)

@@ -55,7 +55,11 @@ export class Renewals {
 
     /** Renews a connection whose lease the work queue has just claimed. */
     renewClaimed(id: string, epoch: number): Promise<RenewalResult> {
-        return track(this.#running, id, this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now() }));
+        return track(
+            this.#running,
+            id,
+            this.#renewUnderLease(id, epoch, { force: false, since: this.#dependencies.sources.now(), isBackground: true }),
+        );
     }
 
     /** @throws TokenFailure, VaultError */
@@ -73,6 +77,7 @@ export class Renewals {
         while (this.#running.size + this.#underLease.size > 0) {
             await Promise.allSettled([...this.#running.values(), ...this.#underLease.values()]);
         }
+        await this.#leased.drain();
     }
 
     async #attempt(id: string, request: RenewalRequest, deadline: number): Promise<RenewalResult> {
@@ -160,6 +165,6 @@ const settled = (promise: Promise<unknown>): Promise<void> =>
         () => {},
     );
 
-/** A forced caller accepts what was obtained, or tried, after it began. */
+/** A forced caller accepts what was obtained, or tried, after it began; nobody accepts that background work had to make room. */
 const satisfies = (result: RenewalResult, request: RenewalRequest): boolean =>
-    !request.force || ((result.kind === 'renewed' || result.kind === 'failed') && result.at >= request.since);
+    (!request.force && result.kind !== 'put-back') || ((result.kind === 'renewed' || result.kind === 'failed') && result.at >= request.since);

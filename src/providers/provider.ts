@@ -94,6 +94,8 @@ export interface ProviderEntry extends ModeKeys {
     readonly token_expiration_buffer?: number;
     /** Seconds after which to renew a token whose answer names no lifetime. */
     readonly assumed_expires_in?: number;
+    /** R10: what the provider's token endpoint may be asked, of all replicas together. */
+    readonly token_limits?: { readonly concurrency?: number; readonly per_minute?: number };
     readonly alternate_access_token_response_path?: string;
     readonly refresh_url?: string;
     readonly refresh_params?: Params;
