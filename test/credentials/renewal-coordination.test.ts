@@ -215,6 +215,44 @@ describe('the work queue and a renewal that this process has not finished', () =
     });
 });
 
+describe('a process that ends for good after a step (R2)', () => {
+    const rest = 30 * second;
+    test.each<[RenewalStep, number, (string | undefined)[], string]>([
+        ['leased', leaseMs, ['r1'], 'a2'],
+        ['intent-recorded', leaseMs + rest, ['r1'], 'a2'],
+        // the one window no client can close; this provider takes the old token once more
+        ['answered', leaseMs + rest, ['r1', 'r1'], 'a3'],
+        ['journalled', leaseMs + rest, ['r1'], 'a2'],
+    ])('%s: another goes on when it is sure that the first is gone', async (step, wait, calls, token) => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const dead = heldAt(step);
+        const caller = replica(provider, { onStep: dead.onStep }).renew(id, { force: false, since: sources.now() });
+        await dead.reached;
+        await sources.advance(wait);
+        expect(await caller).toEqual({ kind: 'busy' });
+        expect(await claim()).toBeUndefined();
+        await sources.advance(1);
+        const claimed = await claim();
+        expect((await replica(provider).renewClaimed(id, claimed!.epoch)).kind).toBe('renewed');
+        expect(provider.calls).toEqual(calls);
+        expect(await tokenOf(id)).toBe(token);
+        expect(await stored(id)).toMatchObject({ auth_state: 'ok', refresh_intent: null, refresh_lease_owner: null });
+    });
+
+    test('applied: nothing is left to do', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const dead = heldAt('applied');
+        void replica(provider, { onStep: dead.onStep }).renew(id, { force: false, since: sources.now() });
+        await dead.reached;
+        await sources.advance(2 * leaseMs);
+        expect(await claim()).toBeUndefined();
+        expect([provider.calls, await tokenOf(id)]).toEqual([['r1'], 'a2']);
+        expect(await journal.unsettled(store.database.db, new Date(sources.now())).next()).toMatchObject({ done: true });
+    });
+});
+
 describe('recovery', () => {
     test('applies an answer that arrived while a later lease came to nothing', async () => {
         const { id } = await insertDue();
