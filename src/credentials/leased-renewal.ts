@@ -31,7 +31,7 @@ export type RenewalResult =
     | { kind: 'unchanged' }
     | { kind: 'failed'; failure: TokenFailure; at: number }
     /** Not tried: its token endpoint is in trouble, or has enough to do. */
-    | { kind: 'put-back'; until: number }
+    | { kind: 'put-back'; until: number; by: RenewalRequest }
     | { kind: 'busy' }
     | { kind: 'gone' };
 
@@ -119,7 +119,7 @@ export class LeasedRenewal {
             });
             if (admission.kind === 'put-back') {
                 await failures.putBack(target, epoch, admission.until);
-                return admission;
+                return { ...admission, by: request };
             }
             const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs).then(
                 (answer) => {

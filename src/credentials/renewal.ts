@@ -165,6 +165,10 @@ const settled = (promise: Promise<unknown>): Promise<void> =>
         () => {},
     );
 
-/** A forced caller accepts what was obtained, or tried, after it began; nobody accepts that background work had to make room. */
-const satisfies = (result: RenewalResult, request: RenewalRequest): boolean =>
-    (!request.force && result.kind !== 'put-back') || ((result.kind === 'renewed' || result.kind === 'failed') && result.at >= request.since);
+/** A forced caller accepts what was obtained, or tried, after it began; and everybody that one who was no less urgent was put back. */
+function satisfies(result: RenewalResult, request: RenewalRequest): boolean {
+    if (result.kind === 'put-back') {
+        return !result.by.isBackground && (result.by.force || !request.force);
+    }
+    return !request.force || ((result.kind === 'renewed' || result.kind === 'failed') && result.at >= request.since);
+}

@@ -245,6 +245,17 @@ describe('a host that fails', () => {
         expect(endpoint.calls).toBe(5);
     });
 
+    test('many callers of one connection are put back together, not one after the other', async () => {
+        const one = replica(endpoint);
+        await open(one);
+        const { id } = await insertDue(sources.now());
+        const ask = (force: boolean) => one.renewals.renew(id, { force, since: sources.now() });
+        const results = await Promise.all(Array.from({ length: 40 }, (_, index) => ask(index % 2 === 1)));
+        expect(new Set(results.map(({ kind }) => kind))).toEqual(new Set(['put-back']));
+        // the unforced ones by one attempt, and the forced ones, who are more urgent, by another
+        expect((await stored(id)).refresh_epoch).toBe(2);
+    });
+
     test('after the cool-down one call alone finds out, and its success closes for all at once', async () => {
         const [one, other] = [replica(endpoint), replica(endpoint)];
         await open(one);
