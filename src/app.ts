@@ -34,6 +34,7 @@ import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
 import { adoptRestored } from './store/event-log.ts';
+import { Hints } from './store/hints.ts';
 import { migrate } from './store/migrate.ts';
 import { userAgent } from './version.ts';
 import { WebhookDelivery } from './webhooks/delivery.ts';
@@ -99,12 +100,13 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             onSend: onStep && (() => onStep('webhook-sending')),
             onSent: onStep && (() => onStep('webhook-sent')),
         });
-        const wakeDeliveries = (): void => delivery.wake();
+        const hints = new Hints({ database, sources, logger, owner });
+        const wakeDeliveries = (): void => (config.roles.has('worker') ? delivery.wake() : hints.tellOfDeliveries());
         const clients = new RegisteredClients({ db, vault, egress, sources, logger, publicUrl: config.publicUrl });
         const strategies = renewalStrategies({ catalogue, vault, egress, sources, clients });
         const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries });
         const tests = new CredentialTests({ db, sources, strategies, wakeDeliveries, intervalMs: config.credentialTestMs });
-        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, onStep });
+        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, hints, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
@@ -152,6 +154,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             keySource: keys.description,
             startWork: () => {
                 clock.start();
+                hints.start(() => delivery.wake());
                 if (config.roles.has('worker')) {
                     refresher.start();
                     delivery.start();
@@ -164,6 +167,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
                 await Promise.all([server.close(), sockets.stop()]);
                 await Promise.all([
                     clock.stop(),
+                    hints.stop(),
                     refresher.stop(),
                     delivery.stop(),
                     hookRetries.stop(),

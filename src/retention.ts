@@ -8,6 +8,7 @@ import * as idempotentRequests from './store/idempotent-requests.ts';
 import * as flows from './store/oauth-flows.ts';
 import * as retained from './store/retention.ts';
 import type { Schema } from './store/schema.ts';
+import * as tokenHosts from './store/token-hosts.ts';
 import * as signingKeys from './store/webhook-signing-keys.ts';
 
 const hour = 3600 * 1000;
@@ -53,6 +54,7 @@ export class Retention {
         await signingKeys.purgeRevoked(db, before(90 * day));
         await retained.purgeOperations(db, before(15 * day));
         await expirePending({ db, sources });
+        await tokenHosts.purge(db, before(day));
         await retained.purgeConnections(db, before(31 * day));
     }
 }

@@ -8,9 +8,10 @@ import { TokenFailure } from '../credentials/token-failure.ts';
 import { effectiveSettings } from '../providers/integration-config.ts';
 import { newRandomId } from '../sources.ts';
 import { ConnectFailure, submittedText, type AuthMode, type DirectInput, type ModeContext } from './auth-mode.ts';
-import { assumeRole, callerIdentity, readTemporaryKeys, type StsAccess } from './aws-sts.ts';
+import { assumeRole, callerIdentity, readTemporaryKeys, stsUrl, type StsAccess } from './aws-sts.ts';
 import { asTokenFailure } from './fill-template.ts';
 import { obtainFirstToken } from './first-token.ts';
+import { hostOf } from './token-endpoint.ts';
 
 const identityCallMs = 15_000;
 
@@ -139,6 +140,8 @@ function roleSession(context: ModeContext): RenewalStrategy {
     const { provider, egress, sources } = context;
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
+        tokenLimits: provider.entry.token_limits,
+        tokenHost: (credentials) => hostOf(() => stsUrl(stsAccess(context), (credentials as AwsCredentials).region)),
         canRenew: (credentials) => credentials.type === 'AWS_SIGV4',
         present: async (credentials, _refreshToken, deadlineMs) => {
             const { role_arn, external_id, region, service } = credentials as AwsCredentials;

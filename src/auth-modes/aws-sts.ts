@@ -89,8 +89,12 @@ function assumeRoleRequest(access: StsAccess & { mode: 'builtin' }, role: Assume
 }
 
 /** The region has been held to its rule: it is a label of the host. */
+const regionalUrl = (region: string): URL => new URL(`https://sts.${region}.amazonaws.com/`);
+
+export const stsUrl = (access: StsAccess, region: string): URL => (access.mode === 'custom' ? access.url : regionalUrl(region));
+
 function stsRequest(params: Readonly<Record<string, string>>, keys: AwsKeys, sources: Sources): EgressRequest {
-    const url = new URL(`https://sts.${keys.region}.amazonaws.com/`);
+    const url = regionalUrl(keys.region);
     const body = new URLSearchParams({ ...params, Version: apiVersion }).toString();
     const headers = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8', accept: 'application/json' };
     const signed = signAwsRequest({ method: 'POST', url, headers, body }, keys, sources.now());

@@ -5,7 +5,7 @@ import { TokenFailure } from '../credentials/token-failure.ts';
 import { submittedText, type AuthMode, type ModeContext } from './auth-mode.ts';
 import { asTokenFailure, buildUrl } from './fill-template.ts';
 import { loginFailureType, obtainFirstToken } from './first-token.ts';
-import { readAnswer, requestToken } from './token-endpoint.ts';
+import { hostOf, readAnswer, requestToken } from './token-endpoint.ts';
 
 const sessionMs = 35 * 60 * 1000;
 const failureType = 'invalid_credentials';
@@ -35,6 +35,8 @@ function login(context: ModeContext): RenewalStrategy {
     const { provider, egress } = context;
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
+        tokenLimits: provider.entry.token_limits,
+        tokenHost: () => hostOf(() => loginUrl(context)),
         canRenew: (credentials) => credentials.type === 'BILL',
         present: async (credentials, _refreshToken, deadlineMs) => {
             const { username, password, organization_id, dev_key, session_id } = credentials as BillCredentials;

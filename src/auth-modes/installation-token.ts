@@ -8,7 +8,7 @@ import type { ModeContext } from './auth-mode.ts';
 import { signAppJwt } from './client-assertion.ts';
 import { asTokenFailure, buildUrl } from './fill-template.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
-import { readAnswer, requestToken } from './token-endpoint.ts';
+import { hostOf, readAnswer, requestToken } from './token-endpoint.ts';
 
 const failureType = 'github_app_token_fetch_error';
 const usualLifetimeMs = 3600 * 1000;
@@ -33,6 +33,8 @@ export function installationTokens(context: ModeContext, installed: InstalledApp
     };
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
+        tokenLimits: provider.entry.token_limits,
+        tokenHost: () => hostOf(() => tokenUrl(context, installed.tokenUrl)),
         canRenew: (credentials) => credentials.type === 'APP',
         signAppJwt: signJwt,
         present: async (_credentials, _refreshToken, deadlineMs) => {

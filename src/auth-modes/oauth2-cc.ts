@@ -13,7 +13,7 @@ import { asTokenFailure, buildUrl } from './fill-template.ts';
 import { obtainFirstToken } from './first-token.ts';
 import { basicOf } from './oauth2.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
-import { readAnswer, requestToken, type TokenRequest } from './token-endpoint.ts';
+import { hostOf, readAnswer, requestToken, type TokenRequest } from './token-endpoint.ts';
 import { confirmation } from './token-exceptions.ts';
 import { derivedFromAnswer, newsAmong } from './token-metadata.ts';
 
@@ -66,6 +66,8 @@ function clientCredentialsGrant(context: ModeContext): RenewalStrategy {
     const { provider } = context;
     return {
         marginSeconds: provider.entry.token_expiration_buffer,
+        tokenLimits: provider.entry.token_limits,
+        tokenHost: (credentials) => hostOf(() => grantRequest(context, credentials as OAuth2ClientCredentials).url),
         canRenew: (credentials) => credentials.type === 'OAUTH2_CC' && hasClient(provider.entry, credentials),
         present: async (credentials, _refreshToken, deadlineMs) => {
             const own = credentials as OAuth2ClientCredentials;

@@ -21,7 +21,7 @@ import { requiredParam } from './callback-query.ts';
 import { asTokenFailure, buildUrl, fillParams } from './fill-template.ts';
 import { assertSecretMayGoTo } from './secret-destination.ts';
 import { checkedConfig, derivedFromAnswer, newsAmong } from './token-metadata.ts';
-import { readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
+import { hostOf, readTokenResponse, requestToken, type TokenRequest } from './token-endpoint.ts';
 import { confirmation, exceptionOf, exchangeByException, readByException, refreshByException } from './token-exceptions.ts';
 
 export const tokenCallMs = 20_000;
@@ -169,6 +169,8 @@ export function refreshTokenGrant(context: ModeContext, current: Credentials, { 
         marginSeconds: entry.token_expiration_buffer ?? exception?.marginSeconds,
         assumedLifetimeSeconds: entry.assumed_expires_in ?? exception?.assumedLifetimeSeconds,
         maxIdleSeconds: entry.max_idle,
+        tokenLimits: entry.token_limits,
+        tokenHost: () => hostOf(() => tokenUrl(effective, provider.refreshUrl ?? provider.tokenUrl)),
         canRenew: (credentials) =>
             credentials.type === 'OAUTH2' && (credentials.refresh_token !== undefined || exception?.renewsWithoutRefreshToken === true),
         isSecretConfig: (name) => provider.configRules.get(name)?.field.secret === true,

@@ -49,6 +49,15 @@ export interface TokenCall {
     refusal?: TokenException['refusal'] | undefined;
 }
 
+/** For a strategy's `tokenHost`: what cannot be built is found out, and said, when the call is made. */
+export function hostOf(build: () => URL): string | undefined {
+    try {
+        return build().host;
+    } catch {
+        return undefined;
+    }
+}
+
 /** @throws TokenFailure on anything but a 2xx answer that carries no error. */
 export const requestToken = (egress: Egress, request: TokenRequest): Promise<TokenReceipt> =>
     callTokenEndpoint(egress, {

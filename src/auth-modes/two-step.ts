@@ -10,7 +10,7 @@ import { mayBeEmpty, ruleIssue } from '../providers/fields.ts';
 import { presetCredentials } from '../providers/integration-config.ts';
 import { ConnectFailure, type AuthMode, type DirectInput, type ModeContext } from './auth-mode.ts';
 import { LoginRefused } from './two-step/login-failure.ts';
-import { logIn } from './two-step/login.ts';
+import { logIn, loginHost } from './two-step/login.ts';
 import { confirmation, exceptionOf } from './token-exceptions.ts';
 import { readLogin, serverCredentials } from './two-step/read-login.ts';
 
@@ -39,6 +39,8 @@ function loginAgain(context: ModeContext): RenewalStrategy {
         marginSeconds: provider.entry.token_expiration_buffer,
         assumedLifetimeSeconds: exceptionOf(provider)?.assumedLifetimeSeconds,
         maxIdleSeconds: provider.entry.max_idle,
+        tokenLimits: provider.entry.token_limits,
+        tokenHost: (credentials) => loginHost(context, credentials as TwoStepCredentials),
         canRenew: (credentials) => credentials.type === 'TWO_STEP' && provider.tokenUrl !== undefined,
         present: (credentials, refreshToken, deadlineMs) => logIn(context, credentials as TwoStepCredentials, refreshToken, deadlineMs),
         interpret: (receipt, credentials) => readLogin(receipt, credentials as TwoStepCredentials, provider),

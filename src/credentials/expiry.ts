@@ -153,11 +153,13 @@ function plannedRefreshAt(life: Lifetime, renewability: Renewability, sources: S
     return keepAlive === null ? beforeExpiry : Math.min(beforeExpiry, keepAlive);
 }
 
-/** Whether the token may still be handed out after a failed renewal (R4). Short-lived tokens are served to their last tenth. */
-export function isServable(life: Lifetime, now: number): boolean {
-    if (life.expiresAt === null) {
-        return true;
+/** Whether the token may still be handed out after a failed renewal (R4). */
+export const isServable = (life: Lifetime, now: number): boolean => now < servableUntil(life);
+
+/** Short-lived tokens are served to their last tenth. */
+export function servableUntil({ obtainedAt, expiresAt }: Lifetime): number {
+    if (expiresAt === null) {
+        return Number.POSITIVE_INFINITY;
     }
-    const lifetime = Math.max(0, life.expiresAt - life.obtainedAt);
-    return life.expiresAt - now > Math.min(smallestServedLife, lifetime / 10);
+    return expiresAt - Math.min(smallestServedLife, Math.max(0, expiresAt - obtainedAt) / 10);
 }

@@ -9,6 +9,7 @@ import { newRowId, type Sources } from '../sources.ts';
 import { json } from '../store/database.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { Hints } from '../store/hints.ts';
 import * as journal from '../store/credential-journal.ts';
 import type { NewJournalEntry, RefreshIntent, Schema } from '../store/schema.ts';
 import { livesOn } from './confirmed-lifetime.ts';
@@ -25,6 +26,7 @@ import type { RenewalFailures } from './renewal-failures.ts';
 import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
 import { TokenFailure } from './token-failure.ts';
+import { TokenGate } from './token-gate.ts';
 import { isPassing, untilDatabaseAnswers } from './until-database-answers.ts';
 import { VaultError, type Vault } from './vault.ts';
 
@@ -32,7 +34,11 @@ import { VaultError, type Vault } from './vault.ts';
 export type RenewalResult =
     | { kind: 'renewed'; at: number }
     | { kind: 'unchanged' }
+    /** A reconnect or a later lease came first; what it brings may not be there yet. */
+    | { kind: 'overtaken' }
     | { kind: 'failed'; failure: TokenFailure; at: number }
+    /** Not tried: its token endpoint is in trouble, or has enough to do. */
+    | { kind: 'put-back'; until: number; by: RenewalRequest }
     | { kind: 'busy' }
     | { kind: 'gone' };
 
@@ -41,8 +47,8 @@ export interface RenewalRequest {
     force: boolean;
     /** When the caller began, ms: credentials obtained after that satisfy even a forced request (R10). */
     since: number;
-    /** The work queue asks, nobody waits: what is not renewed but tested is tested now. */
-    isFromQueue?: boolean;
+    /** The work queue asks, nobody waits: it makes room for callers, and what is not renewed but tested is tested now. */
+    isBackground?: boolean;
 }
 
 /** Labelled moments of a renewal, for fault injection. */
@@ -58,6 +64,8 @@ export interface RenewalDependencies {
     strategies: RenewalStrategies;
     failures: RenewalFailures;
     tests?: CredentialTests | undefined;
+    /** Absent: what other processes do is found by polling alone. */
+    hints?: Hints | undefined;
     onStep?: ((step: RenewalStep) => void | Promise<void>) | undefined;
 }
 
@@ -83,6 +91,7 @@ export class LeasedRenewal {
     readonly #intents: GroupCommit<{ id: string; intent: RefreshIntent }, boolean>;
     readonly #entries: GroupCommit<NewJournalEntry, void>;
     readonly #applications: GroupCommit<Application, boolean>;
+    readonly #gate: TokenGate;
 
     constructor(dependencies: RenewalDependencies) {
         const { db } = dependencies;
@@ -93,6 +102,7 @@ export class LeasedRenewal {
             return entries.map(() => {});
         });
         this.#applications = new GroupCommit((applications) => applyAll(db, applications));
+        this.#gate = new TokenGate(dependencies);
     }
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. @param loaded the target, if it was read under this lease */
@@ -117,7 +127,7 @@ export class LeasedRenewal {
             const credentials = await this.#open(target);
             const test = await strategies.testOf?.(target, credentials);
             if (test !== undefined) {
-                await (request.isFromQueue
+                await (request.isBackground
                     ? this.#dependencies.tests?.carryOut(target, epoch, test)
                     : writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }));
                 return { kind: 'unchanged' };
@@ -134,9 +144,30 @@ export class LeasedRenewal {
             if (!request.force && (await livesOn(this.#dependencies, target, epoch, credentials, strategy))) {
                 return { kind: 'unchanged' };
             }
-            const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs);
+            const admission = await this.#gate.enter({
+                connectionRowId: id,
+                provider: target.provider,
+                host: strategy.tokenHost?.(credentials),
+                limits: strategy.tokenLimits,
+                isBackground: request.isBackground ?? false,
+                canDoWithout: !request.force && isServable(lifetimeOf(target), sources.now()),
+            });
+            if (admission.kind === 'put-back') {
+                await failures.putBack(target, epoch, admission.until);
+                return { ...admission, by: request };
+            }
+            const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs).then(
+                (answer) => {
+                    admission.leave(answer && 'answered');
+                    return answer;
+                },
+                (error: unknown) => {
+                    admission.leave(error);
+                    throw error;
+                },
+            );
             if (receipt === undefined) {
-                return { kind: 'unchanged' };
+                return { kind: 'overtaken' };
             }
             await this.#step('answered');
             this.#noticeSkew(target, receipt);
@@ -146,7 +177,7 @@ export class LeasedRenewal {
             const applied = await this.#apply(target, epoch, credentials, obtained, strategy, entryId);
             await this.#step('applied');
             // Overtaken by a reconnect or a later lease: their credentials are newer, ours stay in the journal.
-            return applied ? { kind: 'renewed', at: obtained.obtainedAt } : { kind: 'unchanged' };
+            return applied ? { kind: 'renewed', at: obtained.obtainedAt } : { kind: 'overtaken' };
         } catch (error) {
             const known = asFailure(error);
             // Asked second: a provider that cannot be reached is described in the words of a database that cannot.
@@ -331,6 +362,11 @@ export class LeasedRenewal {
         if (serverAheadMs !== undefined && Math.abs(serverAheadMs) > worrisomeSkewMs) {
             this.#dependencies.logger.warn({ provider: target.provider, serverAheadMs }, 'the clocks of the provider and of this server differ');
         }
+    }
+
+    /** When nothing is under way any more. */
+    drain(): Promise<void> {
+        return this.#gate.drain();
     }
 
     /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */

@@ -11,6 +11,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';
 import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { isReportedNow, outcomeOfFailure, type FailureOutcome } from './failure-outcome.ts';
+import { isServable, lifetimeOf, servableUntil } from './expiry.ts';
 import type { RenewalResult } from './leased-renewal.ts';
 import { earlier } from './renewal-schedule.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
@@ -37,6 +38,39 @@ export class RenewalFailures {
     /** Writes the outcome of a failed token call, if this process still held the lease. */
     async record(target: RenewalTarget, epoch: number, failure: TokenFailure): Promise<void> {
         await this.#write(target, epoch, outcomeOfFailure(target, failure, this.#sources));
+    }
+
+    /**
+     * R10: the call was not made, for its host is in trouble or busy. No attempt, and nobody is told; but a token that has died
+     * meanwhile must not pass for a good one, and one that is about to is come back for before it does.
+     */
+    async putBack(target: RenewalTarget, epoch: number, until: number): Promise<void> {
+        const now = this.#sources.now();
+        const lifetime = lifetimeOf(target);
+        const isDead = !isServable(lifetime, now);
+        if (isDead && (target.auth_state === 'ok' || target.auth_state === 'degraded')) {
+            await this.#write(target, epoch, {
+                state: 'unavailable',
+                attempts: target.refresh_attempts,
+                nextRefreshAt: new Date(until),
+                error: {
+                    type: 'token_endpoint_unavailable',
+                    description:
+                        'The token endpoint of this provider does not answer, or is busy; the credentials are renewed as soon as it can be called.',
+                    notBefore: undefined,
+                    refusals: target.auth_error?.refusals ?? 0,
+                    isClientRefused: false,
+                },
+                keepIntent: target.refresh_intent !== null,
+                isWorthReporting: false,
+            });
+            return;
+        }
+        const due = target.next_refresh_at;
+        const latest = isDead ? until : Math.min(until, servableUntil(lifetime));
+        await writes.releaseLease(this.#db, target.id, epoch, {
+            nextRefreshAt: due === null ? null : new Date(Math.max(due.getTime(), now, latest)),
+        });
     }
 
     /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */

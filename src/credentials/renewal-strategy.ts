@@ -2,6 +2,7 @@
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Credentials, Obtained } from './credential.ts';
 import type { TestVerdict } from './credential-test-schedule.ts';
+import type { TokenLimits } from './token-gate.ts';
 
 /** A 2xx answer of a token endpoint as it arrived. Journalled before anybody interprets it (R2). */
 export interface TokenReceipt {
@@ -31,7 +32,11 @@ export interface RenewalStrategy {
     readonly assumedLifetimeSeconds?: number | undefined;
     /** The provider's `max_idle`, in seconds: longest that a refresh token may lie unused (R12). */
     readonly maxIdleSeconds?: number | undefined;
+    /** The provider's `token_limits`. */
+    readonly tokenLimits?: TokenLimits | undefined;
     canRenew(credentials: Credentials): boolean;
+    /** Host and port that `present` calls first; `undefined`: unknown, for the configuration does not yield one. */
+    tokenHost?(credentials: Credentials): string | undefined;
     /**
      * Presents the grant to the provider.
      * @param refreshToken the generation to present; the newest, or once the one before it (R2c)

@@ -15,6 +15,9 @@ import { TokenFailure } from './token-failure.ts';
 
 /** How long a caller waits for another process before it takes what there is. */
 const callerDeadlineMs = 25_000;
+/** Between two looks at a renewal of another process; longer where a hint comes when it ends. */
+const longestPauseMs = 400;
+const longestHintedPauseMs = 2_000;
 
 export class Renewals {
     readonly #dependencies: RenewalDependencies;
@@ -53,7 +56,7 @@ export class Renewals {
 
     /** Renews, or tests, a connection whose lease the work queue has just claimed. @param loaded as it was read under this lease */
     renewClaimed(id: string, epoch: number, loaded?: RenewalTarget): Promise<RenewalResult> {
-        const request = { force: false, since: this.#dependencies.sources.now(), isFromQueue: true };
+        const request = { force: false, since: this.#dependencies.sources.now(), isBackground: true };
         return track(this.#running, id, this.#renewUnderLease(id, epoch, request, loaded));
     }
 
@@ -72,6 +75,7 @@ export class Renewals {
         while (this.#running.size + this.#underLease.size > 0) {
             await Promise.allSettled([...this.#running.values(), ...this.#underLease.values()]);
         }
+        await this.#leased.drain();
     }
 
     async #attempt(id: string, request: RenewalRequest, deadline: number): Promise<RenewalResult> {
@@ -79,7 +83,12 @@ export class Renewals {
         while (sources.now() < deadline) {
             const epoch = await writes.acquireLease(db, id, owner, sources.now(), leaseMs);
             if (epoch !== undefined) {
-                return this.#renewUnderLease(id, epoch, request);
+                const result = await this.#renewUnderLease(id, epoch, request);
+                if (result.kind === 'overtaken') {
+                    // The row may hold the spent token still: whoever came first is waited for.
+                    continue;
+                }
+                return result;
             }
             const other = await this.#waitForOther(id, request, deadline);
             if (other !== undefined) {
@@ -91,25 +100,46 @@ export class Renewals {
 
     /** Watches a renewal that another process holds. `undefined`: it let go without a result for us. */
     async #waitForOther(id: string, request: RenewalRequest, deadline: number): Promise<RenewalResult | undefined> {
-        const { db, sources } = this.#dependencies;
-        for (let pause = 40; sources.now() < deadline; pause = Math.min(pause * 1.5, 400)) {
-            const row = await writes.readProgress(db, id);
-            if (row === undefined) {
-                return { kind: 'gone' };
+        const { db, sources, hints } = this.#dependencies;
+        const watch = hints?.watchRenewal(id);
+        let isTold: boolean | undefined;
+        try {
+            for (let pause = 40; sources.now() < deadline; pause *= 1.5) {
+                const hint = watch?.next();
+                const row = await writes.readProgress(db, id);
+                if (row === undefined) {
+                    return { kind: 'gone' };
+                }
+                if (row.credentials_obtained_at.getTime() >= request.since) {
+                    return { kind: 'renewed', at: row.credentials_obtained_at.getTime() };
+                }
+                const failedAt = row.last_refresh_failure?.getTime() ?? 0;
+                if (failedAt >= request.since) {
+                    return {
+                        kind: 'failed',
+                        failure: new TokenFailure('transient', 'another process could not renew the credentials'),
+                        at: failedAt,
+                    };
+                }
+                if (row.lease_over === null || row.lease_over.getTime() < sources.now()) {
+                    return undefined;
+                }
+                if (hints?.isHearing) {
+                    isTold ??= await writes.waitForLease(db, id);
+                }
+                const longest = isTold && hints?.isHearing ? longestHintedPauseMs : longestPauseMs;
+                await this.#pause(Math.min(pause, longest) * (0.5 + randomFraction(sources)), hint);
             }
-            if (row.credentials_obtained_at.getTime() >= request.since) {
-                return { kind: 'renewed', at: row.credentials_obtained_at.getTime() };
-            }
-            const failedAt = row.last_refresh_failure?.getTime() ?? 0;
-            if (failedAt >= request.since) {
-                return { kind: 'failed', failure: new TokenFailure('transient', 'another process could not renew the credentials'), at: failedAt };
-            }
-            if (row.lease_over === null || row.lease_over.getTime() < sources.now()) {
-                return undefined;
-            }
-            await sources.sleep(pause * (0.5 + randomFraction(sources)));
+            return { kind: 'busy' };
+        } finally {
+            watch?.end();
         }
-        return { kind: 'busy' };
+    }
+
+    async #pause(ms: number, hint: Promise<void> | undefined): Promise<void> {
+        const abort = new AbortController();
+        await Promise.race([hint, this.#dependencies.sources.sleep(ms, abort.signal).catch(() => {})].filter((wait) => wait !== undefined));
+        abort.abort();
     }
 
     /** After what an earlier lease of this process has left: it may have ended with its answer still in memory (R2b). */
@@ -138,6 +168,10 @@ const settled = (promise: Promise<unknown>): Promise<void> =>
         () => {},
     );
 
-/** A forced caller accepts what was obtained, or tried, after it began. */
-const satisfies = (result: RenewalResult, request: RenewalRequest): boolean =>
-    !request.force || ((result.kind === 'renewed' || result.kind === 'failed') && result.at >= request.since);
+/** A forced caller accepts what was obtained, or tried, after it began; and everybody that one who was no less urgent was put back. */
+function satisfies(result: RenewalResult, request: RenewalRequest): boolean {
+    if (result.kind === 'put-back') {
+        return !result.by.isBackground && (result.by.force || !request.force);
+    }
+    return !request.force || ((result.kind === 'renewed' || result.kind === 'failed') && result.at >= request.since);
+}

@@ -35,6 +35,7 @@ const tokenCall: readonly Key[] = [
     'token_exchange_script',
     'token_response_metadata',
     'token_expiration_buffer',
+    'token_limits',
     'refresh_token_response_metadata',
 ];
 const codeFlow: readonly Key[] = [
@@ -74,7 +75,7 @@ const perMode: Record<AuthMode, ReadonlySet<Key>> = {
     ]),
     // PKCE is part of the protocol there, so it cannot be switched off.
     MCP_OAUTH2: keys(codeFlow, ['client_registration', 'registration_url', 'registration_params']),
-    MCP_OAUTH2_GENERIC: keys(scopes),
+    MCP_OAUTH2_GENERIC: keys(scopes, ['token_limits']),
     OAUTH2_CC: keys(tokenCall, scopes, typed, [
         'token_headers',
         'token_request_auth_method',
@@ -114,19 +115,19 @@ const perMode: Record<AuthMode, ReadonlySet<Key>> = {
         'signature_method',
         'redirect_uri_metadata',
     ]),
-    APP: keys(['authorization_url', 'authorization_url_skip_encode', 'token_url']),
+    APP: keys(['authorization_url', 'authorization_url_skip_encode', 'token_url', 'token_limits']),
     CUSTOM: keys(
-        ['authorization_url', 'authorization_url_skip_encode', 'authorization_params', 'token_url', 'token_params', 'refresh_params'],
+        ['authorization_url', 'authorization_url_skip_encode', 'authorization_params', 'token_url', 'token_params', 'token_limits', 'refresh_params'],
         scopes,
     ),
     INSTALL_PLUGIN: keys(['auth_type', 'redirect_uri_metadata', 'credentials_verification_script']),
     API_KEY: keys(typed, ['integration_config']),
     BASIC: keys(typed),
     TBA: keys(typed),
-    BILL: keys(typed, ['token_url']),
+    BILL: keys(typed, ['token_url', 'token_limits']),
     JWT: keys(typed, signed),
     SIGNATURE: keys(typed, signed),
-    AWS_SIGV4: keys(typed, ['integration_config']),
+    AWS_SIGV4: keys(typed, ['integration_config', 'token_limits']),
     NONE: keys([]),
 };
 

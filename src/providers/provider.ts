@@ -96,6 +96,8 @@ export interface ProviderEntry extends ModeKeys {
     readonly assumed_expires_in?: number;
     /** Seconds that a refresh token may lie unused. */
     readonly max_idle?: number;
+    /** R10: what the provider's token endpoint may be asked, of all replicas together. */
+    readonly token_limits?: { readonly concurrency?: number; readonly per_minute?: number };
     readonly alternate_access_token_response_path?: string;
     readonly refresh_url?: string;
     readonly refresh_params?: Params;

@@ -68,6 +68,19 @@ export const readProgress = (db: Db, id: string): Promise<RenewalProgress | unde
         .where('deleted_at', 'is', null)
         .executeTakeFirst();
 
+/**
+ * R10: asks to be told when the lease ends that somebody holds now (migration 0016). @returns whether anybody does
+ */
+export async function waitForLease(db: Db, id: string): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({ refresh_waited: true })
+        .where('id', '=', id)
+        .where('refresh_lease_owner', 'is not', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
 /** R2d: recorded before the token call, so that a call without an outcome is visible after a crash. */
 export const recordIntent = async (db: Db, id: string, intent: RefreshIntent): Promise<boolean> => (await recordIntents(db, [{ id, intent }]))[0]!;
 

@@ -28,7 +28,18 @@ export interface Database {
      */
     read<Row>(name: string, text: string, values: readonly unknown[]): Promise<Row[]>;
     readClock(localNow: () => number): Promise<ClockReading>;
+    /**
+     * Hears what is notified on a channel, from now until the connection for it ends; `undefined`: there is nobody else to hear of.
+     * Nobody may rely on it: behind a transaction-mode pooler nothing is heard.
+     */
+    listen(channel: string, hear: (text: string) => void): Promise<Listening> | undefined;
     ping(): Promise<void>;
+    close(): Promise<void>;
+}
+
+export interface Listening {
+    /** Resolves when nothing more will be heard. */
+    ended: Promise<void>;
     close(): Promise<void>;
 }
 

@@ -34,6 +34,8 @@ export async function openEmbedded(config: EmbeddedDatabase): Promise<Database> 
             read: async <Row>(_name: string, text: string, values: readonly unknown[]) =>
                 (await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows,
             readClock: () => Promise.resolve({ offsetMs: 0, errorMs: 0 }),
+            // The only process there can be.
+            listen: () => undefined,
             ping: async () => {
                 await db.executeQuery(CompiledQuery.raw('select 1'));
             },

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { StartupError, type PostgresDatabase } from '../config.ts';
-import type { Database } from './database.ts';
+import type { Database, Listening } from './database.ts';
 import type { Schema } from './schema.ts';
 
 const INT8 = 20;
@@ -46,6 +46,7 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
         description: `postgres ${version.text} at ${location}`,
         db,
         read: (name, text, values) => reads.query(name, text, values),
+        listen: (channel, hear) => listen(config.url, channel, hear),
         readClock: async (localNow) => {
             const before = localNow();
             const { rows } = await db.executeQuery<{ now: number }>(
@@ -131,6 +132,25 @@ async function openPipelined(connectionString: string, onEnd: () => void): Promi
         onEnd();
         throw error;
     }
+}
+
+/** A connection of its own: a notification comes to the session that listens, whenever it comes. */
+async function listen(connectionString: string, channel: string, hear: (text: string) => void): Promise<Listening> {
+    const client = new pg.Client({ connectionString, connectionTimeoutMillis: 10_000, application_name: 'valetkey hints', keepAlive: true });
+    const ended = new Promise<void>((resolve) => {
+        client.on('error', () => resolve());
+        client.on('end', () => resolve());
+    });
+    client.on('notification', ({ payload }) => hear(payload ?? ''));
+    const close = (): Promise<void> => client.end().catch(() => {});
+    try {
+        await client.connect();
+        await client.query(`listen ${client.escapeIdentifier(channel)}`);
+    } catch (error) {
+        await close();
+        throw error;
+    }
+    return { ended, close };
 }
 
 async function serverVersion(db: Kysely<Schema>): Promise<{ number: number; text: string }> {

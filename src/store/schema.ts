@@ -201,6 +201,7 @@ interface ConnectionsTable {
     refresh_lease_until: Time | null;
     refresh_epoch: Generated<number>;
     refresh_intent: Json<RefreshIntent | null> | null;
+    refresh_waited: Generated<boolean>;
     refresh_attempts: Generated<number>;
     last_refresh_success: Time | null;
     last_refresh_failure: Time | null;
@@ -394,6 +395,31 @@ interface IdempotentRequestsTable {
     created_at: Time;
 }
 
+interface TokenHostsTable {
+    host: string;
+    failing: string[];
+    last_failure_at: Time;
+    open_until: Time | null;
+    opened_at: Time | null;
+    openings: Generated<number>;
+    probe_until: Time | null;
+    slow_until: Time | null;
+}
+
+/** A process's part of a limit. `until` in ms. */
+export interface CallShare {
+    slots: number;
+    needs: number;
+    until: number;
+}
+
+interface TokenCallSharesTable {
+    scope: string;
+    shares: Json<Record<string, CallShare>>;
+    calls: number;
+    refilled_at: Time;
+}
+
 export interface Schema {
     data_keys: DataKeysTable;
     environments: EnvironmentsTable;
@@ -418,6 +444,8 @@ export interface Schema {
     webhook_sequences: WebhookSequencesTable;
     operations: OperationsTable;
     idempotent_requests: IdempotentRequestsTable;
+    token_hosts: TokenHostsTable;
+    token_call_shares: TokenCallSharesTable;
 }
 
 export type DataKeyRow = Selectable<DataKeysTable>;
@@ -440,6 +468,7 @@ export type CredentialJournalRow = Selectable<CredentialJournalTable>;
 export type PostConnectionHookRow = Selectable<PostConnectionHooksTable>;
 export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
 export type WebhookDeliveryAttemptRow = Selectable<WebhookDeliveryAttemptsTable>;
+export type TokenHostRow = Selectable<TokenHostsTable>;
 export type OperationRow = Selectable<OperationsTable>;
 export type NewClientRegistration = Insertable<ClientRegistrationsTable>;
 export type NewConnection = Insertable<ConnectionsTable>;

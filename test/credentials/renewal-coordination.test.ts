@@ -1,7 +1,7 @@
 /** Renewal between processes, and between a process and its own unfinished work: one lease, one token call, nothing lost (R1, R2, R10). */
 import type { KyselyPlugin } from 'kysely';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { newRowId, systemSources } from '../../src/sources.ts';
 import type { Credentials, OAuth2Credentials } from '../../src/credentials/credential.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
@@ -16,6 +16,7 @@ import type { Vault } from '../../src/credentials/vault.ts';
 import * as journal from '../../src/store/credential-journal.ts';
 import { json } from '../../src/store/database.ts';
 import * as integrations from '../../src/store/integrations.ts';
+import { Hints } from '../../src/store/hints.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
@@ -142,6 +143,56 @@ describe('waiting for another process', () => {
     });
 });
 
+const heard = (hints: Hints) => vi.waitFor(() => expect(hints.isHearing).toBe(true));
+
+describe('told by the process that renews (R10)', () => {
+    let hints: Hints;
+    beforeEach(async () => {
+        hints = new Hints({ database: store.database, sources: systemSources, logger, owner: newRowId(systemSources) });
+        hints.start(() => {});
+        await heard(hints);
+    });
+    afterEach(() => hints.stop());
+
+    const waited = (id: string) => vi.waitFor(async () => expect((await stored(id)).refresh_waited).toBe(true));
+
+    // Time stands still: whoever went on after a pause of its own would wait for ever.
+    test.each([
+        ['its success', undefined, 'renewed'],
+        ['its failure', refused('transient'), 'failed'],
+    ])('a caller of another process goes on with %s at once', async (_what, failure, kind) => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const gate = Promise.withResolvers<void>();
+        provider.gate = gate.promise;
+        if (failure) provider.failures.push(failure);
+        const first = replica(provider, { hints }).renew(id, { force: true, since: sources.now() });
+        await vi.waitFor(() => expect(provider.calls).toHaveLength(1));
+        const other = replica(provider, { hints }).renew(id, { force: true, since: sources.now() });
+        await waited(id);
+        gate.resolve();
+        expect([(await first).kind, (await other).kind]).toEqual([kind, kind]);
+        expect(provider.calls).toEqual(['r1']);
+    });
+
+    test('without hearing anything it goes on after a pause of its own', async () => {
+        await hints.stop();
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const gate = Promise.withResolvers<void>();
+        provider.gate = gate.promise;
+        const first = replica(provider).renew(id, { force: true, since: sources.now() });
+        await vi.waitFor(() => expect(provider.calls).toHaveLength(1));
+        const other = replica(provider, { hints }).renew(id, { force: true, since: sources.now() });
+        await vi.waitFor(() => expect(sources.sleeping().some((ms) => ms < second)).toBe(true));
+        gate.resolve();
+        await first;
+        await sources.advance(second);
+        expect((await other).kind).toBe('renewed');
+        expect((await stored(id)).refresh_waited).toBe(false);
+    });
+});
+
 describe('the work queue and a renewal that this process has not finished', () => {
     test('an answer held in memory for longer than the lease is applied, not asked for again', async () => {
         const { id } = await insertDue();
@@ -161,6 +212,44 @@ describe('the work queue and a renewal that this process has not finished', () =
         await Promise.all([first, queued]);
         expect(provider.calls).toEqual(['r1']);
         expect(await tokenOf(id)).toBe('a2');
+    });
+});
+
+describe('a process that ends for good after a step (R2)', () => {
+    const rest = 30 * second;
+    test.each<[RenewalStep, number, (string | undefined)[], string]>([
+        ['leased', leaseMs, ['r1'], 'a2'],
+        ['intent-recorded', leaseMs + rest, ['r1'], 'a2'],
+        // the one window no client can close; this provider takes the old token once more
+        ['answered', leaseMs + rest, ['r1', 'r1'], 'a3'],
+        ['journalled', leaseMs + rest, ['r1'], 'a2'],
+    ])('%s: another goes on when it is sure that the first is gone', async (step, wait, calls, token) => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const dead = heldAt(step);
+        const caller = replica(provider, { onStep: dead.onStep }).renew(id, { force: false, since: sources.now() });
+        await dead.reached;
+        await sources.advance(wait);
+        expect(await caller).toEqual({ kind: 'busy' });
+        expect(await claim()).toBeUndefined();
+        await sources.advance(1);
+        const claimed = await claim();
+        expect((await replica(provider).renewClaimed(id, claimed!.epoch)).kind).toBe('renewed');
+        expect(provider.calls).toEqual(calls);
+        expect(await tokenOf(id)).toBe(token);
+        expect(await stored(id)).toMatchObject({ auth_state: 'ok', refresh_intent: null, refresh_lease_owner: null });
+    });
+
+    test('applied: nothing is left to do', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const dead = heldAt('applied');
+        void replica(provider, { onStep: dead.onStep }).renew(id, { force: false, since: sources.now() });
+        await dead.reached;
+        await sources.advance(2 * leaseMs);
+        expect(await claim()).toBeUndefined();
+        expect([provider.calls, await tokenOf(id)]).toEqual([['r1'], 'a2']);
+        expect(await journal.unsettled(store.database.db, new Date(sources.now())).next()).toMatchObject({ done: true });
     });
 });
 

@@ -51,6 +51,17 @@ const calls = (): number => server.requests.filter((request) => request.params['
 const state = async (): Promise<string> =>
     (await valetkey.query<{ auth_state: string }>('select auth_state from connections where connection_id = $1', [id]))[0]!.auth_state;
 
+/** Without a receiver there are no events. */
+const receiveWebhooks = () => valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: 'https://hooks.example.com' } });
+/** Of renewals of this connection, in order: whether they tell of a success. */
+const events = async (): Promise<boolean[]> => {
+    const rows = await valetkey.query<{ body: string }>(
+        `select body from webhook_events where operation = 'refresh' and body::jsonb ->> 'connectionId' = $1 order by id`,
+        [id],
+    );
+    return rows.map(({ body }) => (JSON.parse(body) as { success: boolean }).success);
+};
+
 beforeAll(async () => {
     server = await startFaultyTokenServer();
 });
@@ -205,6 +216,90 @@ describe('renewed by reads', () => {
         expect(await state()).toBe('ok');
     });
 
+    test('metadata that is written during a slow renewal stays (R3, §20.2 no. 3)', async () => {
+        const before = (await read()).body.credentials;
+        await valetkey.call('POST', '/connections/metadata', {
+            body: { connection_id: id, provider_config_key: 'faulty', metadata: { a: 1, kept: true } },
+        });
+        server.fail('slow:500');
+        const called = calls();
+        const forced = read('&force_refresh=true');
+        await eventually(() => expect(calls()).toBe(called + 1));
+        const patched = await valetkey.call('PATCH', '/connections/metadata', {
+            body: { connection_id: id, provider_config_key: 'faulty', metadata: { a: 2, b: 3 } },
+        });
+        expect(patched.status).toBe(200);
+        expect((await forced).body.credentials.access_token).not.toBe(before.access_token);
+        const after = await read<Connection & { metadata: unknown }>();
+        expect(after.body.metadata).toEqual({ a: 2, b: 3, kept: true });
+    });
+
+    test('invalid_grant: confirmed once, one event, no further call; connecting again clears everything (§20.2 no. 5)', async () => {
+        await receiveWebhooks();
+        server.fail('deny');
+        const called = calls();
+        valetkey.advance(50 * minute);
+        expect((await read()).status).toBe(200);
+        expect([calls() - called, await state()]).toEqual([2, 'needs_reauth']);
+        for (let hour = 0; hour < 3; hour += 1) {
+            valetkey.advance(60 * minute);
+            expect((await read<Failure>()).body.error.payload.type).toBe('connection_refresh_exhausted');
+        }
+        expect(calls() - called).toBe(2);
+        expect(await events()).toEqual([false]);
+
+        server.fail(null);
+        const session = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+            body: { connection_id: id, integration_id: 'faulty', end_user: { id: 'user-1' } },
+        });
+        const popup = await openPopup(valetkey.url, `/oauth/connect/faulty?connect_session_token=${session.body.data.token}`);
+        const { outcome } = await finishPopup(popup, await consent(popup.authorizationUrl));
+        popup.socket.close();
+        expect(outcome.connection_id).toBe(id);
+        expect(await read()).toMatchObject({ status: 200, body: { errors: [] } });
+        const rows = await valetkey.query(
+            `select auth_state, auth_error, refresh_attempts, last_refresh_failure, refresh_failure_reported_at, next_refresh_at > now() as is_scheduled
+             from connections where connection_id = $1`,
+            [id],
+        );
+        expect(rows).toEqual([
+            {
+                auth_state: 'ok',
+                auth_error: null,
+                refresh_attempts: 0,
+                last_refresh_failure: null,
+                refresh_failure_reported_at: null,
+                is_scheduled: true,
+            },
+        ]);
+    });
+
+    test('503 for an hour: served until the token dies, then 424, never given up, told once, over by itself (R4, R5, §20.2 no. 4)', async () => {
+        await receiveWebhooks();
+        const expiresAt = Date.parse((await read()).body.credentials.expires_at!);
+        valetkey.advance(50 * minute);
+        server.fail('status:503');
+        const startedAt = expiresAt - 10 * minute;
+        const seen: [livesFor: number, status: number][] = [];
+        for (let passed = 0; passed < 60; passed += 1) {
+            seen.push([expiresAt - startedAt - passed * minute, (await read()).status]);
+            valetkey.advance(minute);
+        }
+        // The minutes around the last 30 s of its life fall where the machine's time has them.
+        expect(seen.filter(([life, status]) => status !== (life > 30 * second ? 200 : 424) && Math.abs(life - 30 * second) > 20 * second)).toEqual(
+            [],
+        );
+        expect(seen.map(([, status]) => status)).toEqual(expect.arrayContaining([200, 424]));
+        expect(await state()).toBe('unavailable');
+        expect(await events()).toEqual([false]);
+
+        server.fail(null);
+        valetkey.advance(minute);
+        expect(await read()).toMatchObject({ status: 200, body: { errors: [] } });
+        expect(await state()).toBe('ok');
+        expect((await events()).filter((success) => !success)).toHaveLength(1);
+    });
+
     test('a redirect is no answer: the old token serves, and nobody follows', async () => {
         valetkey.advance(50 * minute);
         server.fail('redirect');
@@ -281,6 +376,42 @@ describe('renewed in the background', () => {
         expect(after.body.credentials.access_token).not.toBe(before.access_token);
         expect(told()).toHaveLength(1);
     });
+});
+
+test('a provider that fails for several connections is left alone, and a read says when to come back (R10)', async () => {
+    valetkey = await start(oauth2Entry('faulty', server));
+    const ids: string[] = [];
+    for (let count = 0; count < 6; count += 1) ids.push(await connect(valetkey));
+    valetkey.advance(50 * minute);
+    server.fail('status:503');
+    const of = async <Body = Connection>(index: number): Promise<Answer<Body>> => {
+        id = ids[index]!;
+        return read<Body>();
+    };
+    for (let index = 0; index < 5; index += 1) await of(index);
+    await eventually(async () =>
+        expect(await valetkey.query('select host from token_hosts where open_until is not null')).toEqual([{ host: new URL(server.url).host }]),
+    );
+    const called = calls();
+    // What still works is served, and is nobody's failure.
+    expect(await of(5)).toMatchObject({ status: 200, body: { errors: [] } });
+    valetkey.advance(9 * minute + 45 * second);
+    // Its cool-down over, the first in need finds out; that it is still so holds for all the others.
+    expect((await of<Failure>(0)).status).toBe(424);
+    await eventually(async () => expect(await valetkey.query('select 1 from token_hosts where openings = 2')).toHaveLength(1));
+    const spent = await of<Failure>(5);
+    expect([spent.status, spent.body.error.payload.type]).toEqual([424, 'connection_refresh_backoff']);
+    expect(Number(spent.headers['retry-after'])).toBeGreaterThanOrEqual(50);
+    expect(calls() - called).toBe(1);
+    expect(valetkey.log()).toContain('left alone for a while');
+
+    server.fail(null);
+    valetkey.advance(2 * minute);
+    expect((await of(0)).status).toBe(200);
+    await eventually(async () => expect(await valetkey.query('select 1 from token_hosts')).toEqual([]));
+    expect(await of(5)).toMatchObject({ status: 200, body: { errors: [] } });
+    expect(valetkey.log()).toContain('answers again');
+    await valetkey.close();
 });
 
 test('a provider whose words the database cannot keep does not hold its connection up', async () => {

@@ -36,6 +36,7 @@ describe('errors', () => {
         ['A8 scope_separator', { auth_mode: 'TWO_STEP', scope_separator: ',' }],
         ['A8 refresh_token_params', { refresh_token_params: { a: 'b' } }],
         ['A8 token_headers', { token_headers: { 'x-a': 'b' } }],
+        ['A8 token_limits', { auth_mode: 'API_KEY', token_limits: { concurrency: 5 } }],
         ['A8 revocation_auth_method', { revocation_auth_method: 'basic' }],
         ['A8 revocation_ends_all', { revocation_ends_all: true }],
         ['A8 revocation_url', { auth_mode: 'API_KEY', revocation_url: 'https://acme.example/revoke' }],

@@ -59,6 +59,20 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
     });
     const intent = (epoch: number) => ({ epoch, started_at: madeAt.toISOString(), fingerprint: 'f' });
 
+    test.each([
+        ['credentials', () => writes.writeCredentials(store.database.db, credentialWrite())],
+        ['a failure', () => writes.writeFailure(store.database.db, failureWrite())],
+        ['giving it back', () => writes.releaseLease(store.database.db, connection.id, 1, { nextRefreshAt: null })],
+    ])('a lease that somebody waits for is over for them too, whatever ends it: %s (R10)', async (_what, end) => {
+        const isWaited = async (): Promise<boolean> => (await stored()).refresh_waited;
+        expect(await writes.waitForLease(store.database.db, connection.id)).toBe(false);
+        await acquire('a');
+        expect(await writes.waitForLease(store.database.db, connection.id)).toBe(true);
+        expect(await isWaited()).toBe(true);
+        await end();
+        expect(await isWaited()).toBe(false);
+    });
+
     describe('the lease', () => {
         test('is taken by one of fifty at once', async () => {
             const epochs = await Promise.all(Array.from({ length: 50 }, (_, index) => acquire(`replica-${index}`)));

@@ -27,6 +27,8 @@ export interface Dialect {
 
 /** Every table, children before their parents. */
 export const tables = Object.keys({
+    token_hosts: true,
+    token_call_shares: true,
     operations: true,
     idempotent_requests: true,
     webhook_delivery_attempts: true,

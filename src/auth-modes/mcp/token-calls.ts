@@ -4,7 +4,7 @@ import type { RenewalStrategy, TokenReceipt } from '../../credentials/renewal-st
 import { TokenFailure } from '../../credentials/token-failure.ts';
 import { ConnectFailure, type ModeContext } from '../auth-mode.ts';
 import { refreshTokenGrant } from '../oauth2.ts';
-import { requestToken, type TokenRequest } from '../token-endpoint.ts';
+import { hostOf, requestToken, type TokenRequest } from '../token-endpoint.ts';
 import { authenticatedAs, clientAuthMethods, clientOf, hasExpired, type Client, type RegistrationRequest } from './client-registration.ts';
 import { RegistrationFailure } from './dynamic-registration.ts';
 import { asObject, listOf, textOf } from './json-document.ts';
@@ -111,6 +111,7 @@ export function renewalAs(
     const { presenter, request } = grant;
     return {
         ...usual,
+        tokenHost: () => hostOf(() => request('').url),
         present: async (credentials, refreshToken, deadlineMs) => {
             const { url, params, bodyFormat } = request(refreshToken ?? '');
             const secrets = [(credentials as OAuth2Credentials).access_token];

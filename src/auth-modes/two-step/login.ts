@@ -11,6 +11,7 @@ import { presetCredentials } from '../../providers/integration-config.ts';
 import { mayBeEmpty } from '../../providers/fields.ts';
 import { newRandomId } from '../../sources.ts';
 import type { ModeContext } from '../auth-mode.ts';
+import { hostOf } from '../token-endpoint.ts';
 import { assertionFor, selfSignedToken } from './assertion.ts';
 import { readLoginAnswer, textsIn, type FurtherAnswers, type LoginAnswer } from './login-answer.ts';
 import { callLogin, type CallShape } from './login-call.ts';
@@ -37,6 +38,10 @@ export async function logIn(
         return login.anew(true);
     }
 }
+
+/** Where the first call of a login goes; `undefined`: its configuration does not say. */
+export const loginHost = (context: ModeContext, stored: TwoStepCredentials): string | undefined =>
+    hostOf(() => new Login(context, stored, undefined, 0).url());
 
 class Login {
     readonly #context: ModeContext;
@@ -66,6 +71,10 @@ class Login {
         };
         const { type: _type, ...secret } = stored;
         this.#secrets = textsIn([secret, presets, refreshToken]);
+    }
+
+    url(): URL {
+        return loginUrl(this.#template(), this.#values, this.#context, this.#sendsPresets);
     }
 
     async refresh(): Promise<TokenReceipt> {

@@ -12,6 +12,7 @@ import { Simulator } from '../../../src/simulator/simulator.ts';
 import { systemSources } from '../../../src/sources.ts';
 import { createSession } from '../../http/accounts.ts';
 import { startTestApp, type TestApp } from '../../http/app.ts';
+import { eventually } from '../../e2e/valetkey.ts';
 import { freePort } from '../../peers/free-port.ts';
 import { Injection } from '../../walk/injection.ts';
 import { connect, connectWith, expectRefusal, Failed, type Visit } from '../../walk/ways.ts';
@@ -222,6 +223,21 @@ describe.each(Object.entries(fixtures))('%s', (mode, fixture) => {
         const after = await read();
         expect(after.status).toBe(200);
         expect(secretOf(after.body)).not.toBe(secretOf(before.body));
+    });
+
+    test('an outage at its renewal is put down to the host that was called, where one is (R10)', async () => {
+        await withFault('error', () => read('&force_refresh=true'));
+        const called = simulator.activity.list().map(({ address }) => address.split('/')[0]);
+        const isRenewedAtProvider = fixture.renewal === 'refresh token' || fixture.renewal === 'repeated';
+        const failing = (): Promise<{ host: string }[]> => valetkey.query('select host from token_hosts');
+        if (!isRenewedAtProvider) {
+            expect(await failing()).toEqual([]);
+            return;
+        }
+        await eventually(async () => expect(await failing()).toEqual([{ host: called.at(-1) }]));
+        // and an answer clears it
+        expect((await read('&force_refresh=true')).status).toBe(200);
+        await eventually(async () => expect(await failing()).toEqual([]));
     });
 
     test('an API call with it is taken by the provider', async () => {

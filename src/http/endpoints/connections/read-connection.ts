@@ -137,6 +137,12 @@ async function freshRow(services: Services, row: ConnectionRead, force: boolean,
         const status = result.failure.type === 'credentials_unreadable' ? 500 : 400;
         throw unusable(after, status, result.failure.type, `The credentials could not be renewed: ${result.failure.message}`);
     }
+    if (result.kind === 'put-back' && (force || !isServable(lifetimeOf(after), services.sources.now()))) {
+        const wait = Math.max(1, Math.ceil((result.until - services.sources.now()) / 1000));
+        throw unusable(after, 424, 'connection_refresh_backoff', 'The token endpoint of this provider does not answer, or is busy.', {
+            'retry-after': String(wait),
+        });
+    }
     if (result.kind === 'busy' && (force || !isServable(lifetimeOf(after), services.sources.now()))) {
         throw unusable(after, 424, 'connection_refresh_backoff', 'Another renewal of this connection has not finished in time.', {
             'retry-after': '30',
