@@ -61,19 +61,11 @@ const writeReserveMs = 5_000;
 const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
 
-/** New credentials, and the journal entry they come from. */
-interface Application {
-    write: writes.CredentialWrite;
-    journalId: string;
-    /** Configuration that came along, laid over what is stored in the transaction of the write. */
-    news?(transaction: Kysely<Schema>): Promise<Pick<writes.CredentialWrite, 'alongside'>>;
-}
-
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
     readonly #intents: GroupCommit<{ id: string; intent: RefreshIntent }, boolean>;
     readonly #entries: GroupCommit<NewJournalEntry, void>;
-    readonly #applications: GroupCommit<Application, boolean>;
+    readonly #applications: GroupCommit<writes.JournalledWrite, boolean>;
 
     constructor(dependencies: RenewalDependencies) {
         const { db } = dependencies;
@@ -83,7 +75,10 @@ export class LeasedRenewal {
             await journal.appendAll(db, entries);
             return entries.map(() => {});
         });
-        this.#applications = new GroupCommit((applications) => applyAll(db, applications));
+        this.#applications = new GroupCommit(async (all) => {
+            const applied = await writes.applyJournalled(db, all);
+            return all.map(({ id }) => applied.has(id));
+        });
     }
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. @param loaded the target, if it was read under this lease */
@@ -209,7 +204,8 @@ export class LeasedRenewal {
         const oldToken = refreshTokenOf(current);
         const nextAt = renewalAt(obtained, strategy, sources);
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
-        const write: writes.CredentialWrite = {
+        const write: writes.JournalledWrite = {
+            journalId,
             id: target.id,
             epoch,
             version: target.credentials_version,
@@ -228,8 +224,22 @@ export class LeasedRenewal {
         for (const note of obtained.notes ?? []) {
             logger.warn({ connection_row: target.id, provider: target.provider }, note);
         }
-        const news = (transaction: Kysely<Schema>) => this.#newsOf(transaction, target.id, obtained, strategy);
-        return untilDatabaseAnswers(() => this.#applications.add({ write, journalId, ...(obtained.derivedConfig && { news }) }), this.#dependencies);
+        return untilDatabaseAnswers(
+            // What comes with most renewals is nothing but credentials, and many of those are written at once.
+            () => (obtained.derivedConfig === undefined ? this.#applications.add(write) : this.#applyWithNews(write, target.id, obtained, strategy)),
+            this.#dependencies,
+        );
+    }
+
+    #applyWithNews(write: writes.JournalledWrite, id: string, obtained: Obtained, strategy: RenewalStrategy): Promise<boolean> {
+        return this.#dependencies.db.transaction().execute(async (transaction) => {
+            const news = await this.#newsOf(transaction, id, obtained, strategy);
+            const applied = await writes.writeCredentials(transaction, { ...write, ...news });
+            if (applied) {
+                await journal.settle(transaction, write.journalId, 'applied', write.now);
+            }
+            return applied;
+        });
     }
 
     /** R18: configuration that came with the token, laid over what is stored now: a hook may have written since the call began (R3). */
@@ -350,31 +360,6 @@ export class LeasedRenewal {
     async #step(step: RenewalStep): Promise<void> {
         await this.#dependencies.onStep?.(step);
     }
-}
-
-/** Each under its own guard, all in one transaction with their journal entries. @returns whose guard held */
-async function applyAll(db: Kysely<Schema>, applications: readonly Application[]): Promise<boolean[]> {
-    return db.transaction().execute(async (transaction) => {
-        const plain = applications.filter(({ news }) => news === undefined);
-        const applied =
-            plain.length === 0
-                ? new Set<string>()
-                : await writes.writeCredentialsOfAll(
-                      transaction,
-                      plain.map(({ write }) => write),
-                  );
-        for (const { write, news } of applications) {
-            if (news !== undefined && (await writes.writeCredentials(transaction, { ...write, ...(await news(transaction)) }))) {
-                applied.add(write.id);
-            }
-        }
-        const settled = applications.filter(({ write }) => applied.has(write.id));
-        if (settled.length > 0) {
-            const ids = settled.map(({ journalId }) => journalId);
-            await journal.settleAll(transaction, ids, 'applied', settled[0]!.write.now);
-        }
-        return applications.map(({ write }) => applied.has(write.id));
-    });
 }
 
 /** While the token is unusable a read may retry every 30 s, earlier than the queue's back-off, unless the provider asked for patience. */
