@@ -125,8 +125,8 @@ export interface LeasedWorkerOptions<Item extends ClaimedRow> {
     onError(error: unknown): void;
 }
 
-/** Slots that came free are filled together: a claim costs the same for one row and for a fifth of all slots. */
-const gatherShare = 1 / 5;
+/** Slots that came free are filled together, an eighth of all or what comes within this time: a claim costs much the same for one row and for many. */
+const gatherShare = 1 / 8;
 const gatherMs = 50;
 
 /** Claims and works until stopped. Polling is the truth; `wake` only makes the next look come sooner. */
@@ -184,9 +184,9 @@ export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
                     onError(error);
                 }
             }
-            // A full harvest means that more may be due; otherwise rest until the poll, a hint, or a slot that comes free.
-            if (claimed === 0 || this.#active.size >= concurrency) {
-                await this.#rest(pollMs * (0.8 + 0.4 * randomFraction(sources)));
+            // A full harvest means that more may be due; after another the next look has time until there is something to look for.
+            if (claimed < free || free === 0 || this.#active.size >= concurrency) {
+                await this.#rest(claimed > 0 && claimed < free ? gatherMs : pollMs * (0.8 + 0.4 * randomFraction(sources)));
             }
         }
     }
@@ -209,7 +209,7 @@ export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
 
     #slotFreed(): void {
         this.#freed += 1;
-        if (this.#freed >= Math.floor(this.#options.concurrency * gatherShare)) {
+        if (this.#freed >= this.#options.concurrency * gatherShare) {
             this.wake();
             return;
         }

@@ -89,11 +89,30 @@ describe('LeasedWorker', () => {
         expect(bench.claims.every(({ limit }) => limit >= 1 && limit <= 2)).toBe(true);
     });
 
+    test('fills slots that came free together: an eighth of all at once, fewer after 50 ms', async () => {
+        const bench = workbench({ concurrency: 24 });
+        Array.from({ length: 40 }, (_, index) => bench.add(`i${index}`));
+        bench.worker.start();
+        await bench.sources.advance(0);
+        expect(bench.claims.map(({ limit }) => limit)).toEqual([24]);
+        bench.finish('i0');
+        bench.finish('i1');
+        await bench.sources.advance(49);
+        expect(bench.claims).toHaveLength(1);
+        await bench.sources.advance(1);
+        expect(bench.claims.map(({ limit }) => limit)).toEqual([24, 2]);
+        ['i2', 'i3', 'i4'].forEach((id) => bench.finish(id));
+        await bench.sources.advance(0);
+        expect(bench.claims.map(({ limit }) => limit)).toEqual([24, 2, 3]);
+        bench.working().forEach((id) => bench.finish(id));
+        await bench.worker.stop();
+    });
+
     test('tells each claim how many of each group are at work', async () => {
         const bench = workbench({ concurrency: 4 });
         [['a', 'x'] as const, ['b', 'x'] as const, ['c', 'y'] as const].forEach(([id, group]) => bench.add(id, group));
         bench.worker.start();
-        await bench.sources.advance(0);
+        await bench.sources.advance(50);
         expect(bench.claims.at(-1)?.busyGroups).toEqual({ x: 2, y: 1 });
         bench.finish('a');
         bench.finish('c');
