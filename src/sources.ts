@@ -24,7 +24,7 @@ export const systemSources: Sources = {
             // Not `timers/promises`, which makes an error with a stack trace of every deadline that was not needed.
             const stop = (): void => {
                 clearTimeout(timer);
-                reject(signal?.reason);
+                reject(signal?.reason as Error);
             };
             const timer = setTimeout(() => {
                 signal?.removeEventListener('abort', stop);

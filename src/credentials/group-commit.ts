@@ -6,7 +6,7 @@ import { isPassing } from './until-database-answers.ts';
 
 export class GroupCommit<Item, Result> {
     readonly #write: (items: readonly Item[]) => Promise<readonly Result[]>;
-    #waiting: Waiting<Item, Result>[] = [];
+    readonly #waiting: Waiting<Item, Result>[] = [];
     #isWriting = false;
 
     /** @param write all or none; the results in the order of the items */

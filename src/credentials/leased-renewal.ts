@@ -17,7 +17,7 @@ import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } fro
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
 import { isServable, lifetimeOf } from './expiry.ts';
 import { GroupCommit } from './group-commit.ts';
-import { confirmPauseMs, presentGrant } from './present-grant.ts';
+import { confirmPauseMs, presentGrant, type Grant } from './present-grant.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
 import { TokenFailure } from './token-failure.ts';
@@ -42,6 +42,12 @@ export interface RenewalRequest {
 /** Labelled moments of a renewal, for fault injection. */
 export type RenewalStep = 'leased' | 'intent-recorded' | 'answered' | 'journalled' | 'applied';
 
+/** Told of what happens, to count it. */
+export interface RenewalObserver {
+    tokenCalled(provider: string, ms: number, outcome: 'answered' | 'failed'): void;
+    renewed(provider: string, result: RenewalResult): void;
+}
+
 export interface RenewalDependencies {
     db: Kysely<Schema>;
     vault: Vault;
@@ -51,6 +57,7 @@ export interface RenewalDependencies {
     owner: string;
     strategies: RenewalStrategies;
     failures: RenewalFailures;
+    observer?: RenewalObserver | undefined;
     onStep?: ((step: RenewalStep) => void | Promise<void>) | undefined;
 }
 
@@ -83,12 +90,20 @@ export class LeasedRenewal {
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. @param loaded the target, if it was read under this lease */
     async run(id: string, epoch: number, request: RenewalRequest, loaded?: RenewalTarget): Promise<RenewalResult> {
-        const { db, sources, strategies, failures } = this.#dependencies;
+        const { db, observer } = this.#dependencies;
         await this.#step('leased');
         const target = loaded ?? (await writes.loadTarget(db, id));
         if (target === undefined || target.refresh_epoch !== epoch) {
             return { kind: 'gone' };
         }
+        const result = await this.#renew(target, epoch, request);
+        observer?.renewed(target.provider, result);
+        return result;
+    }
+
+    async #renew(target: RenewalTarget, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
+        const { db, sources, strategies, failures } = this.#dependencies;
+        const { id } = target;
         try {
             const recoveredAt = target.journal === null ? undefined : await this.#applyJournalled(target, epoch);
             if (recoveredAt !== undefined) {
@@ -142,7 +157,7 @@ export class LeasedRenewal {
 
     /** @returns the provider's answer, or `undefined` when a reconnect or a later lease has overtaken this one. */
     async #call(strategy: RenewalStrategy, target: RenewalTarget, credentials: Credentials, until: number): Promise<TokenReceipt | undefined> {
-        const { sources, vault } = this.#dependencies;
+        const { sources, vault, observer } = this.#dependencies;
         const intent: RefreshIntent = {
             epoch: target.refresh_epoch,
             started_at: new Date(sources.now()).toISOString(),
@@ -158,7 +173,8 @@ export class LeasedRenewal {
         const sealedPrevious = target.sealed_previous_refresh_token;
         const previousRefreshToken = async (): Promise<string | undefined> =>
             sealedPrevious === null ? undefined : vault.openFresh(sealedPrevious, previousTokenPlace(target));
-        return presentGrant(strategy, { credentials, previousRefreshToken, until }, sources);
+        const onCall: Grant['onCall'] = observer && ((ms, outcome) => observer.tokenCalled(target.provider, ms, outcome));
+        return presentGrant(strategy, { credentials, previousRefreshToken, until, onCall }, sources);
     }
 
     async #journal(target: RenewalTarget, receipt: TokenReceipt): Promise<string> {

@@ -51,6 +51,10 @@ export class Refresher {
         });
     }
 
+    get busy(): number {
+        return this.#worker.busy;
+    }
+
     start(): void {
         this.#worker.start();
         this.#recovery ??= this.#recoverRepeatedly();

@@ -24,6 +24,8 @@ export interface Database {
     /** Milliseconds the database's clock is ahead of this process's (R11). */
     clockOffset(localNow: () => number): Promise<number>;
     ping(): Promise<void>;
+    /** Of the pool, where there is one: connections, and queries that wait for one. */
+    pool?(): { idle: number; busy: number; waiting: number };
     close(): Promise<void>;
 }
 

@@ -28,6 +28,8 @@ export interface DeliveryDependencies {
     owner: string;
     /** Of `delivery.signing_keys`, in their order. */
     openSigningKeys(delivery: DueDelivery): Promise<LiveSigningKeys>;
+    /** Told of every attempt, to count it. */
+    onAttempt?: ((ms: number, outcome: 'delivered' | 'retried' | 'given_up') => void) | undefined;
     /** For fault injection: called when a delivery is about to be sent. */
     onSend?: (() => void | Promise<void>) | undefined;
 }
@@ -49,6 +51,10 @@ export class WebhookDelivery {
         });
     }
 
+    get busy(): number {
+        return this.#worker.busy;
+    }
+
     start(): void {
         this.#worker.start();
     }
@@ -63,16 +69,18 @@ export class WebhookDelivery {
     }
 
     async #deliver(id: string, epoch: number): Promise<void> {
-        const { db, sources, logger } = this.#dependencies;
+        const { db, sources, logger, onAttempt } = this.#dependencies;
         const delivery = await outbox.loadDelivery(db, id, new Date(sources.now()));
         if (delivery === undefined || delivery.lease_epoch !== epoch) {
             return;
         }
+        const begin = sources.now();
         const answer = await this.#send(delivery);
         const at = new Date(sources.now());
         const status = answer instanceof EgressError ? null : answer.status;
         if (!(answer instanceof EgressError) && answer.status >= 200 && answer.status < 300) {
             await outbox.recordAttempt(db, delivery, { state: 'delivered', status, error: null, nextAttemptAt: null, at });
+            onAttempt?.(at.getTime() - begin, 'delivered');
             return;
         }
         const error = answer instanceof EgressError ? answer.code : `http_${answer.status}`;
@@ -90,6 +98,7 @@ export class WebhookDelivery {
             nextAttemptAt: wait === null ? null : new Date(at.getTime() + wait),
             at,
         });
+        onAttempt?.(at.getTime() - begin, wait === null ? 'given_up' : 'retried');
         if (isGone && delivery.destination !== 'override') {
             await outbox.disableDestination(db, { ...delivery, destination: delivery.destination }, 'the receiver answered 410 Gone', at);
         }
