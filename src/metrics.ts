@@ -81,8 +81,7 @@ export class Metrics {
     }
 
     renewed(provider: string, result: RenewalResult): void {
-        const kind = result.kind === 'failed' ? `failed_${result.failure.kind}` : result.kind;
-        this.#renewals.inc({ result: kind, ...this.#provider(provider) });
+        this.#renewals.inc({ result: resultOf(result), ...this.#provider(provider) });
     }
 
     tokenCalled(provider: string, ms: number, outcome: 'answered' | 'failed'): void {
@@ -175,4 +174,12 @@ export class Metrics {
             collect: () => Object.entries(pool()).forEach(([state, count]) => gauge.set({ state }, count)),
         });
     }
+}
+
+/** `unreadable` is a fault of ours, or of the key ring, and worth an alert (§20.2 no. 7). */
+function resultOf(result: RenewalResult): string {
+    if (result.kind !== 'failed') {
+        return result.kind;
+    }
+    return result.failure.type === 'credentials_unreadable' ? 'unreadable' : `failed_${result.failure.kind}`;
 }
