@@ -142,7 +142,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);
-        metrics?.watchSlots(() => ({ renewals: refresher.busy, webhooks: delivery.busy, hooks: hookRetries.busy }));
+        metrics?.watchSlots(() => ({ renewals: refresher.busy, deliveries: delivery.busy, hooks: hookRetries.busy }));
         const metricsServer = metrics && buildMetricsServer(metrics);
         return {
             server,

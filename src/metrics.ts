@@ -49,13 +49,13 @@ export class Metrics {
             registers,
         });
         this.#deliveries = new Counter({
-            name: 'valetkey_webhook_deliveries_total',
+            name: 'valetkey_deliveries_total',
             help: 'Attempts to deliver a webhook, by outcome.',
             labelNames: ['outcome'],
             registers,
         });
         this.#deliveryCalls = new Histogram({
-            name: 'valetkey_webhook_delivery_seconds',
+            name: 'valetkey_delivery_seconds',
             help: 'Calls to receivers of webhooks.',
             buckets: callSeconds,
             registers,
@@ -130,7 +130,7 @@ export class Metrics {
         const gauge = (name: string, help: string, of: (lag: WorkLag) => number): void => {
             const made: Gauge = new Gauge({
                 name,
-                help,
+                help: `${help}, of all replicas.`,
                 registers: [this.#registry],
                 collect: async () => {
                     const lag = await read();
@@ -138,28 +138,18 @@ export class Metrics {
                 },
             });
         };
-        gauge(
-            'valetkey_renewals_oldest_overdue_seconds',
-            'Age of the longest overdue renewal, of all replicas.',
-            (lag) => lag.renewals.oldestOverdueMs / 1000,
-        );
-        gauge('valetkey_renewals_due', `Renewals that are due, at most ${mostCounted}, of all replicas.`, (lag) => lag.renewals.due);
-        gauge(
-            'valetkey_webhooks_oldest_pending_seconds',
-            'Age of the oldest webhook delivery that is neither accepted nor given up, of all replicas.',
-            (lag) => lag.deliveries.oldestPendingMs / 1000,
-        );
-        gauge(
-            'valetkey_webhooks_oldest_overdue_seconds',
-            'How long the most overdue attempt to deliver a webhook has been due, of all replicas.',
-            (lag) => lag.deliveries.oldestOverdueMs / 1000,
-        );
-        gauge('valetkey_webhooks_due', `Webhook deliveries that are due, at most ${mostCounted}, of all replicas.`, (lag) => lag.deliveries.due);
-        gauge(
-            'valetkey_hooks_oldest_overdue_seconds',
-            'How long the most overdue post-connection hook has been due, of all replicas.',
-            (lag) => lag.hooks.oldestOverdueMs / 1000,
-        );
+        for (const [queue, things] of [
+            ['renewals', 'renewals'],
+            ['deliveries', 'attempts to deliver a webhook'],
+            ['hooks', 'post-connection hooks'],
+        ] as const) {
+            gauge(
+                `valetkey_${queue}_oldest_overdue_seconds`,
+                `How long the longest overdue of the ${things} has been due`,
+                (lag) => lag[queue].oldestOverdueMs / 1000,
+            );
+            gauge(`valetkey_${queue}_overdue`, `How many ${things} are due, at most ${mostCounted}`, (lag) => lag[queue].overdue);
+        }
     }
 
     #gaugesOfPool({ pool }: Database): void {

@@ -1,48 +1,34 @@
-/** How far background work is behind, over all replicas: a few index look-ups, whatever the number of rows. */
+/** How far the workers are behind (O5): of each queue the oldest row that is due, and how many are. */
 import { sql } from 'kysely';
 import type { Db } from './database.ts';
+import { deliveryQueue, hookQueue, refreshQueue } from './leased-work.ts';
 
-export interface WorkLag {
-    renewals: {
-        /** Milliseconds since the longest overdue renewal fell due; 0 when nothing is due. */
-        oldestOverdueMs: number;
-        /** Due now, those at work included; counted no further than `mostCounted`. */
-        due: number;
-    };
-    deliveries: {
-        /** Milliseconds since the oldest delivery was written that is neither accepted nor given up. */
-        oldestPendingMs: number;
-        oldestOverdueMs: number;
-        due: number;
-    };
-    hooks: { oldestOverdueMs: number };
+export interface QueueLag {
+    /** How long ago the oldest row that waits was due; 0 when none is. */
+    oldestOverdueMs: number;
+    /** At most `mostCounted`. */
+    overdue: number;
 }
 
-export const mostCounted = 10_000;
+export interface WorkLag {
+    renewals: QueueLag;
+    deliveries: QueueLag;
+    hooks: QueueLag;
+}
 
+/** Counting stops here: a backlog must not be made worse by looking at it. */
+export const mostCounted = 1000;
+
+/** What is being worked on counts too, until it is done. Each queue costs the first entries of the index that its claims use. */
 export async function readWorkLag(db: Db, now: number): Promise<WorkLag> {
     const at = new Date(now);
-    const isRenewal = sql`deleted_at is null and next_refresh_at is not null and next_refresh_at <= ${at}`;
-    const isDelivery = sql`state = 'pending' and next_attempt_at <= ${at}`;
-    const { rows } = await sql<{
-        renewal: Date | null;
-        renewals: number;
-        written: Date | null;
-        delivery: Date | null;
-        deliveries: number;
-        hook: Date | null;
-    }>`
-        select (select next_refresh_at from connections where ${isRenewal} order by next_refresh_at limit 1) as renewal,
-            (select count(*) from (select from connections where ${isRenewal} limit ${sql.lit(mostCounted)}) as counted)::int as renewals,
-            (select created_at from webhook_deliveries where state = 'pending' order by created_at limit 1) as written,
-            (select next_attempt_at from webhook_deliveries where ${isDelivery} order by next_attempt_at limit 1) as delivery,
-            (select count(*) from (select from webhook_deliveries where ${isDelivery} limit ${sql.lit(mostCounted)}) as counted)::int as deliveries,
-            (select due_at from post_connection_hooks where state = 'pending' and due_at <= ${at} order by due_at limit 1) as hook`.execute(db);
-    const row = rows[0]!;
-    const since = (moment: Date | null): number => (moment === null ? 0 : Math.max(0, now - moment.getTime()));
-    return {
-        renewals: { oldestOverdueMs: since(row.renewal), due: row.renewals },
-        deliveries: { oldestPendingMs: since(row.written), oldestOverdueMs: since(row.delivery), due: row.deliveries },
-        hooks: { oldestOverdueMs: since(row.hook) },
-    };
+    const lagOf = ({ table, due, condition }: { table: string; due: string; condition: string }) => sql`
+        (select json_build_object(
+            'overdue', count(*)::int,
+            'oldestOverdueMs', coalesce(greatest(extract(epoch from ${at}::timestamptz - min(at)) * 1000, 0), 0)::float8)
+         from (select ${sql.ref(due)} as at from ${sql.table(table)}
+               where ${sql.raw(condition)} and ${sql.ref(due)} <= ${at} order by ${sql.ref(due)} limit ${sql.lit(mostCounted)}) waiting)`;
+    const { rows } = await sql<WorkLag>`
+        select ${lagOf(refreshQueue)} as renewals, ${lagOf(deliveryQueue)} as deliveries, ${lagOf(hookQueue)} as hooks`.execute(db);
+    return rows[0]!;
 }

@@ -27,7 +27,7 @@ describe('GET /metrics', () => {
         const { valetkey_renewals_oldest_overdue_seconds: overdue } = await scrape('valetkey_renewals_oldest_overdue_seconds');
         expect(overdue).toBeGreaterThanOrEqual(3600);
         expect(overdue).toBeLessThan(3700);
-        expect(await scrape('valetkey_renewals_due')).toEqual({ valetkey_renewals_due: 1 });
+        expect(await scrape('valetkey_renewals_overdue')).toEqual({ valetkey_renewals_overdue: 1 });
     });
 
     test('counts requests by route and class of status; routes that callers make up are one', async () => {
@@ -44,7 +44,7 @@ describe('GET /metrics', () => {
     test('shows slots, pool and the process', async () => {
         expect(await scrape('valetkey_worker_busy_slots')).toEqual({
             'valetkey_worker_busy_slots{worker="renewals"}': 0,
-            'valetkey_worker_busy_slots{worker="webhooks"}': 0,
+            'valetkey_worker_busy_slots{worker="deliveries"}': 0,
             'valetkey_worker_busy_slots{worker="hooks"}': 0,
         });
         expect(Object.keys(await scrape('valetkey_database_pool_connections'))).toHaveLength(3);

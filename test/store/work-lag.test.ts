@@ -21,9 +21,9 @@ describe.each(dialects)('the lag of background work ($name)', ({ open }) => {
         await insertConnection(db, integration, { next_refresh_at: null });
         await insertConnection(db, integration, { next_refresh_at: after(-1), deleted_at: madeAt });
         expect(await lag(1_000)).toEqual({
-            renewals: { oldestOverdueMs: 0, due: 0 },
-            deliveries: { oldestPendingMs: 0, oldestOverdueMs: 0, due: 0 },
-            hooks: { oldestOverdueMs: 0 },
+            renewals: { oldestOverdueMs: 0, overdue: 0 },
+            deliveries: { oldestOverdueMs: 0, overdue: 0 },
+            hooks: { oldestOverdueMs: 0, overdue: 0 },
         });
     });
 
@@ -38,9 +38,9 @@ describe.each(dialects)('the lag of background work ($name)', ({ open }) => {
         const settled = await insertDelivery(db, environmentId, 'https://c.example', after(-9_000));
         await db.updateTable('webhook_deliveries').set({ state: 'delivered' }).where('id', '=', settled).execute();
         expect(await lag(1_000)).toEqual({
-            renewals: { oldestOverdueMs: 3_000, due: 2 },
-            deliveries: { oldestPendingMs: 1_000, oldestOverdueMs: 1_500, due: 1 },
-            hooks: { oldestOverdueMs: 0 },
+            renewals: { oldestOverdueMs: 3_000, overdue: 2 },
+            deliveries: { oldestOverdueMs: 1_500, overdue: 1 },
+            hooks: { oldestOverdueMs: 0, overdue: 0 },
         });
     });
 });
