@@ -29,10 +29,12 @@ import { lintWarnings } from './providers/lint.ts';
 import type { Metrics } from './metrics.ts';
 import { Retention } from './retention.ts';
 import { assertNothingReal } from './simulate.ts';
+import { paced, type Pace } from './prove/pace.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
+import { adoptRestored } from './store/event-log.ts';
 import { migrate } from './store/migrate.ts';
 import { userAgent } from './version.ts';
 import { WebhookDelivery } from './webhooks/delivery.ts';
@@ -53,7 +55,7 @@ export interface App {
 }
 
 /** Moments at which a test may let the process die. */
-export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending';
+export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending' | 'webhook-sent';
 
 export interface AppOptions {
     config: Config;
@@ -62,6 +64,8 @@ export interface AppOptions {
     /** Simulate mode: the server of the twins, which then gets every call and every browser that is not for this machine. */
     twinServer?: URL | undefined;
     onStep?: (step: FaultStep) => void | Promise<void>;
+    /** Of a proof: time passes faster. */
+    pace?: Pace;
 }
 
 export const builtinCatalogue = {
@@ -70,8 +74,9 @@ export const builtinCatalogue = {
 };
 
 /** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
-export async function buildApp({ config, logger, sources: system, twinServer, onStep }: AppOptions): Promise<App> {
-    const egress = openEgress(config, system, twinServer);
+export async function buildApp({ config, logger, sources: system, twinServer, onStep, pace }: AppOptions): Promise<App> {
+    const inPace = (sources: Sources): Sources => (pace === undefined ? sources : paced(sources, pace));
+    const egress = openEgress(config, inPace(system), twinServer);
     const catalogue = openCatalogue(config, egress, logger);
     const database = await openDatabase(config.database);
     try {
@@ -79,8 +84,9 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const keys = findEncryptionKey(config, system, await dataKeys.exist(database.db));
         const clock = new DatabaseClock(database, system);
         await clock.read();
-        const sources = withClockOffset(system, clock.offset);
+        const sources = inPace(withClockOffset(system, clock.offset));
         await migrate(database.db);
+        await adoptRestored(database.db);
         const vault = await openVault(database.db, keys.ring, sources);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 
@@ -96,6 +102,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             openSigningKeys: (due) => openLiveKeys(vault, due.environment_id, due.signing_keys),
             onAttempt: metrics && ((ms, outcome) => metrics.delivered(ms, outcome)),
             onSend: onStep && (() => onStep('webhook-sending')),
+            onSent: onStep && (() => onStep('webhook-sent')),
         });
         const wakeDeliveries = (): void => delivery.wake();
         const clients = new RegisteredClients({ db, vault, egress, sources, logger, publicUrl: config.publicUrl });

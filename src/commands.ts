@@ -1,4 +1,4 @@
-/** The commands: serve (default), simulate, migrate, keys, providers. */
+/** The commands: serve (default), simulate, prove, migrate, keys, providers. */
 import type { FastifyInstance } from 'fastify';
 import { pino, type Logger } from 'pino';
 import { buildApp, builtinCatalogue } from './app.ts';
@@ -24,6 +24,8 @@ const usage = `Usage: valetkey [command]
   serve         run the API and the background work (default)
                 --simulate: with offline twins in place of all providers
   simulate      run the offline twins alone; --port N, --providers FILE (a further catalogue file)
+  prove         show that no token and no event is lost: processes on a database of their own, kills, pauses, slow providers;
+                needs DATABASE_URL; --seconds N, --seed N, …
   migrate       bring the database up to date and exit
   keys rotate   make a new data key and seal every stored secret with it; safe beside running servers, can be repeated
   keys create <environment>|account
@@ -41,6 +43,8 @@ export async function run(words: readonly string[]): Promise<void> {
             await serve({ isSimulating: true });
         } else if (words[0] === 'simulate') {
             await simulate(words.slice(1));
+        } else if (words[0] === 'prove') {
+            await (await import('./prove.ts')).prove(words.slice(1));
         } else if (command === 'migrate') {
             await migrateOnly();
         } else if (command === 'keys rotate') {

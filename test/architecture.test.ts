@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 /** From the top. A file imports from its own room and from those below it. */
 const rooms = [
+    'prove',
     'http',
     'connect',
     'auth-modes',

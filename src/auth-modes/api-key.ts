@@ -7,8 +7,8 @@ export const apiKey: AuthMode = {
     direct: {
         create: async (input) => {
             const credentials = { type: 'API_KEY' as const, apiKey: submittedText(input, 'apiKey') };
-            await testCredentials(input, credentials);
-            return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
+            const tested = await testCredentials(input, credentials);
+            return { credentials, obtainedAt: input.sources.now(), expiresAt: null, ...tested };
         },
     },
 };

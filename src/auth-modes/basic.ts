@@ -7,8 +7,8 @@ export const basic: AuthMode = {
     direct: {
         create: async (input) => {
             const credentials = { type: 'BASIC' as const, username: submittedText(input, 'username'), password: submittedText(input, 'password') };
-            await testCredentials(input, credentials);
-            return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
+            const tested = await testCredentials(input, credentials);
+            return { credentials, obtainedAt: input.sources.now(), expiresAt: null, ...tested };
         },
     },
 };

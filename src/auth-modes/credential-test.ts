@@ -2,7 +2,7 @@
  * Tests typed-in credentials against the provider before they are kept (auth-modes §17.1): by the entry's script where it names
  * one, else by its calls, of which the first 2xx proves them.
  */
-import type { Credentials } from '../credentials/credential.ts';
+import type { Credentials, Obtained } from '../credentials/credential.ts';
 import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
 import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
 import type { VerificationScript } from '../providers/hooks/hook.ts';
@@ -18,34 +18,35 @@ const testMs = 15_000;
 /** Only the status counts. */
 const readBytes = 4096;
 
+/** `unverified`: the provider said nothing about the credentials, so that trying again is worth it (A3). */
+export type Tested = Pick<Obtained, 'unverified'>;
+
+const tested: Tested = {};
+
 /**
- * Providers without a verification accept what is typed.
- * @throws ConnectFailure `connection_test_failed`; `verification_unavailable` when the provider said nothing about the
- * credentials, so that trying again is worth it (A3); `url_param_err`
+ * Providers without a verification accept what is typed. Whether credentials that nobody confirmed are kept is for the caller to say.
+ * @throws ConnectFailure `connection_test_failed`, `url_param_err`
  */
-export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<void> {
+export async function testCredentials(context: ModeContext, credentials: Credentials): Promise<Tested> {
     const script = verificationScripts.get(String(context.provider.entry['credentials_verification_script']));
     if (script !== undefined) {
         return testByScript(script, context, credentials);
     }
     const requests = await prepareRequests(context, credentials);
     if (requests.length === 0) {
-        return;
+        return tested;
     }
     const answers: (number | EgressErrorCode)[] = [];
     for (const request of requests) {
         const answer = await ask(context, request);
         if (typeof answer === 'number' && answer >= 200 && answer < 300) {
-            return;
+            return tested;
         }
         answers.push(answer);
     }
     const { displayName } = context.provider;
     if (answers.every(isSilence)) {
-        throw new ConnectFailure(
-            'verification_unavailable',
-            `${displayName} could not be asked about these credentials (${answers.join(', ')}). Try again in a few minutes.`,
-        );
+        return silence(displayName, answers.join(', '));
     }
     throw new ConnectFailure(
         'connection_test_failed',
@@ -55,25 +56,17 @@ export async function testCredentials(context: ModeContext, credentials: Credent
     );
 }
 
-async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<void> {
+async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<Tested> {
     const { displayName } = context.provider;
     try {
         const verdict = await script(hookContext(context, credentials));
-        if (verdict === 'accepted') {
-            return;
+        if (verdict === 'rejected') {
+            throw new ConnectFailure('connection_test_failed', `${displayName} rejected these credentials.`);
         }
-        throw verdict === 'rejected'
-            ? new ConnectFailure('connection_test_failed', `${displayName} rejected these credentials.`)
-            : new ConnectFailure(
-                  'verification_unavailable',
-                  `${displayName} could not be asked about these credentials. Try again in a few minutes.`,
-              );
+        return verdict === 'accepted' ? tested : silence(displayName);
     } catch (error) {
         if (error instanceof EgressError && isSilence(error.code)) {
-            throw new ConnectFailure(
-                'verification_unavailable',
-                `${displayName} could not be asked about these credentials (${error.code}). Try again in a few minutes.`,
-            );
+            return silence(displayName, error.code);
         }
         const text = hookFailureText(error);
         throw text === undefined
@@ -81,6 +74,10 @@ async function testByScript(script: VerificationScript, context: ModeContext, cr
             : new ConnectFailure('connection_test_failed', `${displayName} did not confirm these credentials (${text}).`);
     }
 }
+
+const silence = (displayName: string, answers?: string): Tested => ({
+    unverified: `${displayName} could not be asked about these credentials${answers === undefined ? '' : ` (${answers})`}.`,
+});
 
 async function prepareRequests(context: ModeContext, credentials: Credentials): Promise<ApiRequest[]> {
     try {

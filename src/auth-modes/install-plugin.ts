@@ -38,8 +38,8 @@ async function complete(input: RedirectCompletion): Promise<Completed> {
     }
     const credentials = { type: 'BASIC' as const, ...keyPairOf(input) };
     const obtainedAt = sources.now();
-    await testCredentials({ ...input, connectionConfig: { ...input.connectionConfig, ...values } }, credentials);
-    return { credentials, obtainedAt, expiresAt: null, derivedConfig: values };
+    const tested = await testCredentials({ ...input, connectionConfig: { ...input.connectionConfig, ...values } }, credentials);
+    return { credentials, obtainedAt, expiresAt: null, derivedConfig: values, ...tested };
 }
 
 /** As they were set: nothing here is base64 (the trap of §2.1). */

@@ -24,9 +24,9 @@ export const jwt: AuthMode = {
         create: async (input) => {
             const { type: _type, token: _token, expires_at: _expiresAt, ...submitted } = input.submitted;
             const { credentials, obtainedAt } = await sign(input, splitPairs(input.provider.entry, submitted));
-            await testCredentials(input, credentials);
+            const tested = await testCredentials(input, credentials);
             // The token dies, the key that signs it does not.
-            return { credentials, obtainedAt, expiresAt: null };
+            return { credentials, obtainedAt, expiresAt: null, ...tested };
         },
     },
     sign: (context, credentials: Credentials) => {

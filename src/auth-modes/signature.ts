@@ -20,9 +20,9 @@ export const signature: AuthMode = {
                 expires_at: '',
             };
             const { credentials, obtainedAt } = sign(input, draft);
-            await testCredentials(input, credentials);
+            const tested = await testCredentials(input, credentials);
             // The token dies, what it is made of does not.
-            return { credentials, obtainedAt, expiresAt: null };
+            return { credentials, obtainedAt, expiresAt: null, ...tested };
         },
     },
     sign: (context, credentials) => Promise.resolve(sign(context, credentials as SignatureCredentials)),

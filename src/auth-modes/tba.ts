@@ -16,8 +16,8 @@ export const tba: AuthMode = {
                 token_secret: submittedText(input, 'token_secret'),
                 config_override: ownConsumer(input),
             };
-            await testCredentials(input, credentials);
-            return { credentials, obtainedAt: input.sources.now(), expiresAt: null };
+            const tested = await testCredentials(input, credentials);
+            return { credentials, obtainedAt: input.sources.now(), expiresAt: null, ...tested };
         },
     },
 };

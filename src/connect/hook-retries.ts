@@ -158,7 +158,11 @@ export class HookRetries {
             'post-connection hook failed',
         );
         await db.transaction().execute(async (transaction) => {
-            if (!(await hooks.postpone(transaction, claimed, { attempts, dueAt }))) {
+            if (dueAt === null) {
+                await connections.lockById(transaction, claimed.connection_row_id);
+            }
+            const isMine = dueAt === null ? hooks.giveUp(transaction, claimed, attempts) : hooks.postpone(transaction, claimed, { attempts, dueAt });
+            if (!(await isMine)) {
                 return;
             }
             const message = failureMessage(reason);
@@ -173,8 +177,11 @@ export class HookRetries {
     /** The connection was deleted, or its provider has no hook any more. */
     async #giveWay(claimed: PostConnectionHookRow): Promise<void> {
         const { db, sources } = this.#dependencies;
-        if (await hooks.removeClaimed(db, claimed)) {
-            await operations.cancel(db, claimed.operation_id, 'There is nothing to look up any more', new Date(sources.now()));
-        }
+        await db.transaction().execute(async (transaction) => {
+            await connections.lockById(transaction, claimed.connection_row_id);
+            if (await hooks.removeClaimed(transaction, claimed)) {
+                await operations.cancel(transaction, claimed.operation_id, 'There is nothing to look up any more', new Date(sources.now()));
+            }
+        });
     }
 }

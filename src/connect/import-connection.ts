@@ -6,7 +6,7 @@ import { ConnectFailure, type AuthMode } from '../auth-modes/auth-mode.ts';
 import { authModes } from '../auth-modes/index.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
-import type { Credentials } from '../credentials/credential.ts';
+import type { Credentials, Obtained } from '../credentials/credential.ts';
 import { checkConnectionConfig, withDefaults, type FieldIssue } from '../providers/fields.ts';
 import type { Provider } from '../providers/provider.ts';
 import { newRandomId } from '../sources.ts';
@@ -20,8 +20,9 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { obtainImported, type Submission } from './imported-credentials.ts';
-import { completeConfig, recordCompletion } from './post-connection.ts';
+import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { mergeTags, retagged } from './tags.ts';
+import { assertMayKeep, successOf, warnOfUnverified } from './unverified.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
 export interface ImportTarget {
@@ -77,7 +78,7 @@ export async function findImportTarget(
     return provider === undefined ? 'no provider' : { environment, integration, provider, mode: authModes.get(provider.authMode) };
 }
 
-/** @throws ImportRefused; ConnectFailure `missing_account_id`, `connection_test_failed`, `url_param_err`; TokenFailure when an installation gives no token */
+/** @throws ImportRefused; ConnectFailure `missing_account_id`, `connection_test_failed`, `verification_unavailable`, `url_param_err`; TokenFailure when an installation gives no token */
 export async function importConnection(context: ConnectContext, target: ImportTarget, request: ImportRequest): Promise<ImportedConnection> {
     const { integration, provider, mode } = target;
     const connectionId = request.connectionId ?? newRandomId(context.sources);
@@ -92,6 +93,7 @@ export async function importConnection(context: ConnectContext, target: ImportTa
     const modeContext = { ...context, provider, integration: opened, connectionConfig: effectiveConfig };
     try {
         const obtained = await obtainImported(modeContext, mode, request);
+        assertMayKeep(obtained, target.environment.accept_unverified_credentials);
         const { credentials } = obtained;
         // The app's proof is shown where a connect attempt would have left it (auth-modes §12.1).
         const jwt = credentials.type === 'APP' && credentials.jwtToken !== undefined ? { jwtToken: credentials.jwtToken } : {};
@@ -106,13 +108,15 @@ export async function importConnection(context: ConnectContext, target: ImportTa
                 connectionId,
                 obtained,
                 connectionConfig,
+                postConnectionStatus: statusAfter(completion),
                 nextRefreshAt,
                 describe: (existing) => descriptionOf(request, existing),
             });
             await recordCompletion(transaction, context, connection.row, completion);
-            await finish(transaction, context, target, connection);
+            await finish(transaction, context, target, connection, obtained);
             return connection;
         });
+        warnOfUnverified(context, saved.row, obtained);
         context.wakeDeliveries();
         return { ...saved, credentials, connectionConfig };
     } catch (error) {
@@ -172,13 +176,11 @@ function tagsOf(
     return tags;
 }
 
-async function finish(db: Db, context: ConnectContext, target: ImportTarget, saved: SavedConnection): Promise<void> {
+async function finish(db: Db, context: ConnectContext, target: ImportTarget, saved: SavedConnection, obtained: Obtained): Promise<void> {
     const { environment, integration, provider } = target;
     const isCreation = saved.operation === 'creation';
     await logOperation(db, context, target, saved.row.connection_id, {
-        state: 'success',
-        level: 'info',
-        message: isCreation ? 'Connection imported' : 'Connection imported over an existing one',
+        ...successOf(isCreation ? 'Connection imported' : 'Connection imported over an existing one', obtained),
         connection_row_id: saved.row.id,
         error: null,
     });
@@ -193,6 +195,7 @@ async function finish(db: Db, context: ConnectContext, target: ImportTarget, sav
         operation: saved.operation,
         tags: saved.row.tags,
         urlOverride: saved.row.webhook_url_override,
+        postConnectionStatus: saved.row.post_connection_status,
     });
 }
 

@@ -45,7 +45,7 @@ export interface Submission {
 
 const tokenCallMs = 20_000;
 
-/** @throws ConnectFailure `connection_test_failed`, `verification_unavailable`, `url_param_err`; TokenFailure when no installation token is to be had */
+/** @throws ConnectFailure `connection_test_failed`, `url_param_err`, `verification_unavailable` of a login; TokenFailure when no installation token is to be had */
 export async function obtainImported(context: ModeContext, mode: AuthMode | undefined, submission: Submission): Promise<Obtained> {
     const { credentials: submitted, isTested } = submission;
     const raw = submission.raw ?? { ...submitted };
@@ -77,10 +77,8 @@ export async function obtainImported(context: ModeContext, mode: AuthMode | unde
                 token_secret: submitted.token_secret,
                 config_override: present(submitted.config_override ?? {}),
             };
-            if (isTested) {
-                await testCredentials(context, credentials);
-            }
-            return obtained(context, undefined, null, () => credentials);
+            const tested = isTested ? await testCredentials(context, credentials) : {};
+            return { ...obtained(context, undefined, null, () => credentials), ...tested };
         }
         case 'APP':
         case 'CUSTOM':

@@ -22,7 +22,7 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { settledConfig } from './pending.ts';
-import { postConnectionHook, recordCompletion } from './post-connection.ts';
+import { postConnectionHook, recordCompletion, statusAfter } from './post-connection.ts';
 import { firstRenewalAt, upsertConnection } from './upsert-connection.ts';
 
 /** Providers hang up after ten seconds. */
@@ -128,6 +128,11 @@ async function complete(context: ConnectContext, completion: Completion): Promis
         integration: effective,
         connectionConfig: { ...connectionConfig, ...derived },
     };
+    // The provider waits for its answer; the worker asks it what is missing.
+    const hookToRun = {
+        connectionConfig: {},
+        ...(postConnectionHook(provider) === undefined ? {} : { unfinished: 'It is asked once the installation is stored.' }),
+    };
     const patience = sources.now() + longestWaitMs;
     const store = (): Promise<boolean> =>
         db.transaction().execute(async (transaction) => {
@@ -150,17 +155,12 @@ async function complete(context: ConnectContext, completion: Completion): Promis
                 connectionId: row.connection_id,
                 obtained,
                 connectionConfig: { ...derived, ...(event.installationId === undefined ? {} : await personsOwn(context, row)) },
+                postConnectionStatus: statusAfter(hookToRun),
                 nextRefreshAt: firstRenewalAt(context, target, obtained),
                 describe: () => ({}),
             });
             await settle(context, transaction, { ...completion, row }, saved.row);
-            if (postConnectionHook(provider) !== undefined) {
-                // The provider waits for its answer; the worker asks it what is missing.
-                await recordCompletion(transaction, context, saved.row, {
-                    connectionConfig: {},
-                    unfinished: 'It is asked once the installation is stored.',
-                });
-            }
+            await recordCompletion(transaction, context, saved.row, hookToRun);
             return true;
         });
     while (!(await untilDatabaseAnswers(store, context))) {
@@ -212,6 +212,7 @@ async function settle(
         tags: row.tags,
         endUser: row.end_user,
         urlOverride: row.webhook_url_override,
+        postConnectionStatus: row.post_connection_status,
     });
 }
 

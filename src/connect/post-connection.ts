@@ -18,7 +18,7 @@ import * as connections from '../store/connections.ts';
 import { json, type Db } from '../store/database.ts';
 import * as operations from '../store/operations.ts';
 import * as hooks from '../store/post-connection-hooks.ts';
-import type { ConnectionRow, IntegrationRow } from '../store/schema.ts';
+import type { ConnectionRow, IntegrationRow, PostConnectionStatus } from '../store/schema.ts';
 import type { ConnectContext } from './connect-session.ts';
 
 /** A person waits in front of a popup. */
@@ -94,6 +94,9 @@ export async function completeConfig(context: ConnectContext, given: ToComplete)
         ? { connectionConfig: { ...connectionConfig, ...discovery.config } }
         : { connectionConfig, unfinished: discovery.reason };
 }
+
+/** For the connection that is stored with it. */
+export const statusAfter = ({ unfinished }: Completion): PostConnectionStatus | null => (unfinished === undefined ? null : 'metadata_pending');
 
 /** In the transaction that stores the connection: what an earlier connect left to do is over, and what this one did begins. */
 export async function recordCompletion(db: Db, context: ConnectContext, row: ConnectionRow, { unfinished }: Completion): Promise<void> {

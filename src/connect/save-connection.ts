@@ -13,8 +13,9 @@ import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
 import { openPending, pendingConfig, settledConfig } from './pending.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
-import { completeConfig, recordCompletion } from './post-connection.ts';
+import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
+import { assertMayKeep, successOf, warnOfUnverified } from './unverified.ts';
 import { firstRenewalAt, upsertConnection, type Description, type SavedConnection } from './upsert-connection.ts';
 
 export type { SavedConnection } from './upsert-connection.ts';
@@ -26,7 +27,9 @@ class SessionIsOver extends Error {
     readonly code = 'session_is_over';
 }
 
-/** @throws ConnectFailure `unknown_connect_session_token` when the session ended while the attempt was under way */
+/**
+ * @throws ConnectFailure `unknown_connect_session_token` when the session ended while the attempt was under way, `verification_unavailable`
+ */
 export async function saveConnection(
     context: ConnectContext,
     attempt: SavedAttempt,
@@ -37,6 +40,7 @@ export async function saveConnection(
 ): Promise<SavedConnection> {
     const { db, sources } = context;
     const { provider, mode, session } = attempt;
+    assertMayKeep(obtained, session.accept_unverified_credentials);
     const isPending = obtained.isPending ?? false;
     const pendingId = operations.newOperationId(sources);
     const completion = isPending
@@ -49,6 +53,7 @@ export async function saveConnection(
         obtained,
         isPending,
         connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
+        postConnectionStatus: statusAfter(completion),
         nextRefreshAt: firstRenewalAt(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
     };
@@ -73,7 +78,7 @@ export async function saveConnection(
                     await flows.recordOutcome(transaction, flowId, { ...outcome, at: at.toISOString() });
                 }
                 await recordCompletion(transaction, context, connection.row, completion);
-                await finish(transaction, context, attempt, connection, at);
+                await finish(transaction, context, { ...attempt, obtained }, connection, at);
                 if (isPending) {
                     await openPending(transaction, pendingId, attempt.integration, connection.row, at);
                 }
@@ -83,6 +88,7 @@ export async function saveConnection(
     ).catch((error: unknown) => {
         throw error instanceof SessionIsOver ? new ConnectFailure('unknown_connect_session_token', sessionUsedMessage) : error;
     });
+    warnOfUnverified(context, saved.row, obtained);
     context.wakeDeliveries();
     return saved;
 }
@@ -94,12 +100,17 @@ const descriptionIn = (session: SessionRead, existing: ConnectionRow | undefined
     ...(session.webhook_url_override === null ? {} : { webhookUrlOverride: session.webhook_url_override }),
 });
 
-async function finish(db: Db, context: ConnectContext, attempt: SavedAttempt, saved: SavedConnection, at: Date): Promise<void> {
-    const { session, integration, provider } = attempt;
+async function finish(
+    db: Db,
+    context: ConnectContext,
+    attempt: SavedAttempt & { obtained: Obtained },
+    saved: SavedConnection,
+    at: Date,
+): Promise<void> {
+    const { session, integration, provider, obtained } = attempt;
     if (session.operation_id !== null) {
         await operations.end(db, session.operation_id, {
-            state: 'success',
-            message: saved.operation === 'creation' ? 'Connection created' : 'Connection renewed by its user',
+            ...successOf(saved.operation === 'creation' ? 'Connection created' : 'Connection renewed by its user', obtained),
             connectionRowId: saved.row.id,
             connectionId: saved.row.connection_id,
             integrationId: integration.id,
@@ -117,5 +128,6 @@ async function finish(db: Db, context: ConnectContext, attempt: SavedAttempt, sa
         tags: saved.row.tags,
         endUser: session.end_user,
         urlOverride: saved.row.webhook_url_override,
+        postConnectionStatus: saved.row.post_connection_status,
     });
 }

@@ -14,7 +14,7 @@ import * as connections from '../store/connections.ts';
 import { writeCredentials } from '../store/credential-writes.ts';
 import { json, type Db } from '../store/database.ts';
 import * as integrations from '../store/integrations.ts';
-import type { ConnectionRow, EndUser, IntegrationRow } from '../store/schema.ts';
+import type { ConnectionRow, EndUser, IntegrationRow, PostConnectionStatus } from '../store/schema.ts';
 import type { ConnectContext } from './connect-session.ts';
 
 export interface SavedConnection {
@@ -40,6 +40,8 @@ export interface ConnectionToStore {
     isPending?: boolean;
     /** Laid over what an existing connection has; a member that is `undefined` goes. */
     connectionConfig: Record<string, unknown>;
+    /** Of what its hook is still to find. */
+    postConnectionStatus: PostConnectionStatus | null;
     /** Milliseconds; `null`: never by itself. */
     nextRefreshAt: number | null;
     /** Asked under the lock, as it may depend on what is stored. @param existing `undefined`: it will be created */
@@ -122,6 +124,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
         tags: json(tags ?? {}),
         end_user: endUser === undefined ? null : json(endUser),
         webhook_url_override: webhookUrlOverride || null,
+        post_connection_status: given.postConnectionStatus,
         last_fetched_at: null,
         created_at: now,
         updated_at: now,
@@ -151,6 +154,7 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
         alongside: {
             connection_config: json(config.clear),
             sealed_secrets: config.sealed,
+            post_connection_status: given.postConnectionStatus,
             updated_at: now,
             ...(metadata === undefined ? {} : { metadata: json(metadata) }),
             ...(tags === undefined ? {} : { tags: json(tags) }),

@@ -163,6 +163,8 @@ export interface Obtained {
     derivedConfig?: Record<string, unknown>;
     /** To be renewed by then although the credentials live longer: something that came with them ends earlier, or is to be tried again. */
     renewBy?: number | undefined;
+    /** Why the provider could not be asked about them, for people; absent: it confirmed them, or they are not tested. */
+    unverified?: string | undefined;
     /** What went wrong without harm to the credentials; for the log. */
     notes?: readonly string[] | undefined;
 }

@@ -1,4 +1,4 @@
-/** What a failed renewal does to a connection: its state, when to try again, the operation log, and at most one webhook (R5, R15). */
+/** Writes what a failed renewal does to a connection (`failure-outcome.ts`): its state, the operation log, and at most one webhook. */
 import type { Kysely } from 'kysely';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
@@ -6,16 +6,12 @@ import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import { json, type Db } from '../store/database.ts';
-import type { AuthState, Schema } from '../store/schema.ts';
+import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
-import { isServable, lifetimeOf } from './expiry.ts';
+import { isReportedNow, outcomeOfFailure, type FailureOutcome } from './failure-outcome.ts';
 import type { RenewalResult } from './leased-renewal.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
-import { backoff, type TokenFailure } from './token-failure.ts';
-
-const day = 24 * 3600 * 1000;
-/** R15: one hiccup is not worth a webhook, a third in a row is. */
-const transientFailuresBeforeReport = 3;
+import type { TokenFailure } from './token-failure.ts';
 
 export class RenewalFailures {
     readonly #db: Kysely<Schema>;
@@ -37,46 +33,7 @@ export class RenewalFailures {
 
     /** Writes the outcome of a failed token call, if this process still held the lease. */
     async record(target: RenewalTarget, epoch: number, failure: TokenFailure): Promise<void> {
-        const now = this.#sources.now();
-        const attempts = target.refresh_attempts + 1;
-        const isRefusal = failure.kind === 'unknown';
-        const refusals = (target.auth_error?.refusals ?? 0) + (isRefusal ? 1 : 0);
-        // A lost grant stays lost until something succeeds (§16.9), for the reason it had: an outage during a forced attempt proves nothing.
-        const isLost = target.auth_state === 'needs_reauth';
-        const isClientRefused = failure.isClientRefused || (isLost && failure.kind !== 'permanent' && target.auth_error?.client_refused === true);
-        const wait = isLost ? null : this.#wait(target, failure, isRefusal ? refusals : attempts);
-        // Reads must not use up in minutes the few attempts that are meant for a day.
-        const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
-        await this.#write(target, epoch, {
-            // What waits for its installation does so whatever becomes of the person's token.
-            state:
-                target.auth_state === 'pending'
-                    ? 'pending'
-                    : wait === null
-                      ? 'needs_reauth'
-                      : isServable(lifetimeOf(target), now)
-                        ? 'degraded'
-                        : 'unavailable',
-            attempts,
-            nextRefreshAt: wait === null ? null : new Date(now + wait),
-            error: {
-                type: failure.type,
-                description: failure.message,
-                notBefore: patience === undefined ? undefined : now + patience,
-                refusals,
-                isClientRefused,
-            },
-            keepIntent: failure.isAmbiguous,
-            isWorthReporting: wait === null || attempts >= transientFailuresBeforeReport,
-        });
-    }
-
-    /** `null`: given up. Forced attempts in a row do not shorten the day that an unreadable refusal is given (R5). */
-    #wait(target: RenewalTarget, failure: TokenFailure, attempts: number): number | null {
-        const wait = backoff(failure, attempts, this.#sources);
-        const since = target.auth_error === null ? this.#sources.now() : Date.parse(target.auth_error.since);
-        const leftOfTheDay = since + day - this.#sources.now();
-        return wait === null && failure.kind === 'unknown' && leftOfTheDay > 0 ? leftOfTheDay : wait;
+        await this.#write(target, epoch, outcomeOfFailure(target, failure, this.#sources));
     }
 
     /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */
@@ -105,22 +62,9 @@ export class RenewalFailures {
         return { kind: 'unchanged' };
     }
 
-    async #write(
-        target: RenewalTarget,
-        epoch: number,
-        outcome: {
-            state: AuthState;
-            attempts: number;
-            nextRefreshAt: Date | null;
-            error: { type: string; description: string; notBefore: number | undefined; refusals: number; isClientRefused: boolean };
-            keepIntent: boolean;
-            isWorthReporting: boolean;
-        },
-    ): Promise<void> {
+    async #write(target: RenewalTarget, epoch: number, outcome: FailureOutcome): Promise<void> {
         const at = new Date(this.#sources.now());
-        const reportedAt = target.refresh_failure_reported_at?.getTime() ?? null;
-        const isReported =
-            outcome.isWorthReporting && (reportedAt === null || at.getTime() - reportedAt >= day || becomesFinal(target, outcome.state));
+        const isReported = isReportedNow(target, outcome, at.getTime());
         const operationId = operations.newOperationId(this.#sources);
         await this.#db.transaction().execute(async (transaction) => {
             if (outcome.error.isClientRefused && !(await isStillItsClient(transaction, target))) {
@@ -168,9 +112,6 @@ export class RenewalFailures {
         this.#wakeDeliveries();
     }
 }
-
-/** A connection that was reported as struggling is reported once more when it is lost for good. */
-const becomesFinal = (target: RenewalTarget, state: AuthState): boolean => state === 'needs_reauth' && target.auth_state !== 'needs_reauth';
 
 /**
  * A client that was replaced while its token call was under way says nothing about the one that replaced it. Held, so that a

@@ -37,8 +37,14 @@ export class EgressError extends Error {
     readonly neverSent: boolean;
     /** True when the cause may pass by itself. Says nothing about whether repeating is safe: that is `neverSent`. */
     readonly retryable: boolean;
+    /** Address of the server that the request was written to; unknown when it was not. */
+    readonly remoteAddress: string | undefined;
 
-    constructor(code: EgressErrorCode, host: string, detail: { neverSent: boolean; reason?: string | undefined }) {
+    constructor(
+        code: EgressErrorCode,
+        host: string,
+        detail: { neverSent: boolean; reason?: string | undefined; remoteAddress?: string | undefined },
+    ) {
         const bare = host.replace(/^\[(.*)\]$/, '$1');
         super(`${bare === '' ? 'outbound call' : bare}: ${code}${detail.reason === undefined ? '' : ` (${detail.reason})`}`);
         this.code = code;
@@ -46,6 +52,7 @@ export class EgressError extends Error {
         this.reason = detail.reason;
         this.neverSent = detail.neverSent;
         this.retryable = TRANSIENT.has(code);
+        this.remoteAddress = detail.remoteAddress;
     }
 }
 

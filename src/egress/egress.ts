@@ -3,6 +3,7 @@
  * file runs a call: deadline, headers, redirects, shutdown. `policy.ts` says where a call may go, `connector.ts` makes
  * connections to checked addresses only, `exchange.ts` does one request and response. OAuth, retries and logging live elsewhere.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { lookup } from 'node:dns/promises';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Sources } from '../sources.ts';
@@ -139,7 +140,10 @@ export function createEgress(options: {
         if (request.signal?.aborted) abort();
         request.signal?.addEventListener('abort', abort, { signal: over.signal });
         sources.sleep(request.deadlineMs ?? DEFAULT_DEADLINE_MS, over.signal).then(
-            () => stop.abort('deadline_exceeded'),
+            async () => {
+                await readWhatHasCome();
+                stop.abort('deadline_exceeded');
+            },
             () => {},
         );
         try {
@@ -198,6 +202,17 @@ export function createEgress(options: {
             return closing;
         },
     };
+}
+
+/**
+ * After a process stood still its timers run before its sockets are read. An answer that came in time, and may hold a token
+ * that replaces the one it was asked with, must not be thrown away unread (R2).
+ */
+async function readWhatHasCome(): Promise<void> {
+    // One turn reads what the kernel holds of a socket, 64 KiB at a time; an answer of the permitted size may need several.
+    for (let turn = 0; turn < 20; turn += 1) {
+        await nextTurn();
+    }
 }
 
 function checkHeaders(headers: Readonly<Record<string, string>>, hostname: string): Record<string, string> {

@@ -102,11 +102,17 @@ export function exchange(
 
     const fail = (code: EgressErrorCode, reason?: string): void => {
         finished = true;
-        const error = new EgressError(code, hop.url.hostname, { neverSent: controller === undefined, reason });
+        const neverSent = controller === undefined;
+        // Of a connection that is still to be made, the peer is not known yet.
+        const remoteAddress = neverSent ? undefined : handler.peer?.address;
+        const error = new EgressError(code, hop.url.hostname, { neverSent, reason, remoteAddress });
         reject(error);
         controller?.abort(error);
     };
-    const onStop = (): void => fail(stop.reason as EgressErrorCode);
+    const onStop = (): void => {
+        // Its answer is here and only being decoded.
+        if (!finished) fail(stop.reason as EgressErrorCode);
+    };
 
     const complete = (cut: boolean): void => {
         finished = true;

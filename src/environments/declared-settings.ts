@@ -26,7 +26,13 @@ interface Referenced {
 
 export type DeclaredEnvironment = Pick<
     EnvironmentChange,
-    'callback_url' | 'accepts_forwarded_callbacks' | 'hmac_enabled' | 'slack_notifications' | 'otlp_endpoint' | 'allowed_return_urls'
+    | 'callback_url'
+    | 'accepts_forwarded_callbacks'
+    | 'accept_unverified_credentials'
+    | 'hmac_enabled'
+    | 'slack_notifications'
+    | 'otlp_endpoint'
+    | 'allowed_return_urls'
 > & { hmac_key?: SecretReference | null | undefined; otlp_headers?: readonly Referenced[] | undefined };
 
 const reference = (...path: string[]): SecretReference => ({ secret: path.join('.') });
@@ -37,6 +43,7 @@ export async function exportEnvironment(db: Db, { vault }: Pick<SettingsContext,
         environment: {
             callback_url: environment.callback_url,
             accepts_forwarded_callbacks: environment.accepts_forwarded_callbacks,
+            accept_unverified_credentials: environment.accept_unverified_credentials,
             hmac_enabled: row.hmac_enabled,
             hmac_key: row.sealed_hmac_key === null ? null : reference('environment', 'hmac_key'),
             slack_notifications: row.slack_notifications,

@@ -17,6 +17,7 @@ export interface EnvironmentChange {
     name?: string | undefined;
     callback_url?: string | null | undefined;
     accepts_forwarded_callbacks?: boolean | undefined;
+    accept_unverified_credentials?: boolean | undefined;
     hmac_enabled?: boolean | undefined;
     hmac_key?: string | null | undefined;
     slack_notifications?: boolean | undefined;
@@ -73,7 +74,11 @@ export async function changeEnvironment(
     assertRenamable(context, stored, change.name);
     const environment = await environments
         .update(db, stored.id, {
-            ...present({ name: change.name, accepts_forwarded_callbacks: change.accepts_forwarded_callbacks }),
+            ...present({
+                name: change.name,
+                accepts_forwarded_callbacks: change.accepts_forwarded_callbacks,
+                accept_unverified_credentials: change.accept_unverified_credentials,
+            }),
             ...(change.callback_url === undefined ? {} : { callback_url: change.callback_url || null }),
             updated_at: laterThan(stored.updated_at, sources),
         })

@@ -1,9 +1,12 @@
 /** Where an environment's webhooks go, and what a change of that means (webhooks §1.1). */
-import type { Sources } from '../sources.ts';
+import { newRowId, type Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
 import * as environments from '../store/environments.ts';
 import type { WebhookSettingsRow } from '../store/schema.ts';
+import * as endpoints from '../store/webhook-endpoints.ts';
+import type { EndpointRole } from '../store/webhook-endpoints.ts';
 import * as settings from '../store/webhook-settings.ts';
+import { defaultEventKinds } from '../webhooks/event-kinds.ts';
 import { laterThan } from './settings.ts';
 
 export const webhookUrls = ['primary_url', 'secondary_url'] as const;
@@ -31,17 +34,42 @@ export async function lockWebhookSettings(db: Db, sources: Sources, environmentI
 }
 
 /** Call it in the transaction that locked `stored`. */
-export function changeWebhookSettings(
+export async function changeWebhookSettings(
     db: Db,
     sources: Sources,
     stored: WebhookSettingsRow,
     change: WebhookSettingsChange,
-): Promise<WebhookSettingsRow> {
-    return settings.update(db, stored.environment_id, {
+): Promise<settings.WebhookSettings> {
+    const at = new Date(sources.now());
+    for (const role of ['primary', 'secondary'] as const) {
+        await setUrl(db, sources, stored.environment_id, role, change[`${role}_url`], at);
+    }
+    await settings.update(db, stored.environment_id, {
         ...Object.fromEntries(webhookSwitches.flatMap((name) => (change[name] === undefined ? [] : [[name, change[name]]]))),
-        // A URL written anew is tried again, whatever its receiver said before (W8).
-        ...(change.primary_url === undefined ? {} : { primary_url: change.primary_url || null, primary_disabled_reason: null }),
-        ...(change.secondary_url === undefined ? {} : { secondary_url: change.secondary_url || null, secondary_disabled_reason: null }),
         updated_at: laterThan(stored.updated_at, sources),
     });
+    return (await settings.read(db, stored.environment_id))!;
+}
+
+async function setUrl(db: Db, sources: Sources, environmentId: string, role: EndpointRole, url: string | null | undefined, at: Date): Promise<void> {
+    if (url) {
+        await endpoints.putRole(db, {
+            id: newRowId(sources),
+            environment_id: environmentId,
+            role,
+            url,
+            description: null,
+            events: [...defaultEventKinds],
+            disabled_at: null,
+            disabled_reason: null,
+            failing_since: null,
+            created_at: at,
+            updated_at: at,
+        });
+    } else if (url !== undefined) {
+        const cleared = await endpoints.findByRole(db, environmentId, role);
+        if (cleared !== undefined) {
+            await endpoints.remove(db, cleared, at);
+        }
+    }
 }

@@ -102,6 +102,15 @@ export const ConnectionErrors = z
     .array(z.object({ type: z.literal('auth'), log_id: z.string() }))
     .describe('Active problems; empty when all is well.');
 
+export const PostConnectionStatus = z
+    .enum(['metadata_pending', 'failed'])
+    .nullable()
+    .describe(
+        'What is missing of what the provider is asked for once somebody has connected (account ids and the like, in `connection_config`). ' +
+            '`metadata_pending`: it will be asked again; `failed`: it was asked in vain for about a day, connecting again asks anew; `null`: nothing. ' +
+            'The credentials work in any case.',
+    );
+
 /** Milliseconds; with `+00:00` where a connection is read, with `Z` where it is imported (http-api §1.12). */
 const When = z.iso.datetime({ offset: true });
 
@@ -112,6 +121,7 @@ export const ConnectionObject = z
         provider: z.string(),
         provider_config_key: z.string(),
         errors: ConnectionErrors,
+        post_connection_status: PostConnectionStatus,
         end_user: EndUserObject.nullable(),
         tags: z.record(z.string(), z.string()),
         metadata: Json.nullable(),

@@ -22,6 +22,7 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
         provider: row.provider,
         provider_config_key: row.provider_config_key,
         errors: activeErrors(row),
+        post_connection_status: row.post_connection_status,
         end_user: row.end_user,
         tags: row.tags,
         metadata: row.metadata,

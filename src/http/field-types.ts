@@ -141,17 +141,17 @@ export const Organization = z
     .meta({ id: 'Organization', description: 'The organization that the user acts for.' });
 
 /**
- * An absolute URL or `""`. The outbound policy is applied without DNS, so that a mistake shows when it is written.
+ * An absolute URL. The outbound policy is applied without DNS, so that a mistake shows when it is written.
  * @param judge throws when the policy forbids the URL
  */
-export const webhookUrl = (judge: (url: string) => void) =>
-    z.union([
-        z.literal(''),
-        z.url({ abort: true }).superRefine((url, context) => {
-            try {
-                judge(url);
-            } catch (error) {
-                context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'This URL is not allowed' });
-            }
-        }),
-    ]);
+export const judgedUrl = (judge: (url: string) => void) =>
+    z.url({ abort: true }).superRefine((url, context) => {
+        try {
+            judge(url);
+        } catch (error) {
+            context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'This URL is not allowed' });
+        }
+    });
+
+/** As `judgedUrl`, or `""`. */
+export const webhookUrl = (judge: (url: string) => void) => z.union([z.literal(''), judgedUrl(judge)]);

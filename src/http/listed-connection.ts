@@ -1,5 +1,6 @@
 /** A connection in a list (http-api §8.1): without credentials and configuration, whoever asks. */
 import { z } from 'zod';
+import { PostConnectionStatus } from './connection-schema.ts';
 import type { ListedConnection as Row } from '../store/connection-listing.ts';
 
 export const ListedConnection = z.object({
@@ -13,6 +14,7 @@ export const ListedConnection = z.object({
     errors: z
         .array(z.object({ type: z.literal('auth'), log_id: z.string().describe('The operation that explains it') }))
         .describe('Active problems; empty when there is none'),
+    post_connection_status: PostConnectionStatus,
     end_user: z
         .object({
             id: z.string(),
@@ -32,7 +34,8 @@ export const listText = (rows: readonly Row[]): string => `{"connections":[${row
 
 const rowText = (row: Row): string =>
     `{"id":${row.public_id},"connection_id":${text(row.connection_id)},"provider":${text(row.provider)},"provider_config_key":${text(row.provider_config_key)}` +
-    `,"created":"${row.created}+00:00","metadata":${row.metadata},"tags":${row.tags},"errors":${errorsText(row.log_id)},"end_user":${row.end_user}}`;
+    `,"created":"${row.created}+00:00","metadata":${row.metadata},"tags":${row.tags},"errors":${errorsText(row.log_id)}` +
+    `,"post_connection_status":${row.post_connection_status === null ? 'null' : text(row.post_connection_status)},"end_user":${row.end_user}}`;
 
 const errorsText = (logId: string | null): string => (logId === null ? '[]' : `[{"type":"auth","log_id":${logId}}]`);
 

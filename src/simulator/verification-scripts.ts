@@ -3,9 +3,9 @@ import { XMLParser } from 'fast-xml-parser';
 import { assertCaller } from './caller.ts';
 import type { Entry } from './entry.ts';
 import { identity } from './modes/aws-sigv4.ts';
-import { unauthorized, type Refusal } from './refusal.ts';
+import { invalidRequest, unauthorized, type Refusal } from './refusal.ts';
 import { assertSigV4, readSigV4 } from './sigv4.ts';
-import { assertMethod, formParams } from './twin-request.ts';
+import { assertMethod, formParams, mediaTypeOf } from './twin-request.ts';
 import { json, type Answer, type Call, type Endpoint } from './twin.ts';
 
 const html: Answer = { status: 203, headers: { 'content-type': 'text/html' }, body: '<!doctype html><title>Sign in</title>' };
@@ -65,17 +65,28 @@ const keyPair: Check = {
 /** Both ways of asking. */
 const awsUser = (): Endpoint[] => [check(keyPair), check({ ...keyPair, method: 'GET' })];
 
-function soapLeaf(text: string, name: string): unknown {
-    const found = new Map<string, unknown>();
-    const walk = (value: unknown): void => {
-        if (typeof value !== 'object' || value === null) return;
-        for (const [key, inner] of Object.entries(value)) {
-            if (typeof inner !== 'object') found.set(key.toLowerCase(), inner);
-            walk(inner);
-        }
-    };
-    walk(new XMLParser({ removeNSPrefix: true, parseTagValue: false }).parse(text));
-    return found.get(name);
+/** PromoStandards Order Status 1.0.0, SOAP 1.1: the pair travels in the request, and errors are a text in the answer. */
+const orderStatus = 'http://www.promostandards.org/WSDL/OrderStatusService/1.0.0/';
+
+const orderStatusAnswer = (error: string): Answer =>
+    xml(
+        `<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns1="${orderStatus}"><SOAP-ENV:Body><ns1:GetOrderStatusDetailsResponse><ns1:errorMessage>${error}</ns1:errorMessage></ns1:GetOrderStatusDetailsResponse></SOAP-ENV:Body></SOAP-ENV:Envelope>`,
+    );
+
+function assertOrderStatusRequest(call: Call): void {
+    const { request } = call;
+    if (mediaTypeOf(request) !== 'text/xml') throw invalidRequest('SOAP 1.1 is sent as text/xml.');
+    if (request.headers['soapaction'] !== '"getOrderStatusDetails"') throw invalidRequest('The "SOAPAction" must be "getOrderStatusDetails".');
+    const document = new XMLParser({ removeNSPrefix: true, parseTagValue: false, trimValues: false }).parse(request.body) as SoapRequest;
+    const asked = document.Envelope?.Body?.GetOrderStatusDetailsRequest;
+    if (!request.body.includes(`"${orderStatus}"`) || asked?.['wsVersion'] !== '1.0.0')
+        throw invalidRequest('This is no request of Order Status 1.0.0.');
+    if (asked['queryType'] === '1' && !asked['referenceNumber']) throw invalidRequest('Query type 1 needs a "referenceNumber".');
+    assertPair(call, asked['id'], asked['password']);
+}
+
+interface SoapRequest {
+    Envelope?: { Body?: { GetOrderStatusDetailsRequest?: Readonly<Record<string, unknown>> } };
 }
 
 export const verificationScripts: Readonly<Record<string, (entry: Entry) => Endpoint[]>> = {
@@ -151,14 +162,11 @@ export const verificationScripts: Readonly<Record<string, (entry: Entry) => Endp
     ],
     'vantage-apparel': () => [
         check({
-            url: 'https://brandedpromoapparel.com/WebServices',
-            isPrefix: true,
+            url: 'https://brandedpromoapparel.com/WebServices/OrderStatusService',
             method: 'POST',
-            assert: (call) => assertPair(call, soapLeaf(call.request.body, 'id'), soapLeaf(call.request.body, 'password')),
-            yes: xml('<Envelope><Body><GetOrderStatusResponse><ServiceMessageArray/></GetOrderStatusResponse></Body></Envelope>'),
-            no: xml(
-                '<Envelope><Body><ServiceMessage><code>105</code><description>Authentication Credentials failed</description></ServiceMessage></Body></Envelope>',
-            ),
+            assert: assertOrderStatusRequest,
+            yes: orderStatusAnswer('301: referenceNumber not found'),
+            no: orderStatusAnswer('105: Authentication Credentials failed'),
         }),
     ],
 };

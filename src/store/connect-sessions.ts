@@ -13,6 +13,7 @@ export interface SessionRead extends ConnectSessionRow {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: boolean;
+    accept_unverified_credentials: boolean;
     /** How the environment wants the Connect UI to look; `null`: as we do. */
     connect_ui: ConnectUiSettings | null;
     environment_gone: boolean;
@@ -35,7 +36,8 @@ const withEnvironment = (db: Db) =>
         .innerJoin('environments as e', 'e.id', 's.environment_id')
         .leftJoin('environment_settings as t', 't.environment_id', 's.environment_id')
         .selectAll('s')
-        .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks', 't.connect_ui'])
+        .select(['e.name as environment_name', 'e.is_production', 'e.callback_url', 'e.accepts_forwarded_callbacks'])
+        .select(['e.accept_unverified_credentials', 't.connect_ui'])
         .select(sql<boolean>`e.deleted_at is not null`.as('environment_gone'));
 
 /**

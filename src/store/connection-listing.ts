@@ -7,6 +7,7 @@
  */
 import { sql, type RawBuilder } from 'kysely';
 import type { Db } from './database.ts';
+import type { PostConnectionStatus } from './schema.ts';
 
 export interface ListingFilter {
     environmentId: string;
@@ -42,6 +43,7 @@ export interface ListedConnection {
     metadata: string | null;
     tags: string;
     end_user: string | null;
+    post_connection_status: PostConnectionStatus | null;
     /** JSON text too: the operation that explains the active problem. */
     log_id: string | null;
 }
@@ -62,7 +64,8 @@ export async function list(db: Db, filter: ListingFilter, limit: number, start: 
         from page cross join lateral (
             select public_id, connection_id, provider, integration_id,
                 to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') as created,
-                metadata::text as metadata, tags::text as tags, end_user::text as end_user, (auth_error -> 'log_id')::text as log_id
+                metadata::text as metadata, tags::text as tags, end_user::text as end_user, post_connection_status,
+                (auth_error -> 'log_id')::text as log_id
             from connections
             where created_at = page.created_at and public_id = page.public_id
                 -- said again: a row is shown to its own environment, whatever the facets say

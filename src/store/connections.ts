@@ -1,6 +1,7 @@
 /** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
 import { sql, type RawBuilder, type UpdateObject } from 'kysely';
 import { json, type Database, type Db } from './database.ts';
+import { cancellation, openStates } from './operations.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
 /** What the API shows of a connection, with what is needed to open and judge its credentials. */
@@ -24,6 +25,7 @@ export interface ConnectionRead extends Pick<
     | 'tags'
     | 'end_user'
     | 'webhook_url_override'
+    | 'post_connection_status'
     | 'last_fetched_at'
     | 'created_at'
     | 'updated_at'
@@ -35,7 +37,7 @@ export interface ConnectionRead extends Pick<
 const readColumns = `
     c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.auth_state, c.auth_error,
     c.next_refresh_at, c.last_refresh_failure, c.connection_config, c.metadata, c.tags, c.end_user, c.webhook_url_override,
-    c.last_fetched_at, c.created_at, c.updated_at`;
+    c.post_connection_status, c.last_fetched_at, c.created_at, c.updated_at`;
 
 /** The columns of an API key that authentication needs, under their own names. */
 export type KeyRead = Pick<ApiKeyRow, 'scopes' | 'environment_id' | 'expires_at' | 'allowed_cidrs' | 'last_used_at'> & {
@@ -177,11 +179,12 @@ const shredded = (at: Date): UpdateObject<Schema, 'connections'> => ({
     refresh_lease_owner: null,
     refresh_lease_until: null,
     refresh_intent: null,
+    post_connection_status: null,
 });
 
 /**
  * Deletes and crypto-shreds in one write: nothing sealed remains that a stolen key could open, in the journal neither (E7).
- * Also ends a renewal under way, whose answer will find no row to apply to. @returns whether there was something to delete.
+ * Also ends a renewal under way, whose answer will find no row to apply to, and cancels a hook that has not succeeded yet. @returns whether there was something to delete.
  */
 export const remove = async (db: Db, integrationId: string, connectionId: string, at: Date): Promise<boolean> =>
     (await removeWhere(db, sql<boolean>`integration_id = ${integrationId} and connection_id = ${connectionId}`, at)) > 0;
@@ -202,7 +205,17 @@ async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Pr
             query.deleteFrom('credential_journal').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
         )
         .with('dropped', (query) =>
-            query.deleteFrom('post_connection_hooks').where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id')),
+            query
+                .deleteFrom('post_connection_hooks')
+                .where('connection_row_id', 'in', (removed) => removed.selectFrom('removed').select('id'))
+                .returning('operation_id'),
+        )
+        .with('cancelled', (query) =>
+            query
+                .updateTable('operations')
+                .set(cancellation('Connection deleted', at))
+                .where('id', 'in', (dropped) => dropped.selectFrom('dropped').select('operation_id'))
+                .where('state', 'in', [...openStates]),
         )
         .selectFrom('removed')
         .select((removed) => removed.fn.countAll<string>().as('removed'))

@@ -1,14 +1,18 @@
 /** The clock that replicas share: the database's (R11). Read now and then; in between, this process's clock plus the difference. */
 import type { Sources } from '../sources.ts';
-import type { Database } from './database.ts';
+import type { ClockReading, Database } from './database.ts';
 
 const readEveryMs = 60_000;
+/** A reading may be wrong by this much. A process that stood still in the middle of one would be wrong by half of that pause. */
+const toleratedErrorMs = 1_000;
+const attempts = 3;
 
 export class DatabaseClock {
     readonly #database: Database;
     readonly #sources: Sources;
     readonly #stopping = new AbortController();
     #offset = 0;
+    #isRead = false;
     #loop: Promise<void> | undefined;
 
     constructor(database: Database, sources: Sources) {
@@ -19,8 +23,20 @@ export class DatabaseClock {
     /** Milliseconds the database is ahead of this process. */
     offset = (): number => this.#offset;
 
+    /** Takes the first reading that is exact enough. Without any the last one stands; at the start, the best there is. */
     async read(): Promise<void> {
-        this.#offset = await this.#database.clockOffset(this.#sources.now);
+        let best: ClockReading | undefined;
+        for (let attempt = 0; attempt < attempts; attempt += 1) {
+            const reading = await this.#database.readClock(this.#sources.now);
+            best = best === undefined || reading.errorMs < best.errorMs ? reading : best;
+            if (best.errorMs <= toleratedErrorMs) {
+                break;
+            }
+        }
+        if (best !== undefined && (best.errorMs <= toleratedErrorMs || !this.#isRead)) {
+            this.#offset = best.offsetMs;
+            this.#isRead = true;
+        }
     }
 
     start(): void {

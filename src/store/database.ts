@@ -11,6 +11,12 @@ import type { Schema } from './schema.ts';
 /** A connection or a transaction: every query function takes one, so that the caller decides what is atomic. */
 export type Db = Kysely<Schema> | Transaction<Schema>;
 
+/** How far the database's clock is ahead of this process's (R11), and how wrong that may be: half the round trip. */
+export interface ClockReading {
+    offsetMs: number;
+    errorMs: number;
+}
+
 export interface Database {
     readonly kind: 'postgres' | 'embedded';
     /** For people: `postgres 17.2 at db:5432/valetkey`, never with a password. */
@@ -21,8 +27,7 @@ export interface Database {
      * Runs outside any transaction.
      */
     read<Row>(name: string, text: string, values: readonly unknown[]): Promise<Row[]>;
-    /** Milliseconds the database's clock is ahead of this process's (R11). */
-    clockOffset(localNow: () => number): Promise<number>;
+    readClock(localNow: () => number): Promise<ClockReading>;
     ping(): Promise<void>;
     /** Of the pool, where there is one: connections, and queries that wait for one. */
     pool?(): { idle: number; busy: number; waiting: number };

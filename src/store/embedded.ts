@@ -33,7 +33,7 @@ export async function openEmbedded(config: EmbeddedDatabase): Promise<Database> 
             // Through Kysely, whose mutex keeps it out of other requests' transactions: PGlite has one session.
             read: async <Row>(_name: string, text: string, values: readonly unknown[]) =>
                 (await db.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows,
-            clockOffset: () => Promise.resolve(0),
+            readClock: () => Promise.resolve({ offsetMs: 0, errorMs: 0 }),
             ping: async () => {
                 await db.executeQuery(CompiledQuery.raw('select 1'));
             },

@@ -40,11 +40,7 @@ export async function removeEnvironment(db: Kysely<Schema>, id: string, at: Date
 
 /** Nothing more is sent for it; an attempt under way is fenced off by the epoch. */
 async function silence(db: Kysely<Schema>, id: string, at: Date): Promise<void> {
-    await db
-        .updateTable('webhook_settings')
-        .set({ primary_url: null, secondary_url: null, updated_at: at })
-        .where('environment_id', '=', id)
-        .execute();
+    await db.deleteFrom('webhook_endpoints').where('environment_id', '=', id).execute();
     await db
         .updateTable('webhook_deliveries')
         .set({
@@ -57,6 +53,6 @@ async function silence(db: Kysely<Schema>, id: string, at: Date): Promise<void> 
             settled_at: at,
         })
         .where('environment_id', '=', id)
-        .where('state', '=', 'pending')
+        .where('state', 'in', ['pending', 'held'])
         .execute();
 }

@@ -58,10 +58,7 @@ export const insert = (
         .executeTakeFirst();
 
 export async function insertWebhookSettings(db: Db, row: Pick<WebhookSettingsRow, 'environment_id' | 'updated_at'>): Promise<void> {
-    await db
-        .insertInto('webhook_settings')
-        .values({ ...row, primary_url: null, secondary_url: null, primary_disabled_reason: null, secondary_disabled_reason: null })
-        .execute();
+    await db.insertInto('webhook_settings').values(row).execute();
 }
 
 export async function insertSigningKey(db: Db, row: { id: string; environment_id: string; sealed_keys: string; created_at: Date }): Promise<void> {

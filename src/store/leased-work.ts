@@ -47,7 +47,12 @@ export const deliveryQueue: Queue = {
     until: 'lease_until',
     epoch: 'lease_epoch',
     group: 'url',
-    condition: `state = 'pending'`,
+    // W12, best effort: an event is not begun while an older one of its connection is within its first three attempts at the same
+    // receiver. Found in `webhook_deliveries_first_attempts`, which holds such rows only. Events without a connection wait for nobody.
+    condition: `state = 'pending' and not exists (
+        select from webhook_deliveries older
+        where older.connection_row_id = webhook_deliveries.connection_row_id and older.sequence < webhook_deliveries.sequence
+          and older.state = 'pending' and older.attempts < 3 and older.url = webhook_deliveries.url)`,
     leaseOver: 'lease_until',
 };
 

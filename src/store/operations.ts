@@ -10,19 +10,26 @@ export async function open(db: Db, operation: NewOperation): Promise<void> {
     await db.insertInto('operations').values(operation).execute();
 }
 
+/** Of an operation that nobody has ended. */
+export const openStates = ['waiting', 'running'] as const satisfies readonly OperationRow['state'][];
+
+export const cancellation = (message: string, at: Date) => ({ state: 'cancelled' as const, message, ended_at: at });
+
 /** Ends an operation that nobody has ended: what it waited for will not come. */
 export async function cancel(db: Db, id: string, message: string, at: Date): Promise<void> {
     await db
         .updateTable('operations')
-        .set({ state: 'cancelled', message, ended_at: at })
+        .set(cancellation(message, at))
         .where('id', '=', id)
-        .where('state', 'in', ['waiting', 'running'])
+        .where('state', 'in', [...openStates])
         .execute();
 }
 
 export interface OperationEnd {
     state: Extract<OperationRow['state'], 'success' | 'failed' | 'cancelled' | 'timeout'>;
     message: string;
+    /** Default: by its state. */
+    level?: OperationRow['level'];
     error?: { type: string; message: string };
     connectionRowId?: string;
     connectionId?: string;
@@ -35,7 +42,7 @@ export async function end(db: Db, id: string, ending: OperationEnd): Promise<voi
         .updateTable('operations')
         .set({
             state: ending.state,
-            level: ending.state === 'success' ? 'info' : 'error',
+            level: ending.level ?? (ending.state === 'success' ? 'info' : 'error'),
             message: ending.message,
             ended_at: ending.at,
             ...(ending.error ? { error: json(ending.error) } : {}),

@@ -1,4 +1,7 @@
-/** Post-connection hooks that have not succeeded yet. `id` is new with every connect, so that whoever worked on an earlier one writes nothing. */
+/**
+ * Post-connection hooks that have not succeeded yet. `id` is new with every connect, so that whoever worked on an earlier one writes
+ * nothing. What ends a hook ends the status that its connection shows: lock the connection first, as a deletion does.
+ */
 import type { Db } from './database.ts';
 import type { PostConnectionHookRow } from './schema.ts';
 
@@ -27,25 +30,56 @@ export const findClaimed = (db: Db, id: string, epoch: number): Promise<PostConn
 
 type Claimed = Pick<PostConnectionHookRow, 'id' | 'lease_epoch'>;
 
-/** @returns whether it was still the claimer's. */
+/** It succeeded, or there is nothing to do any more. @returns whether it was still the claimer's. */
 export async function removeClaimed(db: Db, { id, lease_epoch }: Claimed): Promise<boolean> {
-    const result = await db.deleteFrom('post_connection_hooks').where('id', '=', id).where('lease_epoch', '=', lease_epoch).executeTakeFirst();
-    return result.numDeletedRows > 0n;
+    const removed = await db
+        .with('removed', (query) =>
+            query.deleteFrom('post_connection_hooks').where('id', '=', id).where('lease_epoch', '=', lease_epoch).returning('connection_row_id'),
+        )
+        .with('cleared', (query) =>
+            query
+                .updateTable('connections')
+                .set({ post_connection_status: null })
+                .where('id', 'in', (removed) => removed.selectFrom('removed').select('connection_row_id')),
+        )
+        .selectFrom('removed')
+        .select('connection_row_id')
+        .executeTakeFirst();
+    return removed !== undefined;
 }
 
-/** Ends the lease. @param dueAt `null`: never again @returns whether it was still the claimer's. */
-export async function postpone(db: Db, { id, lease_epoch }: Claimed, next: { attempts: number; dueAt: Date | null }): Promise<boolean> {
+const ended = { lease_owner: null, lease_until: null };
+
+/** Ends the lease. @returns whether it was still the claimer's. */
+export async function postpone(db: Db, { id, lease_epoch }: Claimed, next: { attempts: number; dueAt: Date }): Promise<boolean> {
     const result = await db
         .updateTable('post_connection_hooks')
-        .set({
-            state: next.dueAt === null ? 'failed' : 'pending',
-            attempts: next.attempts,
-            due_at: next.dueAt,
-            lease_owner: null,
-            lease_until: null,
-        })
+        .set({ ...ended, attempts: next.attempts, due_at: next.dueAt })
         .where('id', '=', id)
         .where('lease_epoch', '=', lease_epoch)
         .executeTakeFirst();
     return result.numUpdatedRows > 0n;
+}
+
+/** Ends the lease for good. @returns whether it was still the claimer's. */
+export async function giveUp(db: Db, { id, lease_epoch }: Claimed, attempts: number): Promise<boolean> {
+    const failed = await db
+        .with('failed', (query) =>
+            query
+                .updateTable('post_connection_hooks')
+                .set({ ...ended, state: 'failed', attempts, due_at: null })
+                .where('id', '=', id)
+                .where('lease_epoch', '=', lease_epoch)
+                .returning('connection_row_id'),
+        )
+        .with('marked', (query) =>
+            query
+                .updateTable('connections')
+                .set({ post_connection_status: 'failed' })
+                .where('id', 'in', (failed) => failed.selectFrom('failed').select('connection_row_id')),
+        )
+        .selectFrom('failed')
+        .select('connection_row_id')
+        .executeTakeFirst();
+    return failed !== undefined;
 }

@@ -46,13 +46,14 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
         description: `postgres ${version.text} at ${location}`,
         db,
         read: (name, text, values) => reads.query(name, text, values),
-        clockOffset: async (localNow) => {
+        readClock: async (localNow) => {
             const before = localNow();
             const { rows } = await db.executeQuery<{ now: number }>(
                 CompiledQuery.raw('select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'),
             );
+            const after = localNow();
             // The reading was taken somewhere in between; the midpoint halves the error.
-            return (rows[0]?.now ?? before) - (before + localNow()) / 2;
+            return { offsetMs: (rows[0]?.now ?? before) - (before + after) / 2, errorMs: (after - before) / 2 };
         },
         ping: async () => {
             await db.executeQuery(CompiledQuery.raw('select 1'));

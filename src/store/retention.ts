@@ -1,17 +1,41 @@
 /** Deletions of old rows; callers say how old. Each takes bounded work so that it never holds locks for long. */
 import { sql } from 'kysely';
 import type { Db } from './database.ts';
+import { firstIdAt } from './webhook-deliveries.ts';
 
 /** Settled answers only: an open one is a token that nobody has saved yet. */
 export async function purgeJournal(db: Db, settledBefore: Date): Promise<void> {
     await db.deleteFrom('credential_journal').where('outcome', 'is not', null).where('settled_at', '<', settledBefore).execute();
 }
 
+const batch = 10_000;
+
+/**
+ * Settled deliveries, with the log of their attempts, and events that have no delivery left. Environment by environment, because the
+ * indexes begin with it: a week's worth is removed without looking at the rest.
+ */
 export async function purgeWebhooks(db: Db, createdBefore: Date): Promise<void> {
-    await db.deleteFrom('webhook_deliveries').where('state', '<>', 'pending').where('created_at', '<', createdBefore).execute();
-    await sql`
-        delete from webhook_events e where e.created_at < ${createdBefore}
-        and not exists (select from webhook_deliveries d where d.event_id = e.id)`.execute(db);
+    const environments = await db.selectFrom('environments').select('id').execute();
+    for (const { id } of environments) {
+        await untilNoneIsLeft(() =>
+            sql`
+            delete from webhook_deliveries where id in (
+                select id from webhook_deliveries where environment_id = ${id} and state <> 'pending' and created_at < ${createdBefore}
+                and id < ${firstIdAt(createdBefore.getTime() + 1000)}
+                order by id limit ${sql.lit(batch)})`.execute(db),
+        );
+        await untilNoneIsLeft(() =>
+            sql`
+            delete from webhook_events where id in (
+                select e.id from webhook_events e where e.environment_id = ${id} and e.created_at < ${createdBefore}
+                and not exists (select from webhook_deliveries d where d.event_id = e.id)
+                order by e.created_at limit ${sql.lit(batch)})`.execute(db),
+        );
+    }
+}
+
+async function untilNoneIsLeft(remove: () => Promise<{ numAffectedRows?: bigint }>): Promise<void> {
+    while (((await remove()).numAffectedRows ?? 0n) >= batch);
 }
 
 export async function purgeOperations(db: Db, createdBefore: Date): Promise<void> {
@@ -21,6 +45,10 @@ export async function purgeOperations(db: Db, createdBefore: Date): Promise<void
 /** Deleted connections were shredded when they were deleted; this removes their empty rows. */
 export async function purgeConnections(db: Db, deletedBefore: Date): Promise<void> {
     await sql`
-        delete from connections c where c.deleted_at < ${deletedBefore}
-        and not exists (select from connect_sessions s where s.connection_id = c.id)`.execute(db);
+        with gone as (
+            delete from connections c where c.deleted_at < ${deletedBefore}
+            and not exists (select from connect_sessions s where s.connection_id = c.id)
+            returning id
+        )
+        delete from webhook_sequences where connection_row_id in (select id from gone)`.execute(db);
 }

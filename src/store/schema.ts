@@ -7,6 +7,9 @@ type Time = Date;
 type Json<T> = ColumnType<T, string, string>;
 type PublicId = ColumnType<number, never, never>;
 
+/** What a connection's post-connection hook still owes. */
+export type PostConnectionStatus = 'metadata_pending' | 'failed';
+
 export type AuthState = 'ok' | 'degraded' | 'unavailable' | 'expired_no_refresh' | 'needs_reauth' | 'pending';
 
 export interface EndUser {
@@ -61,6 +64,7 @@ interface EnvironmentsTable {
     is_production: boolean;
     callback_url: string | null;
     accepts_forwarded_callbacks: Generated<boolean>;
+    accept_unverified_credentials: Generated<boolean>;
     created_at: Time;
     updated_at: Time;
     deleted_at: Time | null;
@@ -114,15 +118,26 @@ interface ApiKeysTable {
 
 interface WebhookSettingsTable {
     environment_id: string;
-    primary_url: string | null;
-    secondary_url: string | null;
     on_auth_creation: Generated<boolean>;
     on_auth_refresh_error: Generated<boolean>;
     on_sync_completion_always: Generated<boolean>;
     on_sync_error: Generated<boolean>;
     on_async_action_completion: Generated<boolean>;
-    primary_disabled_reason: string | null;
-    secondary_disabled_reason: string | null;
+    updated_at: Time;
+}
+
+interface WebhookEndpointsTable {
+    id: string;
+    environment_id: string;
+    role: 'primary' | 'secondary' | null;
+    url: string;
+    description: string | null;
+    events: string[];
+    follow_redirects: Generated<boolean>;
+    disabled_at: Time | null;
+    disabled_reason: 'receiver_gone' | 'failing' | 'manual' | null;
+    failing_since: Time | null;
+    created_at: Time;
     updated_at: Time;
 }
 
@@ -195,6 +210,7 @@ interface ConnectionsTable {
     tags: Json<Record<string, string>>;
     end_user: Json<EndUser | null> | null;
     webhook_url_override: string | null;
+    post_connection_status: PostConnectionStatus | null;
     last_fetched_at: Time | null;
     created_at: Time;
     updated_at: Time;
@@ -292,19 +308,31 @@ interface WebhookEventsTable {
     id: string;
     environment_id: string;
     connection_row_id: string | null;
+    connection_id: string | null;
     type: string;
     operation: string;
+    post_connection_status: PostConnectionStatus | null;
     body: string;
     created_at: Time;
+    sequence: number | null;
+    /** Never read: compared with snapshots. */
+    xid: ColumnType<string, never, never>;
+    position: PublicId;
+}
+
+interface WebhookSequencesTable {
+    connection_row_id: string;
+    last: number;
 }
 
 interface WebhookDeliveriesTable {
     id: string;
     event_id: string;
     environment_id: string;
-    destination: 'primary' | 'secondary' | 'override';
+    destination: 'primary' | 'secondary' | 'override' | 'endpoint';
+    endpoint_id: string | null;
     url: string;
-    state: 'pending' | 'delivered' | 'dead';
+    state: 'pending' | 'delivered' | 'dead' | 'held';
     attempts: Generated<number>;
     next_attempt_at: Time | null;
     lease_owner: string | null;
@@ -314,6 +342,22 @@ interface WebhookDeliveriesTable {
     last_error: string | null;
     created_at: Time;
     settled_at: Time | null;
+    connection_row_id: string | null;
+    connection_id: string | null;
+    sequence: number | null;
+    is_redelivery: Generated<boolean>;
+}
+
+interface WebhookDeliveryAttemptsTable {
+    delivery_id: string;
+    number: number;
+    started_at: Time;
+    duration_ms: number;
+    status: number | null;
+    error: string | null;
+    resolved_ip: string | null;
+    response_headers: Json<Record<string, string> | null> | null;
+    response_body: string | null;
 }
 
 interface OperationsTable {
@@ -353,6 +397,7 @@ export interface Schema {
     environment_variables: EnvironmentVariablesTable;
     api_keys: ApiKeysTable;
     webhook_settings: WebhookSettingsTable;
+    webhook_endpoints: WebhookEndpointsTable;
     webhook_signing_keys: WebhookSigningKeysTable;
     integrations: IntegrationsTable;
     client_registrations: ClientRegistrationsTable;
@@ -365,6 +410,8 @@ export interface Schema {
     post_connection_hooks: PostConnectionHooksTable;
     webhook_events: WebhookEventsTable;
     webhook_deliveries: WebhookDeliveriesTable;
+    webhook_delivery_attempts: WebhookDeliveryAttemptsTable;
+    webhook_sequences: WebhookSequencesTable;
     operations: OperationsTable;
     idempotent_requests: IdempotentRequestsTable;
 }
@@ -377,6 +424,8 @@ export type WebhookSigningKeyRow = Selectable<WebhookSigningKeysTable>;
 export type EnvironmentVariableRow = Selectable<EnvironmentVariablesTable>;
 export type NewEnvironmentVariable = Insertable<EnvironmentVariablesTable>;
 export type WebhookSettingsRow = Selectable<WebhookSettingsTable>;
+export type WebhookEndpointRow = Selectable<WebhookEndpointsTable>;
+export type NewWebhookEndpoint = Insertable<WebhookEndpointsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;
 export type ClientRegistrationRow = Selectable<ClientRegistrationsTable>;
 export type ConnectionRow = Selectable<ConnectionsTable>;
@@ -386,6 +435,7 @@ export type OauthFlowRequestRow = Selectable<OauthFlowRequestsTable>;
 export type CredentialJournalRow = Selectable<CredentialJournalTable>;
 export type PostConnectionHookRow = Selectable<PostConnectionHooksTable>;
 export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
+export type WebhookDeliveryAttemptRow = Selectable<WebhookDeliveryAttemptsTable>;
 export type OperationRow = Selectable<OperationsTable>;
 export type NewClientRegistration = Insertable<ClientRegistrationsTable>;
 export type NewConnection = Insertable<ConnectionsTable>;

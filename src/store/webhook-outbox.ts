@@ -1,32 +1,82 @@
-/** Webhook events and their deliveries. */
+/** Webhook events and their deliveries, as the worker sees them; `webhook-deliveries.ts` and `event-log.ts` are what callers read. */
 import { sql, type Insertable, type Kysely } from 'kysely';
-import type { Db } from './database.ts';
-import type { Schema, WebhookDeliveryRow } from './schema.ts';
+import { json, type Db } from './database.ts';
+import { healthChange, recordEndpointOutcome, type DisabledReason } from './endpoint-health.ts';
+import type { PostConnectionStatus, Schema, WebhookDeliveryAttemptRow, WebhookDeliveryRow } from './schema.ts';
 import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
 
-export async function insertEvent(db: Db, event: Insertable<Schema['webhook_events']>): Promise<void> {
-    await db.insertInto('webhook_events').values(event).execute();
+/**
+ * W12: an event of a connection takes the connection's next number, in the same statement. The number's row stays locked until the
+ * transaction ends, so numbers are committed in their order and without gaps; connections do not wait for each other.
+ */
+export async function insertEvent(
+    db: Db,
+    event: Omit<Insertable<Schema['webhook_events']>, 'sequence'> & { connection_row_id: string | null },
+): Promise<void> {
+    await sql`
+        with numbered as (
+            insert into webhook_sequences as s (connection_row_id, last)
+            select ${event.connection_row_id}::uuid, 1 where ${event.connection_row_id}::uuid is not null
+            on conflict (connection_row_id) do update set last = s.last + 1
+            returning last
+        )
+        insert into webhook_events (id, environment_id, connection_row_id, connection_id, type, operation, post_connection_status, body, created_at, sequence)
+        values (${event.id}, ${event.environment_id}, ${event.connection_row_id}, ${event.connection_id ?? null}, ${event.type}, ${event.operation},
+            ${event.post_connection_status ?? null}, ${event.body}, ${event.created_at}, (select last from numbered))`.execute(db);
 }
 
-export async function insertDeliveries(
-    db: Db,
-    rows: Pick<
-        Insertable<Schema['webhook_deliveries']>,
-        'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'
-    >[],
-): Promise<void> {
+/** Attempts in which a delivery holds back the later events of its connection (W12); as in `deliveryQueue` and the index that it uses. */
+const holdingAttempts = 3;
+
+export type NewDelivery = Pick<
+    Insertable<Schema['webhook_deliveries']>,
+    'id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'
+> & { event_id: string; endpoint_id: string | null };
+
+/** Of events that were inserted before. One that has to wait for an older one is due with it, not before: see `recordAttempt`. */
+export async function insertDeliveries(db: Db, rows: NewDelivery[]): Promise<void> {
     const unset = { lease_owner: null, lease_until: null, last_status: null, last_error: null, settled_at: null };
+    const ofEvent = <Column extends 'connection_row_id' | 'connection_id' | 'sequence'>(column: Column, id: string) =>
+        db.selectFrom('webhook_events').select(column).where('id', '=', id);
     await db
         .insertInto('webhook_deliveries')
-        .values(rows.map((row) => ({ ...row, ...unset })))
+        .values(
+            rows.map((row) => ({
+                ...row,
+                ...unset,
+                connection_row_id: ofEvent('connection_row_id', row.event_id),
+                connection_id: ofEvent('connection_id', row.event_id),
+                sequence: ofEvent('sequence', row.event_id),
+                next_attempt_at: sql<Date>`greatest(${row.next_attempt_at}::timestamptz, (
+                    select max(older.next_attempt_at) from webhook_deliveries older
+                    where older.connection_row_id = (select connection_row_id from webhook_events where id = ${row.event_id})
+                      and older.url = ${row.url} and older.state = 'pending'
+                      and older.attempts > 0 and older.attempts < ${sql.lit(holdingAttempts)}))`,
+            })),
+        )
         .execute();
 }
 
 export interface DueDelivery extends Pick<
     WebhookDeliveryRow,
-    'id' | 'event_id' | 'environment_id' | 'destination' | 'url' | 'attempts' | 'lease_epoch'
+    | 'id'
+    | 'event_id'
+    | 'environment_id'
+    | 'destination'
+    | 'endpoint_id'
+    | 'url'
+    | 'attempts'
+    | 'lease_epoch'
+    | 'connection_row_id'
+    | 'sequence'
+    | 'is_redelivery'
 > {
+    /** Of its endpoint, `null` when it has none any more. */
+    follow_redirects: boolean | null;
+    disabled_at: Date | null;
+    failing_since: Date | null;
     body: string;
+    post_connection_status: PostConnectionStatus | null;
     event_created_at: Date;
     /** Newest first. */
     signing_keys: LiveKeyRow[];
@@ -37,8 +87,10 @@ export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDe
     return db
         .selectFrom('webhook_deliveries as d')
         .innerJoin('webhook_events as e', 'e.id', 'd.event_id')
-        .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch', 'e.body'])
-        .select('e.created_at as event_created_at')
+        .leftJoin('webhook_endpoints as p', 'p.id', 'd.endpoint_id')
+        .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch'])
+        .select(['d.endpoint_id', 'p.follow_redirects', 'p.disabled_at', 'p.failing_since'])
+        .select(['d.connection_row_id', 'd.sequence', 'd.is_redelivery', 'e.body', 'e.post_connection_status', 'e.created_at as event_created_at'])
         .select((from) => liveKeysOfDelivery(from, now).as('signing_keys'))
         .where('d.id', '=', id)
         .executeTakeFirst();
@@ -46,57 +98,83 @@ export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDe
 
 export interface AttemptOutcome {
     state: WebhookDeliveryRow['state'];
-    status: number | null;
-    error: string | null;
     nextAttemptAt: Date | null;
     at: Date;
+    /** For the log (W11). */
+    attempt: Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number'>;
 }
 
-/** Ends the lease with the attempt's outcome. Fenced: an attempt that outlived its lease writes nothing. */
-export async function recordAttempt(db: Db, delivery: Pick<DueDelivery, 'id' | 'attempts' | 'lease_epoch'>, outcome: AttemptOutcome): Promise<void> {
+export type RecordedDelivery = Pick<
+    DueDelivery,
+    'id' | 'attempts' | 'lease_epoch' | 'connection_row_id' | 'sequence' | 'url' | 'endpoint_id' | 'failing_since'
+>;
+
+/**
+ * Ends the lease with the attempt's outcome, and logs the attempt, in one statement; a second one only when it is news about the
+ * endpoint (W9). Fenced: an attempt that outlived its lease writes nothing.
+ *
+ * The later events of the connection that wait for this one (W12) are not due before it is due again, so that claimers need not
+ * look at them over and over; when it holds them back no longer, the next one is due at once. This moves times only: that nobody
+ * overtakes is up to the claim, and a wait that is missed here ends by itself.
+ * @returns why the endpoint was disabled, if it was
+ */
+export async function recordAttempt(db: Kysely<Schema>, delivery: RecordedDelivery, outcome: AttemptOutcome): Promise<DisabledReason | undefined> {
+    const change = healthChange(delivery, outcome.attempt, outcome.at);
+    if (change === undefined) {
+        await writeAttempt(db, delivery, outcome);
+        return undefined;
+    }
+    return db
+        .transaction()
+        .execute(async (transaction) =>
+            (await writeAttempt(transaction, delivery, outcome)) ? recordEndpointOutcome(transaction, delivery, change, outcome.at) : undefined,
+        );
+}
+
+/** @returns whether the lease was still held. */
+async function writeAttempt(db: Db, delivery: RecordedDelivery, outcome: AttemptOutcome): Promise<boolean> {
+    const { state, nextAttemptAt, at, attempt } = outcome;
+    const number = delivery.attempts + 1;
+    const isHolding = state === 'pending' && number < holdingAttempts;
+    const { numAffectedRows } = await sql`
+        with recorded as (
+            update webhook_deliveries
+            set state = ${state}, attempts = ${number}, next_attempt_at = ${nextAttemptAt}, lease_owner = null, lease_until = null,
+                last_status = ${attempt.status}, last_error = ${attempt.error}, settled_at = ${state === 'pending' ? null : at}
+            where id = ${delivery.id} and lease_epoch = ${delivery.lease_epoch}
+            returning id
+        ), waiting as (
+            select id from webhook_deliveries
+            where connection_row_id = ${delivery.connection_row_id}::uuid and sequence > ${delivery.sequence}::bigint and url = ${delivery.url}
+              and state = 'pending' and attempts = 0 and lease_until is null and exists (select from recorded)
+            order by sequence limit ${isHolding ? null : 1} for update skip locked
+        ), moved as (
+            update webhook_deliveries follower
+            set next_attempt_at = ${
+                isHolding
+                    ? sql`greatest(follower.next_attempt_at, ${nextAttemptAt}::timestamptz)`
+                    : sql`least(follower.next_attempt_at, ${at}::timestamptz)`
+            }
+            from waiting where follower.id = waiting.id
+        )
+        insert into webhook_delivery_attempts
+            (delivery_id, number, started_at, duration_ms, status, error, resolved_ip, response_headers, response_body)
+        select id, ${number}::int, ${attempt.started_at}::timestamptz, ${attempt.duration_ms}::int, ${attempt.status}::int, ${attempt.error}::text,
+            ${attempt.resolved_ip}::text, ${attempt.response_headers && json(attempt.response_headers)}::jsonb, ${attempt.response_body}::text
+        from recorded
+        -- Held and replayed (W9), its count begins anew: the log then keeps the later attempt.
+        on conflict (delivery_id, number) do update set
+            started_at = excluded.started_at, duration_ms = excluded.duration_ms, status = excluded.status, error = excluded.error,
+            resolved_ip = excluded.resolved_ip, response_headers = excluded.response_headers, response_body = excluded.response_body`.execute(db);
+    return (numAffectedRows ?? 0n) > 0n;
+}
+
+/** Ends the lease without an attempt: its endpoint was deleted. */
+export async function giveUp(db: Db, { id, lease_epoch }: Pick<DueDelivery, 'id' | 'lease_epoch'>, error: string, at: Date): Promise<void> {
     await db
         .updateTable('webhook_deliveries')
-        .set({
-            state: outcome.state,
-            attempts: delivery.attempts + 1,
-            next_attempt_at: outcome.nextAttemptAt,
-            lease_owner: null,
-            lease_until: null,
-            last_status: outcome.status,
-            last_error: outcome.error,
-            settled_at: outcome.state === 'pending' ? null : outcome.at,
-        })
-        .where('id', '=', delivery.id)
-        .where('lease_epoch', '=', delivery.lease_epoch)
+        .set({ state: 'dead', next_attempt_at: null, lease_owner: null, lease_until: null, last_error: error, settled_at: at })
+        .where('id', '=', id)
+        .where('lease_epoch', '=', lease_epoch)
         .execute();
-}
-
-/** W8: a receiver that answers 410 is gone until its URL is written anew; what waits for it is not sent. */
-export async function disableDestination(
-    db: Kysely<Schema>,
-    gone: Pick<DueDelivery, 'environment_id' | 'url'> & { destination: 'primary' | 'secondary' },
-    reason: string,
-    at: Date,
-): Promise<void> {
-    await db.transaction().execute(async (transaction) => {
-        const result = await transaction
-            .updateTable('webhook_settings')
-            .set({ [`${gone.destination}_disabled_reason`]: reason })
-            .where('environment_id', '=', gone.environment_id)
-            .where(sql.ref(`${gone.destination}_url`), '=', gone.url)
-            .executeTakeFirst();
-        if (result.numUpdatedRows === 0n) {
-            return;
-        }
-        await transaction
-            .updateTable('webhook_deliveries')
-            .set({ state: 'dead', next_attempt_at: null, last_error: 'destination_disabled', settled_at: at })
-            .where('environment_id', '=', gone.environment_id)
-            .where('destination', '=', gone.destination)
-            .where('url', '=', gone.url)
-            .where('state', '=', 'pending')
-            // What is being sent right now hears the 410 itself.
-            .where((row) => row.or([row('lease_until', 'is', null), row('lease_until', '<', at)]))
-            .execute();
-    });
 }

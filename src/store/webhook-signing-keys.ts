@@ -32,6 +32,16 @@ export const findActive = (db: Db, environmentId: string): Promise<LiveKeyRow | 
         .where('state', '=', 'active')
         .executeTakeFirst();
 
+/** The keys of an environment that sign at `now`, newest first. */
+export async function live(db: Db, environmentId: string, now: Date): Promise<LiveKeyRow[]> {
+    const rows = await list(db, environmentId);
+    return rows.flatMap(({ id, state, sealed_keys, signs_legacy, retires_at }) =>
+        sealed_keys !== null && (state === 'active' || (state === 'retiring' && retires_at !== null && retires_at > now))
+            ? [{ id, sealed_keys, signs_legacy }]
+            : [],
+    );
+}
+
 /** For a query over deliveries `d`: the keys of their environment that sign at `now`, newest first. */
 export const liveKeysOfDelivery = (
     from: ExpressionBuilder<Schema & { d: Schema['webhook_deliveries']; e: Schema['webhook_events'] }, 'd' | 'e'>,

@@ -1,24 +1,24 @@
 /** Sends what the outbox holds: at least once, each destination by itself, until it is accepted or the schedule is exhausted. */
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
-import { EgressError, type Egress, type EgressResponse } from '../egress/egress.ts';
+import type { Egress } from '../egress/egress.ts';
 import { parseRetryAfter } from '../egress/retry-after.ts';
 import type { Sources } from '../sources.ts';
+import { holdOne } from '../store/endpoint-health.ts';
 import { LeasedWorker, claimDue, deliveryQueue } from '../store/leased-work.ts';
 import type { Schema } from '../store/schema.ts';
 import * as outbox from '../store/webhook-outbox.ts';
 import type { DueDelivery } from '../store/webhook-outbox.ts';
+import { attempt, withoutAnswer, type Attempt } from './attempt.ts';
 import { nextWait } from './retry-schedule.ts';
-import { signatureHeaders, type LiveSigningKeys } from './signature.ts';
+import type { LiveSigningKeys } from './signature.ts';
 
 const concurrency = 20;
 /** A slow receiver leaves slots to the others. */
 const perUrl = 5;
 const pollMs = 1_000;
-const attemptMs = 20_000;
+/** More than twice what an attempt may take. */
 const leaseMs = 45_000;
-/** W13: more of an answer is not read. */
-const responseBytes = 64 * 1024;
 
 export interface DeliveryDependencies {
     db: Kysely<Schema>;
@@ -32,6 +32,8 @@ export interface DeliveryDependencies {
     onAttempt?: ((ms: number, outcome: 'delivered' | 'retried' | 'given_up') => void) | undefined;
     /** For fault injection: called when a delivery is about to be sent. */
     onSend?: (() => void | Promise<void>) | undefined;
+    /** Likewise: when it was answered, and nothing of that is recorded yet. */
+    onSent?: (() => void | Promise<void>) | undefined;
 }
 
 export class WebhookDelivery {
@@ -74,38 +76,53 @@ export class WebhookDelivery {
         if (delivery === undefined || delivery.lease_epoch !== epoch) {
             return;
         }
-        const begin = sources.now();
-        const answer = await this.#send(delivery);
-        const at = new Date(sources.now());
-        const status = answer instanceof EgressError ? null : answer.status;
-        if (!(answer instanceof EgressError) && answer.status >= 200 && answer.status < 300) {
-            await outbox.recordAttempt(db, delivery, { state: 'delivered', status, error: null, nextAttemptAt: null, at });
-            onAttempt?.(at.getTime() - begin, 'delivered');
-            return;
+        // W9. Written for it before, or while, it was disabled or deleted.
+        if (delivery.disabled_at !== null) {
+            return holdOne(db, delivery);
         }
-        const error = answer instanceof EgressError ? answer.code : `http_${answer.status}`;
-        const isGone = status === 410;
-        const retryAfter = answer instanceof EgressError ? undefined : parseRetryAfter(answer.headers['retry-after'], at.getTime());
-        const wait = isGone ? null : nextWait(delivery.attempts + 1, status, retryAfter, sources);
-        logger.warn(
-            { event: delivery.event_id, destination: delivery.destination, attempt: delivery.attempts + 1, error, retryInMs: wait },
-            'webhook not accepted',
-        );
-        await outbox.recordAttempt(db, delivery, {
-            state: wait === null ? 'dead' : 'pending',
-            status,
-            error,
+        if (delivery.endpoint_id !== null && delivery.follow_redirects === null) {
+            return outbox.giveUp(db, delivery, 'endpoint_deleted', new Date(sources.now()));
+        }
+        const made = await this.#send(delivery);
+        const at = new Date(sources.now());
+        const isGone = made.status === 410;
+        // What is too large stays so.
+        const isFinal = made.error === null || isGone || made.error === 'body_too_large';
+        const wait = isFinal ? null : this.#wait(delivery, made, at);
+        const state = made.error === null ? 'delivered' : wait === null ? 'dead' : 'pending';
+        if (made.error !== null) {
+            logger.warn(
+                { event: delivery.event_id, destination: delivery.destination, attempt: delivery.attempts + 1, error: made.error, retryInMs: wait },
+                'webhook not accepted',
+            );
+        }
+        const disabled = await outbox.recordAttempt(db, delivery, {
+            state,
             nextAttemptAt: wait === null ? null : new Date(at.getTime() + wait),
             at,
+            attempt: {
+                started_at: made.startedAt,
+                duration_ms: made.durationMs,
+                status: made.status,
+                error: made.error,
+                resolved_ip: made.resolvedIp,
+                response_headers: made.responseHeaders,
+                response_body: made.responseBody,
+            },
         });
-        onAttempt?.(at.getTime() - begin, wait === null ? 'given_up' : 'retried');
-        if (isGone && delivery.destination !== 'override') {
-            await outbox.disableDestination(db, { ...delivery, destination: delivery.destination }, 'the receiver answered 410 Gone', at);
+        onAttempt?.(made.durationMs, state === 'pending' ? 'retried' : state === 'dead' ? 'given_up' : 'delivered');
+        if (disabled !== undefined) {
+            const { endpoint_id: endpoint, environment_id: environment, destination } = delivery;
+            logger.error({ endpoint, environment, destination, reason: disabled }, 'webhook endpoint disabled: events for it are held');
         }
     }
 
-    async #send(delivery: DueDelivery): Promise<EgressResponse | EgressError> {
-        const { egress, sources, logger, openSigningKeys, onSend } = this.#dependencies;
+    #wait(delivery: DueDelivery, { status, retryAfter }: Attempt, at: Date): number | null {
+        return nextWait(delivery.attempts + 1, status, parseRetryAfter(retryAfter, at.getTime()), this.#dependencies.sources);
+    }
+
+    async #send(delivery: DueDelivery): Promise<Attempt> {
+        const { sources, logger, openSigningKeys, onSend, onSent } = this.#dependencies;
         let keys: LiveSigningKeys;
         try {
             keys = await openSigningKeys(delivery);
@@ -114,30 +131,19 @@ export class WebhookDelivery {
             }
         } catch (error) {
             logger.error({ err: error, environment: delivery.environment_id }, 'the webhook signing key cannot be opened');
-            return new EgressError('aborted', new URL(delivery.url).hostname, { neverSent: true, reason: 'signing_key_unreadable' });
+            return withoutAnswer(sources, 'signing_key_unreadable');
         }
         await onSend?.();
-        try {
-            return await egress.request({
-                url: delivery.url,
-                method: 'POST',
-                headers: {
-                    'content-type': 'application/json',
-                    'x-valetkey-event-id': delivery.event_id,
-                    'x-valetkey-created-at': delivery.event_created_at.toISOString(),
-                    ...signatureHeaders(keys, delivery.event_id, Math.floor(sources.now() / 1000), delivery.body),
-                },
-                body: delivery.body,
-                deadlineMs: attemptMs,
-                maxResponseBytes: responseBytes,
-                oversize: 'truncate',
-                maxRedirects: 3,
-            });
-        } catch (error) {
-            if (error instanceof EgressError) {
-                return error;
-            }
-            throw error;
-        }
+        const made = await attempt(this.#dependencies, delivery.url, keys, {
+            id: delivery.event_id,
+            createdAt: delivery.event_created_at,
+            body: delivery.body,
+            sequence: delivery.sequence,
+            isRedelivery: delivery.is_redelivery,
+            followRedirects: delivery.follow_redirects ?? true,
+            postConnectionStatus: delivery.post_connection_status,
+        });
+        await onSent?.();
+        return made;
     }
 }

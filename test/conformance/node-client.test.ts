@@ -39,6 +39,12 @@ async function call<Result>(method: () => Promise<Result>): Promise<Call<Result>
     return { result, wire: wire!, answer: parsed(wire!.answer), sent: parsed(wire!.body) };
 }
 
+/** A server may say more than the reference does; a client ignores it. */
+function referenceMembers(shown: object): object {
+    const { post_connection_status: _, ...reference } = shown as Record<string, unknown>;
+    return reference;
+}
+
 const parsed = (text: string): unknown => (text === '' ? undefined : JSON.parse(text));
 const line = ({ wire }: Call<unknown>): string => `${wire.method} ${decodeURIComponent(wire.target)}`;
 
@@ -187,7 +193,7 @@ describe('connections', () => {
         const made = await call(() => client.listConnections(id, id.slice(2, 12), { limit: 5, page: 0 }));
         expect(line(made)).toBe(`GET /connections?connectionId=${id}&search=${id.slice(2, 12)}&limit=5`);
         expect(made.result).toEqual(made.answer);
-        expect(made.result.connections).toEqual([
+        expect(made.result.connections.map(referenceMembers)).toEqual([
             {
                 id: expect.any(Number) as number,
                 connection_id: id,
@@ -227,7 +233,7 @@ describe('connections', () => {
         const query = `provider_config_key=${github}&force_refresh=false&refresh_token=false&refresh_github_app_jwt_token=false`;
         expect(line(made)).toBe(`GET /connections/${id}?${query}`);
         expect(made.result).toEqual(made.answer);
-        expect(made.result).toEqual({
+        expect(referenceMembers(made.result)).toEqual({
             id: expect.any(Number) as number,
             connection_id: id,
             provider: 'github',

@@ -19,6 +19,10 @@ let fault: ((response: ServerResponse) => void) | undefined;
 let valetkey: TestApp;
 let webhookUrl: string;
 
+const hooked = ({ hooked: entry }: Record<string, unknown>): Record<string, unknown> => ({
+    hooked: { ...(entry as Record<string, unknown>), post_connection_script: 'sentryOauthPostConnection' },
+});
+
 beforeAll(async () => {
     vendor = await listen((request, response) => {
         void readBody(request).then((body) => {
@@ -36,12 +40,13 @@ beforeAll(async () => {
     valetkey = await startTestApp({
         providers: providersFile(
             outboundEntry('sentry', url),
+            hooked(outboundEntry('hooked', url)),
             oauth2Entry('plain', { authorizationEndpoint: `${url}/a`, tokenEndpoint: `${url}/t` }),
         ),
     });
     await valetkey.listen();
     const credentials = { type: 'OAUTH2', client_id: 'the-client', client_secret: secret };
-    for (const name of ['sentry', 'plain']) {
+    for (const name of ['sentry', 'hooked', 'plain']) {
         await createIntegration(valetkey, name, name, { credentials });
     }
     const integration = await valetkey.call<{ data: { webhook_url: string } }>('GET', '/integrations/sentry?include=webhook');
@@ -100,10 +105,10 @@ const created = (actor: string, code = 'c0de', rest: Record<string, unknown> = {
 });
 
 /** @param sign `null`: not signed */
-async function send(body: unknown, sign: string | null = secret, resource = 'installation'): Promise<number> {
+async function send(body: unknown, sign: string | null = secret, resource = 'installation', url = webhookUrl): Promise<number> {
     // Laid out in a way of the vendor's own, so that only the bytes themselves can be what was signed.
     const text = JSON.stringify(body, null, 3).replace('"created"', '"creat\\u0065d"');
-    const answer = await fetch(webhookUrl, {
+    const answer = await fetch(url, {
         method: 'POST',
         headers: {
             'content-type': 'application/json',
@@ -148,6 +153,27 @@ test('the webhook brings the code, which is exchanged; the connection is then on
     ]);
     expect(await send(created('101'))).toBe(200);
     expect(exchanges.length).toBe(1);
+});
+
+test('a hook runs once the vendor has its answer; until then connection and webhook say so (A5)', async () => {
+    const { body: hook } = await valetkey.call<{ data: { webhook_url: string } }>('GET', '/integrations/hooked?include=webhook');
+    await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: 'https://hooks.example.com' } });
+    const begun = await begin(await createSession(valetkey, { end_user: { id: 'user-1' } }), 'hooked', '150');
+    expect(await send(created('150'), secret, 'installation', hook.data.webhook_url)).toBe(200);
+    await valetkey.call('PATCH', '/environment/webhooks', { body: { primary_url: null } });
+    const [row] = await valetkey.query<{ id: string; post_connection_status: string }>(
+        'select id, post_connection_status from connections where connection_id = $1',
+        [begun.body.connectionId],
+    );
+    expect(row!.post_connection_status).toBe('metadata_pending');
+    const events = await valetkey.query(
+        'select operation, post_connection_status from webhook_events where connection_row_id = $1 order by created_at',
+        [row!.id],
+    );
+    expect(events).toEqual([
+        { operation: 'creation', post_connection_status: null },
+        { operation: 'override', post_connection_status: 'metadata_pending' },
+    ]);
 });
 
 test('nothing is believed that is not signed (S12)', async () => {

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { systemSources } from '../../src/sources.ts';
-import { failureOf, httpServer, loopbackEgress, refusingPort, tcpServer } from './servers.ts';
+import { failureOf, httpServer, loopbackEgress, onCleanup, refusingPort, tcpServer } from './servers.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -356,5 +358,27 @@ describe('close', () => {
         await egress.close();
         expect(server.connections).toHaveLength(1);
         await expect.poll(() => server.connections[0]?.closed).toBe(true);
+    });
+});
+
+describe('a process that stood still', () => {
+    /** Says when it is asked, and answers a little later, also while the test's own thread does nothing. */
+    const answering = `
+        const { parentPort } = require('node:worker_threads');
+        const server = require('node:http').createServer((request, response) => {
+            parentPort.postMessage('asked');
+            setTimeout(() => response.end('x'.repeat(300_000)), 50);
+        });
+        server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`;
+
+    it('still reads an answer that came while its deadline passed (R2)', async () => {
+        const server = new Worker(answering, { eval: true });
+        onCleanup(async () => void (await server.terminate()));
+        const [port] = (await once(server, 'message')) as [number];
+        const asked = once(server, 'message');
+        const call = loopbackEgress().request({ url: `http://127.0.0.1:${port}`, deadlineMs: 1_000 });
+        await asked;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+        expect((await call).body).toHaveLength(300_000);
     });
 });

@@ -71,7 +71,18 @@ describe('a listed connection', () => {
         await add('c1', { sealed_credentials: 'sealed-1', connection_config: json({ tenant: 'conf-1' }) });
         const answer = await get('', await valetkey.insertKey({ scopes: [scope] }));
         expect(Object.keys(answer.body.connections[0]!).toSorted()).toEqual(
-            ['id', 'connection_id', 'provider', 'provider_config_key', 'created', 'metadata', 'tags', 'errors', 'end_user'].toSorted(),
+            [
+                'id',
+                'connection_id',
+                'provider',
+                'provider_config_key',
+                'created',
+                'metadata',
+                'tags',
+                'errors',
+                'post_connection_status',
+                'end_user',
+            ].toSorted(),
         );
         expect(answer.text).not.toMatch(/sealed-1|conf-1/);
     });

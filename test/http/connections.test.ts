@@ -54,6 +54,7 @@ describe('GET /connections', () => {
             metadata: null,
             tags: { end_user_id: 'carl', end_user_email: 'carl@example.org', end_user_display_name: 'Carl' },
             errors: [],
+            post_connection_status: null,
             end_user: null,
         });
         expect(oldest).toMatchObject({
@@ -154,6 +155,7 @@ describe('GET /connections/:connectionId', () => {
             provider: 'keys',
             provider_config_key: 'keys',
             errors: [],
+            post_connection_status: null,
             end_user: {
                 id: 'ann',
                 display_name: 'Ann 100%',

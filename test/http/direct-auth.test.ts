@@ -259,6 +259,32 @@ describe('refusals that a person can act on: a message, no webhook, no connectio
         expect((await post('api-key/keys', { apiKey: 'perhaps-right' })).status).toBe(200);
     });
 
+    test('where the environment keeps what cannot be tested, the person sees a success (A3)', async () => {
+        await valetkey.call('PATCH', '/environment', { body: { accept_unverified_credentials: true } });
+        try {
+            status = 503;
+            const answer = await post('api-key/keys', { apiKey: 'perhaps-right' });
+            const { connectionId } = answer.body;
+            expect([answer.status, answer.body]).toEqual([200, { connectionId: expect.any(String) as string, providerConfigKey: 'keys' }]);
+            expect(await webhooks()).toEqual([['API_KEY', 'creation', true]]);
+            expect(await outcome()).toMatchObject({ status: 'success', connection_id: connectionId });
+            const [row] = await valetkey.query('select auth_state, auth_error, next_refresh_at from connections where connection_id = $1', [
+                connectionId,
+            ]);
+            expect(row).toEqual({ auth_state: 'ok', auth_error: null, next_refresh_at: null });
+            const warnings = valetkey
+                .log()
+                .split('\n')
+                .filter((line) => line.includes('credentials were kept untested'));
+            expect(warnings).toEqual([expect.stringContaining('could not be asked about these credentials (503)')]);
+            expect(valetkey.log()).not.toContain('perhaps-right');
+            status = 401;
+            expect((await post('api-key/keys', { apiKey: 'wrong' })).status).toBe(400);
+        } finally {
+            await valetkey.call('PATCH', '/environment', { body: { accept_unverified_credentials: false } });
+        }
+    });
+
     test('the way of connecting comes before what the session allows, and that before the connection to be renewed', async () => {
         const id = (await post('api-key/keys', { apiKey: 'k' })).body.connectionId;
         const renewal = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {

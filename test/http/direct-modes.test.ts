@@ -143,6 +143,19 @@ describe.each(signedHere)('%s', (path, integration, body, stored, imported) => {
         expect(answer.text).not.toContain(secret);
     });
 
+    test('in an environment that keeps what cannot be tested, an outage does not refuse it, and a refusal does (A3)', async () => {
+        await valetkey.query('update environments set accept_unverified_credentials = true');
+        try {
+            account.answer = { status: 429, body: {} };
+            const { body: connected } = await post(path, body);
+            expect((await read(connected.connectionId, integration)).body.credentials).toMatchObject(stored);
+            account.answer = { status: 403, body: {} };
+            expect(codeOf(await post(path, body))).toEqual([400, 'connection_test_failed']);
+        } finally {
+            await valetkey.query('update environments set accept_unverified_credentials = false');
+        }
+    });
+
     test('a reconnect keeps metadata, an import makes a token, a deleted connection is gone', async () => {
         const { connectionId: id } = (await post(path, body)).body;
         await valetkey.call('POST', '/connections/metadata', { body: { connection_id: id, provider_config_key: integration, metadata: { a: 1 } } });

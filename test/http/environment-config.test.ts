@@ -32,6 +32,7 @@ const full = {
     environment: {
         callback_url: 'https://app.example.com/cb',
         accepts_forwarded_callbacks: true,
+        accept_unverified_credentials: true,
         hmac_enabled: true,
         hmac_key: { secret: 'hmac' },
         slack_notifications: true,
@@ -58,7 +59,7 @@ afterAll(() => valetkey?.close());
 beforeEach(async () => {
     await valetkey.query('delete from integrations');
     await valetkey.query('delete from environment_variables');
-    await valetkey.query('update environments set callback_url = null, accepts_forwarded_callbacks = false');
+    await valetkey.query('update environments set callback_url = null, accepts_forwarded_callbacks = false, accept_unverified_credentials = false');
     await valetkey.query(
         `update environment_settings set hmac_enabled = default, sealed_hmac_key = null, slack_notifications = default, otlp_endpoint = null,
          sealed_otlp_headers = null, allowed_return_urls = default, previous_callback_urls = default, connect_ui = null`,
@@ -79,6 +80,7 @@ describe('exporting', () => {
             environment: {
                 callback_url: null,
                 accepts_forwarded_callbacks: false,
+                accept_unverified_credentials: false,
                 hmac_enabled: false,
                 hmac_key: null,
                 slack_notifications: false,
@@ -152,6 +154,7 @@ describe('exporting', () => {
 describe('applying', () => {
     const everyPath = [
         'connect_ui',
+        'environment.accept_unverified_credentials',
         'environment.accepts_forwarded_callbacks',
         'environment.allowed_return_urls',
         'environment.callback_url',

@@ -174,6 +174,7 @@ describe('/environment', () => {
             callback_url: 'https://valetkey.example.org/oauth/callback',
             previous_callback_urls: [],
             accepts_forwarded_callbacks: false,
+            accept_unverified_credentials: false,
             hmac_enabled: false,
             hmac_key_set: false,
             slack_notifications: false,
@@ -194,6 +195,13 @@ describe('/environment', () => {
         expect((await patch('/environment', { accepts_forwarded_callbacks: true })).body.data).toMatchObject({
             callback_url: 'https://app.example.com/cb',
             accepts_forwarded_callbacks: true,
+            accept_unverified_credentials: false,
+        });
+        expect((await patch('/environment', { accept_unverified_credentials: true })).body.data).toMatchObject({
+            accept_unverified_credentials: true,
+        });
+        expect((await patch('/environment', { accept_unverified_credentials: false })).body.data).toMatchObject({
+            accept_unverified_credentials: false,
         });
         for (const value of [null, '']) {
             expect((await patch('/environment', { callback_url: value })).body.data).toMatchObject({
@@ -284,6 +292,7 @@ describe('/environment', () => {
         [{ hmac_key: 'k'.repeat(1001) }, [['too_big', ['hmac_key']]]],
         [{ otlp_headers: [{ name: 'a', value: '' }] }, [['too_small', ['otlp_headers', '0', 'value']]]],
         [{ accepts_forwarded_callbacks: 'yes' }, [['invalid_type', ['accepts_forwarded_callbacks']]]],
+        [{ accept_unverified_credentials: null }, [['invalid_type', ['accept_unverified_credentials']]]],
     ])('%j is refused', async (body, expected) => {
         const answer = await patch('/environment', body);
         expect([answer.status, issues(answer)]).toEqual([400, expected]);

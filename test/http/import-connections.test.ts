@@ -84,6 +84,7 @@ describe('the answer', () => {
             provider: 'oauth2',
             provider_config_key: 'oauth2',
             errors: [],
+            post_connection_status: null,
             end_user: null,
             tags: {},
             metadata: {},
@@ -399,6 +400,25 @@ describe('trying the credentials at the provider', () => {
         const answer = await post({ provider_config_key, connection_id, credentials, connection_config });
         expect([answer.status, answer.body]).toEqual([503, simple('verification_unavailable')]);
         expect(await valetkey.query('select 1 from connections where connection_id = $1', [connection_id])).toEqual([]);
+    });
+
+    test.each(typedIn)('%s: … unless the environment keeps it all the same (A3)', async (provider_config_key, credentials, connection_config) => {
+        await valetkey.call('PATCH', '/environment', { body: { accept_unverified_credentials: true } });
+        try {
+            account.answer = { status: 503, body: {} };
+            const connection_id = `kept-${provider_config_key}`;
+            const body = { provider_config_key, connection_id, credentials, connection_config };
+            expect(await imported(body)).toMatchObject({ connection_id, errors: [], credentials });
+            expect(await webhooks()).toMatchObject([{ operation: 'creation', success: true, connectionId: connection_id }]);
+            const log = await valetkey.query('select state, level, message from operations where connection_id = $1', [connection_id]);
+            expect(log).toEqual([
+                { state: 'success', level: 'warn', message: expect.stringMatching(/^Connection imported, untested: .*\(503\)\.$/) as string },
+            ]);
+            account.answer = { status: 401, body: {} };
+            expect((await post({ ...body, connection_id: `${connection_id}-wrong` })).body).toEqual(simple('connection_test_failed'));
+        } finally {
+            await valetkey.call('PATCH', '/environment', { body: { accept_unverified_credentials: false } });
+        }
     });
 
     test('an override is tried with the configuration that is stored', async () => {

@@ -95,13 +95,13 @@ describe('the document', () => {
         expect(ids).toEqual([...new Set(ids)]);
         // Generated clients call them so: by what they do, not by their paths.
         const verbs =
-            /^(get|list|create|update|replace|delete|set|import|export|apply|rotate|promote|revoke|check|record|prepare|start|finish|connect)[A-Z][A-Za-z]+$/;
+            /^(get|list|create|update|replace|delete|set|import|export|apply|rotate|promote|revoke|check|record|prepare|start|finish|connect|redeliver|send)[A-Z][A-Za-z]+$/;
         expect(ids.filter((id) => !verbs.test(id))).toEqual([]);
     });
 
     test('says in the imperative what each operation does', () => {
         const verbs =
-            /^(Get|Read|List|Create|Issue|Change|Set|Replace|Merge|Delete|End|Revoke|Import|Export|Make|Say|Sign|Check|Try|Record|Prepare|Begin|Finish|Connect) [a-zX]/;
+            /^(Get|Read|List|Create|Issue|Change|Set|Replace|Merge|Delete|End|Revoke|Import|Export|Make|Say|Sign|Check|Try|Record|Prepare|Begin|Finish|Connect|Send) [a-zX]/;
         expect(operations.map(({ operation }) => operation.summary).filter((text) => !verbs.test(text) || text.endsWith('.'))).toEqual([]);
     });
 

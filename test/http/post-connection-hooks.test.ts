@@ -58,6 +58,7 @@ beforeAll(async () => {
     valetkey = await startTestApp(options);
     valetkey.key = options.env.VALETKEY_SECRET_KEY_DEV;
     other = await startTestApp(options);
+    await call('PATCH', '/environment/webhooks', { body: { primary_url: 'https://hooks.example.com' } });
     for (const name of ['attio', 'scrubbed', 'proved']) await createIntegrationIn(name);
     for (const name of ['intercom', 'both']) await createIntegrationIn(name, { credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's' } });
 });
@@ -78,6 +79,20 @@ const call: TestApp['call'] = (method, path, options = {}) => valetkey.call(meth
 const createIntegrationIn = (name: string, rest = {}) => createIntegration({ ...valetkey, call }, name, name, rest);
 const connect = async (integration = 'attio', body?: Record<string, unknown>): Promise<string> =>
     connectKey(valetkey, integration, await createSession({ ...valetkey, call }, body));
+/** As the connection says it, read alone and in the list. */
+const status = async (id: string): Promise<unknown> => {
+    const one = await call('GET', `/connections/${id}?provider_config_key=attio`);
+    const many = await call<{ connections: Record<string, unknown>[] }>('GET', `/connections?connectionId=${id}`);
+    expect(many.body.connections[0]).toHaveProperty('post_connection_status', one.body['post_connection_status']);
+    return one.body['post_connection_status'];
+};
+/** What the connection's auth events say, oldest first. */
+const announced = (id: string): Promise<{ operation: string; post_connection_status: string | null }[]> =>
+    valetkey.query(
+        `select v.operation, v.post_connection_status from webhook_events v join connections c on c.id = v.connection_row_id
+         where c.connection_id = $1 order by v.created_at`,
+        [id],
+    );
 const read = async (id: string, integration = 'attio'): Promise<Record<string, unknown>> => {
     const { body } = await call<{ connection_config: Record<string, unknown> }>('GET', `/connections/${id}?provider_config_key=${integration}`);
     return body.connection_config;
@@ -97,7 +112,6 @@ const due = (id: string) =>
 
 describe('when a connection is made', () => {
     test('what the hook finds is there in the first read, and before the webhook', async () => {
-        await call('PATCH', '/environment/webhooks', { body: { primary_url: 'https://hooks.example.com' } });
         let events: unknown[] = [];
         answer = async (response) => {
             events = await valetkey.query('select id from webhook_events');
@@ -107,7 +121,8 @@ describe('when a connection is made', () => {
         expect(await read(id)).toEqual({ workspace_id: 'w-1' });
         expect(asked).toEqual([{ call: 'GET /v2/self', authorization: 'Key an-account-key' }]);
         expect([events, (await valetkey.query('select id from webhook_events')).length]).toEqual([[], 1]);
-        expect([await waiting(id), await operation(id)]).toEqual([[], []]);
+        expect([await waiting(id), await operation(id), await status(id)]).toEqual([[], [], null]);
+        expect(await announced(id)).toEqual([{ operation: 'creation', post_connection_status: null }]);
     });
 
     test('an import asks too, and what the provider says wins over what is given (N3)', async () => {
@@ -120,6 +135,18 @@ describe('when a connection is made', () => {
         expect(imported.status, imported.text).toBe(201);
         expect(imported.body.connection_config).toEqual({ workspace_id: 'w-1', a: '1' });
         expect(await read(imported.body.connection_id)).toEqual({ workspace_id: 'w-1', a: '1' });
+    });
+
+    test('an import over a finished connection says that the hook is waited for, in its answer and its webhook', async () => {
+        const body = { provider_config_key: 'attio', connection_id: 'imported-twice', credentials: { type: 'API_KEY', apiKey: 'k' } };
+        expect((await call('POST', '/connections', { body })).body['post_connection_status']).toBeNull();
+        answer = down;
+        expect((await call('POST', '/connections', { body })).body['post_connection_status']).toBe('metadata_pending');
+        expect(await status('imported-twice')).toBe('metadata_pending');
+        expect(await announced('imported-twice')).toEqual([
+            { operation: 'creation', post_connection_status: null },
+            { operation: 'override', post_connection_status: 'metadata_pending' },
+        ]);
     });
 
     test('what the hook takes away is not stored, of an earlier connect neither', async () => {
@@ -140,7 +167,8 @@ describe('when a connection is made', () => {
         answer = how;
         const id = await connect();
         expect(await read(id)).toEqual({});
-        expect(await waiting(id)).toEqual([{ state: 'pending', attempts: 1 }]);
+        expect([await waiting(id), await status(id)]).toEqual([[{ state: 'pending', attempts: 1 }], 'metadata_pending']);
+        expect(await announced(id)).toEqual([{ operation: 'creation', post_connection_status: 'metadata_pending' }]);
         const [logged] = await operation(id);
         expect(logged).toMatchObject({ type: 'connection', state: 'running', level: 'warn', meta: { attempts: 1 } });
         expect(logged!['message']).toContain(reason);
@@ -164,7 +192,11 @@ describe('when a connection is made', () => {
             body: { connection_id: id, integration_id: 'attio' },
         });
         await connectKey(valetkey, 'attio', session.body.data.token);
-        expect([await read(id), await waiting(id)]).toEqual([{ workspace_id: 'w-1' }, []]);
+        expect([await read(id), await waiting(id), await status(id)]).toEqual([{ workspace_id: 'w-1' }, [], null]);
+        expect(await announced(id)).toEqual([
+            { operation: 'creation', post_connection_status: 'metadata_pending' },
+            { operation: 'override', post_connection_status: null },
+        ]);
         expect(await operation(id)).toMatchObject([{ state: 'cancelled', message: 'Connected again' }]);
     });
 });
@@ -185,6 +217,21 @@ describe('verification scripts', () => {
         expect([result.status, result.body.error?.code]).toEqual([status, code]);
         expect(asked[0]).toEqual({ call: 'GET /v1/auth/health', authorization: 'Key k' });
     });
+});
+
+test('what a verification script cannot ask about is kept where the environment says so, and what it rejects is not (A3)', async () => {
+    const submit = async () => {
+        const token = await createSession({ ...valetkey, call });
+        return valetkey.call('POST', `/api-auth/api-key/proved?connect_session_token=${token}`, { key: null, body: { apiKey: 'k' } });
+    };
+    await call('PATCH', '/environment', { body: { accept_unverified_credentials: true } });
+    const statuses: number[] = [];
+    for (const how of [down, (response: ServerResponse) => void response.destroy(), found({ is_logged_in: false })]) {
+        answer = how;
+        statuses.push((await submit()).status);
+    }
+    await call('PATCH', '/environment', { body: { accept_unverified_credentials: false } });
+    expect(statuses).toEqual([200, 200, 400]);
 });
 
 describe('deletion hooks', () => {
@@ -250,7 +297,7 @@ describe('the workers', () => {
         await call('PATCH', `/connections/metadata`, { body: { connection_id: id, provider_config_key: 'attio', metadata: { mine: true } } });
         held.resolve();
         await eventually(async () => expect(await read(id)).toEqual({ workspace_id: 'w-1' }));
-        expect([asked.length, await waiting(id)]).toEqual([1, []]);
+        expect([asked.length, await waiting(id), await status(id)]).toEqual([1, [], null]);
         expect(await operation(id)).toMatchObject([{ state: 'success', message: 'Details of the account looked up at attempt 2' }]);
         const [row] = await valetkey.query('select metadata from connections where connection_id = $1', [id]);
         expect(row).toEqual({ metadata: { mine: true } });
@@ -279,8 +326,10 @@ describe('the workers', () => {
         await valetkey.query('update post_connection_hooks set attempts = 6');
         await due(id);
         await eventually(async () => expect(await waiting(id)).toEqual([{ state: 'pending', attempts: 7 }]));
+        expect(await status(id)).toBe('metadata_pending');
         await due(id);
         await eventually(async () => expect(await waiting(id)).toEqual([{ state: 'failed', attempts: 8 }]));
+        expect(await status(id)).toBe('failed');
         expect(await operation(id)).toMatchObject([
             { state: 'failed', level: 'error', meta: { attempts: 8 }, error: { type: 'post_connection_failed' } },
         ]);
@@ -297,6 +346,7 @@ describe('the workers', () => {
         await eventually(() => expect(asked).toHaveLength(1));
         expect((await call('DELETE', `/connections/${id}?provider_config_key=attio`)).status).toBe(200);
         expect(await valetkey.query('select id from post_connection_hooks')).toEqual([]);
+        expect(await operation(id)).toMatchObject([{ state: 'cancelled', message: 'Connection deleted' }]);
         held.resolve();
         // The last thing that an attempt does.
         await new Promise((resolve) => setTimeout(resolve, 300));

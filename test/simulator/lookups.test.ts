@@ -128,12 +128,12 @@ describe('verification scripts', () => {
             'vantage-apparel',
             user,
             (twins, secret) =>
-                twins.call('https://brandedpromoapparel.com/WebServices/Order', {
+                twins.call('https://brandedpromoapparel.com/WebServices/OrderStatusService', {
                     method: 'POST',
-                    headers: { 'content-type': 'text/xml' },
-                    body: `<s:Envelope xmlns:s="s"><s:Body><r><id>u</id><password>${secret}</password></r></s:Body></s:Envelope>`,
+                    headers: { 'content-type': 'text/xml', soapaction: '"getOrderStatusDetails"' },
+                    body: `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><o:GetOrderStatusDetailsRequest xmlns:o="http://www.promostandards.org/WSDL/OrderStatusService/1.0.0/"><o:wsVersion>1.0.0</o:wsVersion><o:id>u</o:id><o:password>${secret}</o:password><o:queryType>1</o:queryType><o:referenceNumber>1</o:referenceNumber></o:GetOrderStatusDetailsRequest></s:Body></s:Envelope>`,
                 }),
-            ({ text }) => !text.includes('<code>105</code>'),
+            ({ text }) => text.includes('301: ') && !text.includes('105: '),
         ],
     ])('%s says yes and no in its own way', async (slug, entry, ask, isYes) => {
         const twins = await startTwins({ [slug]: entry });

@@ -3,10 +3,11 @@ import * as connections from '../../src/store/connections.ts';
 import * as writes from '../../src/store/credential-writes.ts';
 import * as journal from '../../src/store/credential-journal.ts';
 import { json } from '../../src/store/database.ts';
+import { removeEnvironment } from '../../src/store/environment-removal.ts';
 import * as integrations from '../../src/store/integrations.ts';
 import type { IntegrationRow, NewConnection } from '../../src/store/schema.ts';
 import { dialects, type TestStore } from './dialects.ts';
-import { after, insertConnection, insertEnvironment, insertIntegration, insertSetting, newId } from './rows.ts';
+import { after, insertConnection, insertEnvironment, insertHook, insertIntegration, insertSetting, madeAt, newId } from './rows.ts';
 
 describe.each(dialects)('connections ($name)', ({ open }) => {
     let store: TestStore;
@@ -89,6 +90,31 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
             expect(await connections.remove(db, integration.id, 'c1', after(1))).toBe(false);
             expect(await connections.findById(db, other.id)).toEqual(other);
             expect(await db.selectFrom('credential_journal').select('sealed_response').execute()).toEqual([{ sealed_response: 'sealed-answer' }]);
+        });
+
+        test.each([
+            ['a connection', (at: Date) => connections.remove(store.database.db, integration.id, 'c1', at)],
+            ['an integration', (at: Date) => connections.removeOfIntegration(store.database.db, integration.id, at)],
+            ['an environment', (at: Date) => removeEnvironment(store.database.db, integration.environment_id, at)],
+        ])('of %s cancels the operations of hooks that were still to succeed', async (_, removal) => {
+            const { db } = store.database;
+            const open = await insertHook(db, await add('c1'));
+            const elsewhere = await insertHook(db, await insertConnection(db, await insertSetting(db)));
+            await removal(after(7));
+            const rows = await db.selectFrom('operations').select(['id', 'state', 'message', 'ended_at']).orderBy('id').execute();
+            const byId = Object.fromEntries(rows.map(({ id, ...row }) => [id, row]));
+            expect(byId[open.operation_id]).toEqual({ state: 'cancelled', message: 'Connection deleted', ended_at: after(7) });
+            expect(byId[elsewhere.operation_id]?.state).toBe('running');
+            expect(await db.selectFrom('post_connection_hooks').select('id').execute()).toEqual([{ id: elsewhere.id }]);
+        });
+
+        test('leaves the operation of a hook that had been given up as it ended', async () => {
+            const { db } = store.database;
+            const { operation_id } = await insertHook(db, await add('c1'), 'failed');
+            await connections.remove(db, integration.id, 'c1', after(7));
+            const rows = await db.selectFrom('operations').select(['id', 'state', 'ended_at']).execute();
+            expect(rows).toEqual([{ id: operation_id, state: 'failed', ended_at: madeAt }]);
+            expect(await db.selectFrom('post_connection_hooks').select('id').execute()).toEqual([]);
         });
 
         test('frees the id for a new connection', async () => {

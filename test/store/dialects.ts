@@ -29,6 +29,8 @@ export interface Dialect {
 export const tables = Object.keys({
     operations: true,
     idempotent_requests: true,
+    webhook_delivery_attempts: true,
+    webhook_sequences: true,
     webhook_deliveries: true,
     webhook_events: true,
     credential_journal: true,
@@ -42,6 +44,7 @@ export const tables = Object.keys({
     integrations: true,
     webhook_signing_keys: true,
     webhook_settings: true,
+    webhook_endpoints: true,
     environment_settings: true,
     environment_variables: true,
     api_keys: true,

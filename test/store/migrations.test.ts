@@ -8,7 +8,7 @@ import { migrate } from '../../src/store/migrate.ts';
 import { sealedColumns, type SealedColumn } from '../../src/store/sealed-columns.ts';
 import { createDatabase } from '../peers/postgres.ts';
 import { dialects, tables, type TestStore } from './dialects.ts';
-import { insertEnvironment } from './rows.ts';
+import { insertConnection, insertEnvironment, insertHook, insertSetting } from './rows.ts';
 
 describe.each(dialects)('migrations ($name)', ({ open }) => {
     let store: TestStore;
@@ -40,6 +40,30 @@ describe.each(dialects)('migrations ($name)', ({ open }) => {
         );
         const named = (columns: readonly SealedColumn[]): string[] => columns.map(({ table, column }) => `${table}.${column}`).toSorted();
         expect(named(rows)).toEqual(named(sealedColumns));
+    });
+
+    test('0011 gives connections the status of the hooks they have', async () => {
+        const { db } = store.database;
+        const setting = await insertSetting(db);
+        for (const [name, state] of [['waiting', 'pending'], ['given up', 'failed'], ['finished']] as const) {
+            const connection = await insertConnection(db, setting, { connection_id: name });
+            if (state !== undefined) await insertHook(db, connection, state);
+        }
+        for (const text of [
+            'alter table connections drop column post_connection_status',
+            'alter table webhook_events drop column post_connection_status',
+            'alter table environments drop column accept_unverified_credentials',
+            `delete from kysely_migration where name = '0011_unfinished_connections'`,
+        ]) {
+            await db.executeQuery(CompiledQuery.raw(text));
+        }
+        expect(await migrate(db)).toEqual(['0011_unfinished_connections']);
+        const rows = await db.selectFrom('connections').select(['connection_id', 'post_connection_status']).execute();
+        expect(Object.fromEntries(rows.map((row) => [row.connection_id, row.post_connection_status]))).toEqual({
+            waiting: 'metadata_pending',
+            'given up': 'failed',
+            finished: null,
+        });
     });
 
     test('a database of a newer version is refused in one sentence, and stays as it is', async () => {

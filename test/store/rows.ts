@@ -3,8 +3,13 @@ import { newRowId, systemSources } from '../../src/sources.ts';
 import * as connections from '../../src/store/connections.ts';
 import { json, type Db } from '../../src/store/database.ts';
 import * as integrations from '../../src/store/integrations.ts';
-import type { ConnectionRow, IntegrationRow, NewConnection, NewIntegration } from '../../src/store/schema.ts';
+import * as operations from '../../src/store/operations.ts';
+import * as hooks from '../../src/store/post-connection-hooks.ts';
+import type { ConnectionRow, IntegrationRow, NewConnection, NewIntegration, NewWebhookEndpoint } from '../../src/store/schema.ts';
+import * as endpoints from '../../src/store/webhook-endpoints.ts';
 import * as outbox from '../../src/store/webhook-outbox.ts';
+import type { WebhookSettings } from '../../src/store/webhook-settings.ts';
+import { defaultEventKinds } from '../../src/webhooks/event-kinds.ts';
 
 /** The moment at which the rows below were made, unless they say otherwise. */
 export const madeAt = new Date('2026-01-01T00:00:00.000Z');
@@ -21,6 +26,46 @@ export async function insertEnvironment(db: Db, name = `env-${newId()}`): Promis
         .values({ id, name, is_production: false, callback_url: null, created_at: madeAt, updated_at: madeAt, deleted_at: null })
         .execute();
     return id;
+}
+
+/** The settings of an environment, with the endpoints that they name. */
+export async function insertWebhookSettings(
+    db: Db,
+    environmentId: string,
+    { primary_url, secondary_url, primary_disabled_reason, secondary_disabled_reason, ...switches }: Partial<WebhookSettings>,
+): Promise<void> {
+    await db
+        .insertInto('webhook_settings')
+        .values({ environment_id: environmentId, updated_at: madeAt, ...switches })
+        .execute();
+    await insertEndpoint(db, environmentId, { role: 'primary', url: primary_url, disabled_reason: primary_disabled_reason ?? null });
+    await insertEndpoint(db, environmentId, { role: 'secondary', url: secondary_url, disabled_reason: secondary_disabled_reason ?? null });
+}
+
+/** @returns its id, or nothing when it has no URL. */
+export async function insertEndpoint(
+    db: Db,
+    environmentId: string,
+    { url, ...overrides }: Partial<Omit<NewWebhookEndpoint, 'url'>> & { url: string | null | undefined },
+): Promise<string | undefined> {
+    if (!url) {
+        return undefined;
+    }
+    const row = await endpoints.insert(db, {
+        id: newId(),
+        environment_id: environmentId,
+        role: null,
+        url,
+        description: null,
+        events: [...defaultEventKinds],
+        disabled_at: overrides.disabled_reason ? madeAt : null,
+        disabled_reason: null,
+        failing_since: null,
+        created_at: madeAt,
+        updated_at: madeAt,
+        ...overrides,
+    });
+    return row.id;
 }
 
 export async function insertIntegration(db: Db, environmentId: string, overrides: Partial<NewIntegration> = {}): Promise<IntegrationRow> {
@@ -77,6 +122,38 @@ export const insertConnection = async (db: Db, integration: IntegrationRow, over
         ...overrides,
     }))!;
 
+/** A hook that has not succeeded, with its operation. */
+export async function insertHook(
+    db: Db,
+    connection: ConnectionRow,
+    state: 'pending' | 'failed' = 'pending',
+): Promise<{ id: string; operation_id: string }> {
+    const hook = { id: newId(), operation_id: `operation-${newId()}` };
+    const { environment_id, integration_id, provider } = connection;
+    await operations.open(db, {
+        id: hook.operation_id,
+        environment_id,
+        type: 'connection',
+        action: 'post_connection',
+        state: state === 'failed' ? 'failed' : 'running',
+        level: 'warn',
+        message: 'Not found yet',
+        integration_id,
+        connection_row_id: connection.id,
+        connection_id: connection.connection_id,
+        error: null,
+        meta: null,
+        created_at: madeAt,
+        ended_at: state === 'failed' ? madeAt : null,
+        expires_at: null,
+    });
+    await hooks.insert(db, { ...hook, environment_id, connection_row_id: connection.id, provider, dueAt: madeAt, at: madeAt });
+    if (state === 'failed') {
+        await db.updateTable('post_connection_hooks').set({ state, due_at: null }).where('id', '=', hook.id).execute();
+    }
+    return hook;
+}
+
 /** An environment with one integration. */
 export async function insertSetting(db: Db): Promise<IntegrationRow> {
     return insertIntegration(db, await insertEnvironment(db));
@@ -94,7 +171,15 @@ export async function insertDelivery(db: Db, environmentId: string, url: string,
         body: '{}',
         created_at: madeAt,
     });
-    const delivery = { id, event_id: eventId, environment_id: environmentId, destination: 'primary', url, state: 'pending' } as const;
+    const delivery = {
+        id,
+        event_id: eventId,
+        environment_id: environmentId,
+        destination: 'primary',
+        endpoint_id: null,
+        url,
+        state: 'pending',
+    } as const;
     await outbox.insertDeliveries(db, [{ ...delivery, next_attempt_at: nextAttemptAt, created_at: madeAt }]);
     return id;
 }

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemSources } from '../../src/sources.ts';
-import type { WebhookSettingsRow } from '../../src/store/schema.ts';
-import { authPayload, enqueueAuthEvent, stableJson, type AuthEvent } from '../../src/webhooks/auth-events.ts';
+import type { WebhookSettings } from '../../src/store/webhook-settings.ts';
+import { authPayload, enqueueAuthEvent, type AuthEvent } from '../../src/webhooks/auth-events.ts';
+import { stableJson } from '../../src/webhooks/enqueue.ts';
 import { dialects, type TestStore } from '../store/dialects.ts';
-import { insertEnvironment, madeAt, newId } from '../store/rows.ts';
+import { insertEnvironment, insertWebhookSettings, madeAt, newId } from '../store/rows.ts';
 
 const sources = { ...systemSources, now: () => madeAt.getTime() };
 const endUser = { id: 'u1', email: null, display_name: 'Ada', tags: null, organization: { id: 'o1', display_name: null } };
@@ -127,19 +128,8 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
     const secondary = 'https://secondary.example/hook';
     const override = 'https://override.example/hook';
 
-    const configure = (settings: Partial<WebhookSettingsRow> = {}) =>
-        store.database.db
-            .insertInto('webhook_settings')
-            .values({
-                environment_id: environmentId,
-                primary_url: primary,
-                secondary_url: secondary,
-                primary_disabled_reason: null,
-                secondary_disabled_reason: null,
-                updated_at: madeAt,
-                ...settings,
-            })
-            .execute();
+    const configure = (settings: Partial<WebhookSettings> = {}) =>
+        insertWebhookSettings(store.database.db, environmentId, { primary_url: primary, secondary_url: secondary, ...settings });
     const enqueue = (overrides: Partial<AuthEvent> = {}): Promise<string | undefined> =>
         enqueueAuthEvent(store.database.db, sources, created(environmentId, overrides));
     const destinations = async (): Promise<[string, string][]> => {
@@ -153,13 +143,16 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
         const event = created(environmentId);
         const id = await enqueueAuthEvent(store.database.db, sources, event);
         expect(id).toMatch(/^msg_[0-9A-HJKMNP-TV-Z]{26}$/);
-        expect(await store.database.db.selectFrom('webhook_events').selectAll().execute()).toEqual([
+        expect(await store.database.db.selectFrom('webhook_events').selectAll().execute()).toMatchObject([
             {
                 id,
                 environment_id: environmentId,
                 connection_row_id: event.connectionRowId,
+                connection_id: 'c-1',
+                sequence: 1,
                 type: 'auth',
                 operation: 'creation',
+                post_connection_status: null,
                 body: stableJson(authPayload(event)),
                 created_at: madeAt,
             },
@@ -192,7 +185,7 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
     });
 
     describe('destinations (§1.2)', () => {
-        test.each<[string, Partial<WebhookSettingsRow>, string | null, [string, string][]]>([
+        test.each<[string, Partial<WebhookSettings>, string | null, [string, string][]]>([
             [
                 'both',
                 {},
@@ -217,10 +210,18 @@ describe.each(dialects)('the outbox ($name)', ({ open }) => {
                     ['secondary', secondary],
                 ],
             ],
-            ['a disabled one is left out', { primary_disabled_reason: '410' }, null, [['secondary', secondary]]],
+            [
+                'a disabled one too, where the worker holds it (W9)',
+                { primary_disabled_reason: 'receiver_gone' },
+                null,
+                [
+                    ['primary', primary],
+                    ['secondary', secondary],
+                ],
+            ],
             [
                 'an override is not disabled with the others',
-                { primary_disabled_reason: '410', secondary_disabled_reason: '410' },
+                { primary_disabled_reason: 'failing', secondary_disabled_reason: 'manual' },
                 override,
                 [['override', override]],
             ],

@@ -4,14 +4,15 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEgress, type Egress } from '../../src/egress/egress.ts';
 import { systemSources, type Sources } from '../../src/sources.ts';
-import type { WebhookDeliveryRow, WebhookSettingsRow } from '../../src/store/schema.ts';
-import { enqueueAuthEvent } from '../../src/webhooks/auth-events.ts';
+import type { WebhookDeliveryRow } from '../../src/store/schema.ts';
+import type { WebhookSettings } from '../../src/store/webhook-settings.ts';
+import { enqueueAuthEvent, type AuthEvent } from '../../src/webhooks/auth-events.ts';
 import { WebhookDelivery, type DeliveryDependencies } from '../../src/webhooks/delivery.ts';
 import { newSigningKeys } from '../../src/webhooks/signature.ts';
 import { listen } from '../peers/http-server.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../peers/webhook-receiver.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
-import { insertEnvironment, newId } from '../store/rows.ts';
+import { insertConnection, insertEnvironment, insertIntegration, insertWebhookSettings, newId } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
 
 const second = 1000;
@@ -72,16 +73,12 @@ function startDelivery(overrides: Partial<DeliveryDependencies> = {}): WebhookDe
     return delivery;
 }
 
-async function configure(settings: Partial<WebhookSettingsRow>): Promise<void> {
-    const none = { primary_url: null, secondary_url: null, primary_disabled_reason: null, secondary_disabled_reason: null };
-    await store.database.db
-        .insertInto('webhook_settings')
-        .values({ environment_id: environmentId, ...none, updated_at: new Date(), ...settings })
-        .execute();
-}
+const configure = (settings: Partial<WebhookSettings>): Promise<void> => insertWebhookSettings(store.database.db, environmentId, settings);
+const disabledReason = async (role: 'primary' | 'secondary') =>
+    (await store.database.db.selectFrom('webhook_endpoints').select('disabled_reason').where('role', '=', role).executeTakeFirst())?.disabled_reason;
 
 /** Each event a millisecond after the one before, so that rows have an order. */
-async function enqueue(urlOverride: string | null = null): Promise<string> {
+async function enqueue(urlOverride: string | null = null, overrides: Partial<AuthEvent> = {}): Promise<string> {
     await sources.advance(1);
     const id = await enqueueAuthEvent(store.database.db, sources, {
         environment: { id: environmentId, name: 'dev' },
@@ -92,12 +89,15 @@ async function enqueue(urlOverride: string | null = null): Promise<string> {
         operation: 'creation',
         tags: { ünïcode: '✓' },
         urlOverride,
+        ...overrides,
     });
     return id!;
 }
 
 const rows = (): Promise<WebhookDeliveryRow[]> =>
     store.database.db.selectFrom('webhook_deliveries').selectAll().orderBy('created_at').orderBy('destination').execute();
+
+const attempts = () => store.database.db.selectFrom('webhook_delivery_attempts').selectAll().orderBy('started_at').orderBy('number').execute();
 
 /** The rows, once they are as described. */
 async function untilRows(...expected: Partial<WebhookDeliveryRow>[]): Promise<WebhookDeliveryRow[]> {
@@ -148,12 +148,34 @@ describe('one event', () => {
                 'x-valetkey-event-id': id,
                 'x-valetkey-created-at': first!.created_at.toISOString(),
             });
+            expect(headers).not.toHaveProperty('x-valetkey-post-connection-status');
             expect(new Webhook(keys.secret).verify(body, headers as Record<string, string>)).toMatchObject({ connectionId: 'c-1' });
         }
         const timestamps = hook.deliveries.map(({ headers }) => Number(headers['webhook-timestamp']));
         expect(timestamps[1]! - timestamps[0]!).toBeGreaterThanOrEqual(4);
         expect(timestamps[2]! - timestamps[1]!).toBeGreaterThanOrEqual(24);
         expect(new Set(hook.deliveries.map(({ headers }) => headers['x-nango-hmac-sha256'])).size).toBe(1);
+        const logged = { delivery_id: first!.id, resolved_ip: '127.0.0.1' };
+        expect(await attempts()).toMatchObject([
+            { ...logged, number: 1, started_at: first!.created_at, status: 500, error: 'http_500' },
+            { ...logged, number: 2, status: 500, error: 'http_500' },
+            { ...logged, number: 3, status: 200, error: null },
+        ]);
+    });
+
+    test('says at each attempt what the connection lacked when it was written, in a header (A5)', async () => {
+        const hook = await receiver();
+        hook.answer(500);
+        await configure({ primary_url: hook.url });
+        const connection = await insertConnection(store.database.db, await insertIntegration(store.database.db, environmentId));
+        await enqueue(null, { connectionRowId: connection.id, postConnectionStatus: 'metadata_pending' });
+        startDelivery();
+        await untilRows({ attempts: 1, state: 'pending' });
+        await store.database.db.updateTable('connections').set({ post_connection_status: 'failed' }).execute();
+        await passToNextAttempt();
+        await untilRows({ attempts: 2, state: 'delivered' });
+        expect(hook.deliveries.map(({ headers }) => headers['x-valetkey-post-connection-status'])).toEqual(['metadata_pending', 'metadata_pending']);
+        for (const { body } of hook.deliveries) expect(body.toString()).not.toContain('metadata_pending');
     });
 
     test('reaches the secondary although the primary is dead or silent (W2)', async () => {
@@ -169,7 +191,7 @@ describe('one event', () => {
             { destination: 'primary', attempts: 1, state: 'pending', last_status: null, last_error: 'deadline_exceeded' },
             { destination: 'secondary', attempts: 1, state: 'delivered', last_status: 200 },
         );
-        await store.database.db.updateTable('webhook_settings').set({ primary_url: dead.url }).execute();
+        await store.database.db.updateTable('webhook_endpoints').set({ url: dead.url }).where('role', '=', 'primary').execute();
         const next = await enqueue();
         await passTo(sources.now());
         await alive.waitFor(({ headers }) => headers['webhook-id'] === next, 2_000);
@@ -215,6 +237,58 @@ describe('one event', () => {
         startDelivery();
         await untilRows({ attempts: 1, state: 'pending', last_status: null, last_error: 'blocked_by_policy' });
     });
+
+    test('that is larger than any receiver has to take is dead at once (W13)', async () => {
+        await configure({ primary_url: 'https://hooks.example.com/' });
+        await enqueue(null, { tags: { long: 'x'.repeat(256 * 1024) } });
+        startDelivery();
+        await untilRows({ attempts: 1, state: 'dead', last_status: null, last_error: 'body_too_large' });
+    });
+});
+
+describe('the events of one connection (W12)', () => {
+    const sequences = (hook: WebhookReceiver) => hook.deliveries.map(({ headers }) => headers['x-valetkey-sequence']);
+
+    test('arrive in order while the first of them is within its first three attempts', async () => {
+        const hook = await receiver();
+        hook.answer(500, 500);
+        await configure({ primary_url: hook.url });
+        const connectionRowId = newId();
+        for (let index = 0; index < 3; index += 1) {
+            await enqueue(null, { connectionRowId });
+        }
+        startDelivery();
+        await expect.poll(rows).toMatchObject([{ attempts: 1 }, { attempts: 0 }, { attempts: 0 }]);
+        await passToNextAttempt();
+        await expect.poll(rows).toMatchObject([{ attempts: 2 }, { attempts: 0 }, { attempts: 0 }]);
+        await passToNextAttempt();
+        await hook.waitFor(() => hook.deliveries.length === 5, 5_000);
+        expect(sequences(hook)).toEqual(['1', '1', '1', '2', '3']);
+    });
+
+    test('do not wait for one that failed three times, for another receiver, or for another connection', async () => {
+        const [failing, alive] = [await receiver(), await receiver()];
+        failing.answer(...Array.from({ length: 9 }, () => 500));
+        await configure({ primary_url: failing.url, secondary_url: alive.url });
+        const connectionRowId = newId();
+        await enqueue(null, { connectionRowId });
+        await enqueue(null, { connectionRowId });
+        await enqueue(null, { connectionRowId: newId() });
+        startDelivery();
+        await alive.waitFor(() => alive.deliveries.length === 3, 5_000);
+        await failing.waitFor(() => failing.deliveries.length === 2, 5_000);
+        expect(failing.deliveries.map(({ headers, status }) => [headers['x-valetkey-sequence'], status]).toSorted()).toEqual([
+            ['1', 500],
+            ['1', 500],
+        ]);
+        // Both failed: that of the other connection counts as well.
+        for (const attempt of [2, 3]) {
+            await passTo(sources.now() + minute);
+            await expect.poll(async () => (await rows())[0]!.attempts).toBe(attempt);
+        }
+        await failing.waitFor(({ headers }) => headers['x-valetkey-sequence'] === '2', 5_000);
+        expect((await rows())[0]).toMatchObject({ state: 'pending', attempts: 3 });
+    });
 });
 
 describe('Retry-After (W8)', () => {
@@ -235,7 +309,7 @@ describe('Retry-After (W8)', () => {
 });
 
 describe('410 Gone (W8)', () => {
-    test('disables the destination: what waits for it is not sent, what comes goes to the other one', async () => {
+    test('disables the endpoint: what waits for it and what comes is held, the other one gets it', async () => {
         const [gone, alive] = [await receiver(), await receiver()];
         gone.answer(500, 410);
         await configure({ primary_url: gone.url, secondary_url: alive.url });
@@ -245,18 +319,17 @@ describe('410 Gone (W8)', () => {
         await enqueue();
         delivery.wake();
         await untilRows(
-            { destination: 'primary', attempts: 1, state: 'dead', last_status: 500, last_error: 'destination_disabled', next_attempt_at: null },
+            { destination: 'primary', attempts: 1, state: 'held', last_status: 500, next_attempt_at: null },
             { destination: 'secondary', state: 'delivered' },
-            { destination: 'primary', attempts: 1, state: 'dead', last_status: 410, last_error: 'http_410', next_attempt_at: null },
+            { destination: 'primary', attempts: 1, state: 'held', last_status: 410, last_error: 'http_410', next_attempt_at: null, settled_at: null },
             { destination: 'secondary', state: 'delivered' },
         );
-        const [settings] = await store.database.db.selectFrom('webhook_settings').selectAll().execute();
-        expect(settings).toMatchObject({ primary_disabled_reason: expect.stringContaining('410'), secondary_disabled_reason: null });
+        expect([await disabledReason('primary'), await disabledReason('secondary')]).toEqual(['receiver_gone', null]);
 
         await enqueue();
         delivery.wake();
         await alive.waitFor(() => alive.deliveries.length === 3, 2_000);
-        expect((await rows()).slice(4)).toMatchObject([{ destination: 'secondary' }]);
+        await expect.poll(async () => (await rows()).slice(4)).toMatchObject([{ state: 'held', attempts: 0 }, { destination: 'secondary' }]);
         expect(gone.deliveries).toHaveLength(2);
     });
 
@@ -267,8 +340,7 @@ describe('410 Gone (W8)', () => {
         await enqueue(gone.url);
         startDelivery();
         await untilRows({ destination: 'override', state: 'dead', last_status: 410 });
-        const [settings] = await store.database.db.selectFrom('webhook_settings').selectAll().execute();
-        expect(settings).toMatchObject({ primary_disabled_reason: null });
+        expect(await disabledReason('primary')).toBeNull();
     });
 
     test('of a URL that was changed meanwhile does not disable the new one', async () => {
@@ -276,11 +348,10 @@ describe('410 Gone (W8)', () => {
         gone.answer(410);
         await configure({ primary_url: gone.url });
         await enqueue();
-        await store.database.db.updateTable('webhook_settings').set({ primary_url: 'https://new.example/' }).execute();
+        await store.database.db.updateTable('webhook_endpoints').set({ url: 'https://new.example/' }).execute();
         startDelivery();
         await untilRows({ destination: 'primary', state: 'dead', last_status: 410 });
-        const [settings] = await store.database.db.selectFrom('webhook_settings').selectAll().execute();
-        expect(settings).toMatchObject({ primary_disabled_reason: null });
+        expect(await disabledReason('primary')).toBeNull();
     });
 });
 
@@ -306,6 +377,7 @@ describe('crashes and company', () => {
         await hook.waitFor(() => hook.deliveries.length === 2, 2_000);
         await ended;
         expect(await rows()).toMatchObject([{ attempts: 1, state: 'delivered', last_status: 200 }]);
+        expect(await attempts()).toMatchObject([{ number: 1, status: 200 }]);
         expect(hook.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual([id, id]);
     });
 

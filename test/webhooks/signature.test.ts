@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, test } from 'vitest';
 import { systemSources } from '../../src/sources.ts';
-import { stableJson } from '../../src/webhooks/auth-events.ts';
+import { stableJson } from '../../src/webhooks/enqueue.ts';
 import { newSigningKeys, publicVerificationKey, signatureHeaders, type LiveSigningKeys } from '../../src/webhooks/signature.ts';
 
 /** The first line of webhooks-proxy-settings §1.4. */

@@ -73,6 +73,13 @@ import { promoteSigningKey } from './signing-keys/promote-signing-key.ts';
 import { readSigningKey } from './signing-keys/read-signing-key.ts';
 import { revokeSigningKey } from './signing-keys/revoke-signing-key.ts';
 import { rotateSigningKey } from './signing-keys/rotate-signing-key.ts';
+import { listDeliveries } from './webhooks/list-deliveries.ts';
+import { listEvents } from './webhooks/list-events.ts';
+import { readDelivery } from './webhooks/read-delivery.ts';
+import { listWebhookEndpoints, readWebhookEndpoint } from './webhooks/read-endpoints.ts';
+import { redeliverMany, redeliverOne } from './webhooks/redeliver.ts';
+import { sendTest } from './webhooks/send-test.ts';
+import { createWebhookEndpoint, deleteWebhookEndpoint, enableWebhookEndpoint, updateWebhookEndpoint } from './webhooks/write-endpoints.ts';
 
 /** What a process without the API answers. */
 export const probesOf = (services: Services): Endpoint[] => [root(), health(), ready(services)];
@@ -133,6 +140,18 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     applyConfig(services),
     readWebhookSettings(services),
     updateWebhookSettings(services),
+    listWebhookEndpoints(services),
+    createWebhookEndpoint(services),
+    readWebhookEndpoint(services),
+    updateWebhookEndpoint(services),
+    deleteWebhookEndpoint(services),
+    enableWebhookEndpoint(services),
+    sendTest(services),
+    listDeliveries(services),
+    readDelivery(services),
+    redeliverOne(services),
+    redeliverMany(services),
+    listEvents(services),
     readSigningKey(services),
     listSigningKeys(services),
     rotateSigningKey(services),

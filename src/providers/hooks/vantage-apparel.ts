@@ -1,47 +1,65 @@
-import { isSilence, isSuccess } from './answers.ts';
-import type { HookContext, VerificationScript } from './hook.ts';
+import { isSuccess } from './answers.ts';
+import type { VerificationScript } from './hook.ts';
 
+/** The name of the service in the standard. Where the vendor has it is not public: the path is a guess. */
+const endpoint = '/OrderStatusService';
 const namespace = 'http://www.promostandards.org/WSDL/OrderStatusService/1.0.0/';
-const host = 'brandedpromoapparel.com';
 
 /**
- * PromoStandards, Order Status 1.0.0: the types of statuses are the least that can be asked for. User and password are in the
- * body, and so is the refusal: code 105 of the standard.
+ * PromoStandards Order Status 1.0.0. The status of an order that nobody placed is asked for, since the account is looked at before
+ * its orders are; the list of status types, which needs no number, may be the same for everybody. What is no answer of this
+ * service, or another error of it, says nothing: it may be the path or the form of the request.
  */
-export const vantageApparel: VerificationScript = async (context) => {
-    const { credentials, call } = context;
+export const vantageApparel: VerificationScript = async ({ credentials, call }) => {
     const [id, password] = credentials.type === 'BASIC' ? [credentials.username, credentials.password] : ['', ''];
     const { status, body } = await call({
         method: 'POST',
-        endpoint: await serviceEndpoint(context),
-        headers: { 'content-type': 'text/xml; charset=utf-8', soapaction: '"getOrderStatusTypes"' },
-        text: envelope(id, password),
+        endpoint,
+        headers: { 'content-type': 'text/xml; charset=utf-8', soapaction: '"getOrderStatusDetails"' },
+        text: orderRequest(id, password),
     });
-    const text = typeof body === 'string' ? body : '';
-    if (/<(?:[\w.-]+:)?code>\s*105\s*<\//.test(text) && /authentication/i.test(text)) {
+    if (status === 401 || status === 403) {
         return 'rejected';
     }
-    // What is no envelope was not said by the service.
-    if (isSilence(status) || !/<(?:[\w.-]+:)?Envelope[\s>]/.test(text)) {
-        return status === 401 || status === 403 ? 'rejected' : 'unavailable';
+    const error = await errorIn(body);
+    const code = Number.parseInt(error ?? '', 10);
+    // 100 is an unknown id. The contract takes a 105 for a refusal only with a message that says so.
+    if (code === 100 || (code === 105 && /authenticat/i.test(error!))) {
+        return 'rejected';
     }
-    return isSuccess(status) ? 'accepted' : 'rejected';
+    // 301: no such order.
+    return isSuccess(status) && (error === '' || code === 301) ? 'accepted' : 'unavailable';
 };
 
-/** Where the vendor's published description says that the service is, as long as that is on the vendor's own host. */
-async function serviceEndpoint({ call }: HookContext): Promise<string> {
-    const { body } = await call({ endpoint: '/WSDL/OrderStatusService.wsdl' });
-    const [, address] = /<(?:[\w.-]+:)?address\s[^>]*location="([^"]+)"/.exec(typeof body === 'string' ? body : '') ?? [];
-    const url = address !== undefined && URL.canParse(address) ? new URL(address) : undefined;
-    const root = '/WebServices/';
-    return url?.hostname === host && url.pathname.startsWith(root) ? `/${url.pathname.slice(root.length)}${url.search}` : '/OrderStatusService';
+/** Query type 1 looks a purchase order up by its number. */
+const orderRequest = (id: string, password: string): string =>
+    `<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body><GetOrderStatusDetailsRequest xmlns="${namespace}"><wsVersion>1.0.0</wsVersion><id>${escaped(id)}</id><password>${escaped(password)}</password><queryType>1</queryType><referenceNumber>credential-check</referenceNumber></GetOrderStatusDetailsRequest></soap:Body></soap:Envelope>`;
+
+/** For content of elements. */
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('\r', '&#13;');
+
+/**
+ * The error in the service's answer, beginning with its code; empty where there is none, `undefined` where the body is no such
+ * answer. The standard has a text ("105: …"), some suppliers an element with `code` and `description`.
+ */
+async function errorIn(body: unknown): Promise<string | undefined> {
+    if (typeof body !== 'string' || /<!DOCTYPE/i.test(body)) return undefined;
+    const { DOMParser } = await import('@xmldom/xmldom');
+    const refuse = (): never => {
+        throw new Error('not well-formed');
+    };
+    try {
+        const parser = new DOMParser({ errorHandler: { warning: refuse, error: refuse, fatalError: refuse } });
+        const [response] = Array.from(parser.parseFromString(body, 'text/xml').getElementsByTagNameNS('*', 'GetOrderStatusDetailsResponse'));
+        return (
+            response &&
+            Array.from(response.childNodes)
+                .filter(({ nodeName }) => /^(.+:)?errorMessage$/i.test(nodeName))
+                .flatMap(({ childNodes }) => Array.from(childNodes, ({ textContent }) => textContent?.trim() ?? ''))
+                .join(' ')
+                .trim()
+        );
+    } catch {
+        return undefined;
+    }
 }
-
-const envelope = (id: string, password: string): string =>
-    `<?xml version="1.0" encoding="UTF-8"?>` +
-    `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns="${namespace}" xmlns:shar="${namespace}SharedObjects/">` +
-    `<soapenv:Header/><soapenv:Body><ns:GetOrderStatusTypesRequest><shar:wsVersion>1.0.0</shar:wsVersion>` +
-    `<shar:id>${escaped(id)}</shar:id><shar:password>${escaped(password)}</shar:password>` +
-    `</ns:GetOrderStatusTypesRequest></soapenv:Body></soapenv:Envelope>`;
-
-const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

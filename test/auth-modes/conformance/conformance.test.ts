@@ -146,6 +146,45 @@ describe.each(Object.entries(fixtures))('%s', (mode, fixture) => {
         expect(await rows()).toHaveLength(1);
     });
 
+    describe.runIf(fixture.isTested)('where the environment keeps what cannot be tested (A3)', () => {
+        const keep = (accept: boolean) => valetkey.call('PATCH', '/environment', { body: { accept_unverified_credentials: accept } });
+        beforeAll(() => keep(true));
+        afterAll(() => keep(false));
+
+        test.each(['error', 'rate_limited'] as const)('an outage (%s): a connection like any other, and a warning', async (fault) => {
+            const token = await createSession(valetkey, { tags: {}, allowed_integrations: [slug], ...presets() });
+            await withFault(fault, () => connectWith(visit, token));
+            const [, another] = await rows();
+            const [proved, kept] = [await read(), await read('', another!.connection_id)];
+            expect([kept.status, Object.keys(kept.body.credentials)]).toEqual([200, Object.keys(proved.body.credentials)]);
+            expect(kept.body).toMatchObject({ errors: [] });
+            const log = await valetkey.query(
+                `select state, level, message from operations where action = 'create_connection' and connection_id = $1`,
+                [another!.connection_id],
+            );
+            expect(log).toEqual([
+                { state: 'success', level: 'warn', message: expect.stringMatching(/^Connection created, untested: .* could not be asked/) as string },
+            ]);
+            await valetkey.call('DELETE', `/connections/${another!.connection_id}?provider_config_key=${slug}`);
+        });
+
+        test('what is wrong is refused all the same, and an answer that is no answer too', async () => {
+            if (isRedirect) {
+                const { integration: custom } = visit.samples;
+                await valetkey.call('PATCH', `/integrations/${slug}`, { body: { custom: { ...custom, password: `${custom['password']}-wrong` } } });
+                const token = await createSession(valetkey, { tags: {}, allowed_integrations: [slug], ...presets() });
+                const failure: unknown = await connectWith(visit, token).catch((error: unknown) => error);
+                await valetkey.call('PATCH', `/integrations/${slug}`, { body: { custom } });
+                expect(String(failure)).toContain('rejected these credentials');
+            } else {
+                await expectRefusal(visit);
+            }
+            const token = await createSession(valetkey, { tags: {}, allowed_integrations: [slug], ...presets() });
+            await expect(withFault('redirect', () => connectWith(visit, token))).rejects.toThrow(/did not confirm/);
+            expect(await rows()).toHaveLength(1);
+        });
+    });
+
     test('connected again: the same connection, with its metadata and tags (A2)', async () => {
         const metadata = { plan: 'gold' };
         await valetkey.call('POST', '/connections/metadata', { body: { connection_id: id, provider_config_key: slug, metadata } });

@@ -11,6 +11,8 @@ export interface ModeFixture {
     renewal: 'refresh token' | 'repeated' | 'signed here' | 'none';
     /** Whether somebody looks at what is typed in. */
     isProved: boolean;
+    /** It is looked at by a call to the provider's API, which says nothing while that is down (A3). */
+    isTested?: true;
     /** What `POST /connections` takes besides the type; absent: the reference's import has no such type, and neither has this one. */
     imported?: (samples: Readonly<Record<string, string>>) => Record<string, unknown>;
 }
@@ -52,6 +54,7 @@ export const fixtures: Readonly<Record<string, ModeFixture>> = {
         members: ['type', 'apiKey'],
         renewal: 'none',
         isProved: true,
+        isTested: true,
         imported: ({ apiKey }) => ({ type: 'API_KEY', apiKey }),
     },
     BASIC: {
@@ -59,6 +62,7 @@ export const fixtures: Readonly<Record<string, ModeFixture>> = {
         members: ['type', 'username', 'password'],
         renewal: 'none',
         isProved: true,
+        isTested: true,
         imported: ({ username, password }) => ({ type: 'BASIC', username, password }),
     },
     NONE: { provider: 'unauthenticated', members: [], renewal: 'none', isProved: false, imported: () => ({ type: 'NONE' }) },
@@ -81,6 +85,7 @@ export const fixtures: Readonly<Record<string, ModeFixture>> = {
         members: ['type', 'username', 'password', 'token', 'expires_at'],
         renewal: 'signed here',
         isProved: true,
+        isTested: true,
         imported: ({ username, password }) => ({ type: 'SIGNATURE', username, password }),
     },
     TWO_STEP: {
@@ -107,5 +112,5 @@ export const fixtures: Readonly<Record<string, ModeFixture>> = {
     },
     APP: { provider: 'github-app', members: ['type', 'access_token', 'expires_at', 'raw', 'jwtToken'], renewal: 'repeated', isProved: true },
     CUSTOM: { provider: 'github-app-oauth', members: ['type', 'access_token', 'expires_at', 'raw', 'jwtToken'], renewal: 'repeated', isProved: true },
-    INSTALL_PLUGIN: { provider: 'crisp-plugin-install', members: ['type', 'username', 'password'], renewal: 'none', isProved: true },
+    INSTALL_PLUGIN: { provider: 'crisp-plugin-install', members: ['type', 'username', 'password'], renewal: 'none', isProved: true, isTested: true },
 };

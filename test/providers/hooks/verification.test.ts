@@ -7,9 +7,10 @@ import { verificationScripts } from '../../../src/providers/hooks/index.ts';
 import { asked, basic, recorded, type Recorded } from './recorded-calls.ts';
 
 const key: Credentials = { type: 'API_KEY', apiKey: 'the-key' };
-const soap = (inner: string): string => `<s:Envelope xmlns:s="x"><s:Body>${inner}</s:Body></s:Envelope>`;
-const refusal105 = soap('<ns:ErrorMessage><code>105</code><description>Authentication Credentials failed</description></ns:ErrorMessage>');
-const wsdl: Recorded = [200, '<service><soap:address location="http://brandedpromoapparel.com/WebServices/OrderStatus.php?v=1"/></service>'];
+/** An answer of PromoStandards Order Status 1.0.0. */
+const orderStatus = (inner: string): string =>
+    `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><GetOrderStatusDetailsResponse xmlns="http://www.promostandards.org/WSDL/OrderStatusService/1.0.0/">${inner}</GetOrderStatusDetailsResponse></e:Body></e:Envelope>`;
+const refusal105 = orderStatus('<errorMessage>105: Authentication Credentials failed</errorMessage>');
 
 interface Case {
     script: string;
@@ -73,24 +74,43 @@ const cases: Case[] = [
     {
         script: 'vantageApparel',
         credentials: basic,
-        answers: [wsdl, [200, soap('<StatusArray/>')]],
+        answers: [[200, orderStatus('<errorMessage>301: referenceNumber not found</errorMessage>')]],
         verdict: 'accepted',
-        calls: ['GET /WSDL/OrderStatusService.wsdl', 'POST /OrderStatus.php?v=1'],
+        calls: ['POST /OrderStatusService'],
+    },
+    { script: 'vantageApparel', credentials: basic, answers: [[200, orderStatus('<OrderStatusArray/>')]], verdict: 'accepted' },
+    { script: 'vantageApparel', credentials: basic, answers: [[200, refusal105]], verdict: 'rejected' },
+    { script: 'vantageApparel', credentials: basic, answers: [[500, refusal105]], verdict: 'rejected' },
+    {
+        script: 'vantageApparel',
+        credentials: basic,
+        answers: [[200, orderStatus('<ErrorMessage><code>105</code><description>Authentication failed</description></ErrorMessage>')]],
+        verdict: 'rejected',
     },
     {
         script: 'vantageApparel',
         credentials: basic,
-        answers: [
-            [200, '<soap:address location="https://evil.example/WebServices/x"/>'],
-            [200, refusal105],
-        ],
+        answers: [[200, orderStatus('<errorMessage>100: ID (customerID) not found</errorMessage>')]],
         verdict: 'rejected',
-        calls: ['GET /WSDL/OrderStatusService.wsdl', 'POST /OrderStatusService'],
     },
-    { script: 'vantageApparel', credentials: basic, answers: [wsdl, [500, refusal105]], verdict: 'rejected' },
-    { script: 'vantageApparel', credentials: basic, answers: [wsdl, [200, '<html>Welcome</html>']], verdict: 'unavailable' },
-    { script: 'vantageApparel', credentials: basic, answers: [404, 404], verdict: 'unavailable' },
-    { script: 'vantageApparel', credentials: basic, answers: [wsdl, 503], verdict: 'unavailable' },
+    { script: 'vantageApparel', credentials: basic, answers: [401], verdict: 'rejected' },
+    {
+        script: 'vantageApparel',
+        credentials: basic,
+        answers: [[200, orderStatus('<errorMessage>105: Order on hold</errorMessage>')]],
+        verdict: 'unavailable',
+    },
+    {
+        script: 'vantageApparel',
+        credentials: basic,
+        answers: [[200, orderStatus('<errorMessage>999: General Error</errorMessage>')]],
+        verdict: 'unavailable',
+    },
+    { script: 'vantageApparel', credentials: basic, answers: [[200, '<html>Welcome</html>']], verdict: 'unavailable' },
+    { script: 'vantageApparel', credentials: basic, answers: [[200, '<a><b></a>']], verdict: 'unavailable' },
+    { script: 'vantageApparel', credentials: basic, answers: [404], verdict: 'unavailable' },
+    { script: 'vantageApparel', credentials: basic, answers: [429], verdict: 'unavailable' },
+    { script: 'vantageApparel', credentials: basic, answers: [503], verdict: 'unavailable' },
 ];
 
 const run = async ({ script, credentials = key, answers }: Pick<Case, 'script' | 'credentials' | 'answers'>) => {
@@ -124,8 +144,8 @@ describe('verification scripts', () => {
     });
 
     test('credentials in bodies are written as their format has it', async () => {
-        const soapCalls = (await run({ script: 'vantageApparel', credentials: basic, answers: [wsdl, [200, refusal105]] })).calls;
-        expect(soapCalls[1]!.text).toContain('<shar:id>the-user</shar:id><shar:password>the-&#60;password&#62;&#38;</shar:password>');
+        const [vantageApparel] = (await run({ script: 'vantageApparel', credentials: basic, answers: [[200, refusal105]] })).calls;
+        expect(vantageApparel!.text).toContain('<id>the-user</id><password>the-&lt;password&gt;&amp;</password>');
         const [lastpass] = (await run({ script: 'lastpass', credentials: basic, answers: [200] })).calls;
         expect(lastpass!.json).toEqual({ cid: 'the-user', provhash: 'the-<password>&', cmd: 'getuserdata' });
         const [expensify] = (await run({ script: 'expensify', credentials: basic, answers: [200] })).calls;

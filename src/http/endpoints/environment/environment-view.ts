@@ -30,6 +30,12 @@ export const settingFields = {
         .describe(
             'Whether a callback may arrive without the cookie of the browser that began the flow, because a server of yours forwards it. Less safe.',
         ),
+    accept_unverified_credentials: z
+        .boolean()
+        .describe(
+            'Whether typed-in or imported credentials are kept when their provider cannot be asked about them (429, 5xx, no answer). Off: 503 ' +
+                '`verification_unavailable`. What the provider rejects is refused in any case.',
+        ),
     hmac_enabled: z.boolean().describe(`For clients that authenticate with public keys, which are not served. ${keptOnly}`),
     slack_notifications: z.boolean().describe(keptOnly),
     otlp_endpoint: z.union([z.null(), z.literal(''), HttpUrl]).describe(`Where to export telemetry to. ${keptOnly}`),
@@ -67,6 +73,7 @@ export const Environment = z.object({
         .array(z.string())
         .describe('Redirect URIs of earlier flows, newest first: apps at providers may still have them registered.'),
     accepts_forwarded_callbacks: z.boolean(),
+    accept_unverified_credentials: z.boolean(),
     hmac_enabled: z.boolean().describe(keptOnly),
     hmac_key_set: z.boolean().describe('Whether there is an HMAC key; the key itself is not shown.'),
     slack_notifications: z.boolean().describe(keptOnly),
@@ -96,6 +103,7 @@ export async function environmentView(services: Services, { environment, setting
         callback_url: effectiveCallbackUrl(settingsContext(services), environment.callback_url),
         previous_callback_urls: settings.previous_callback_urls,
         accepts_forwarded_callbacks: environment.accepts_forwarded_callbacks,
+        accept_unverified_credentials: environment.accept_unverified_credentials,
         hmac_enabled: settings.hmac_enabled,
         hmac_key_set: settings.sealed_hmac_key !== null,
         slack_notifications: settings.slack_notifications,

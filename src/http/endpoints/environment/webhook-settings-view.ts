@@ -1,10 +1,11 @@
 /** An environment's webhook settings as the API shows them (webhooks §1.1). */
 import { z } from 'zod';
 import { webhookSwitches, webhookUrls } from '../../../environments/webhook-settings.ts';
-import type { WebhookSettingsRow } from '../../../store/schema.ts';
+import type { WebhookSettings as StoredSettings } from '../../../store/webhook-settings.ts';
 import { webhookUrl } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 import { assertWebhookUrl } from '../../webhook-url-policy.ts';
+import { DisabledReason } from '../webhooks/endpoint-view.ts';
 
 const describedSwitches = {
     on_auth_creation: z.boolean().describe('Send `creation` events, successful or not.'),
@@ -18,19 +19,15 @@ const describedSwitches = {
 export const webhookSettingFields = (services: Services) => {
     const url = z.union([z.null(), webhookUrl((text) => assertWebhookUrl(services, text))]);
     return {
-        primary_url: url.describe('Receives every event, like the secondary one. `null` or empty: none.'),
-        secondary_url: url.describe('Receives every event, like the primary one. `null` or empty: none.'),
+        primary_url: url.describe('An endpoint of its own, with the default events and like the secondary one. `null` or empty: none.'),
+        secondary_url: url.describe('An endpoint of its own, with the default events and like the primary one. `null` or empty: none.'),
         ...describedSwitches,
     };
 };
 
-const disabledReason = z
-    .string()
-    .nullable()
-    .meta({
-        description: 'Why nothing is sent there any more: its receiver answered 410 Gone. Setting the URL again, the same one too, ends that.',
-        examples: [null],
-    });
+const disabledReason = DisabledReason.describe(
+    'Why nothing is sent there any more. Setting the URL again, the same one too, ends that; `POST /webhooks/endpoints/:id/enable` also sends what was held.',
+);
 
 export const WebhookSettings = z.object({
     primary_url: z.string().nullable(),
@@ -42,7 +39,7 @@ export const WebhookSettings = z.object({
 });
 
 /** Without a record nothing is ever sent. */
-export const webhookSettingsView = (row: WebhookSettingsRow | undefined): z.output<typeof WebhookSettings> =>
+export const webhookSettingsView = (row: StoredSettings | undefined): z.output<typeof WebhookSettings> =>
     ({
         ...Object.fromEntries(webhookUrls.map((name) => [name, row?.[name] ?? null])),
         ...Object.fromEntries(webhookSwitches.map((name) => [name, row?.[name] ?? false])),

@@ -1,0 +1,72 @@
+/** Webhook endpoints as the API shows them, and what can be set of them (W18). */
+import { z } from 'zod';
+import type { WebhookEndpointRow } from '../../../store/schema.ts';
+import { defaultEventKinds, eventKinds, optInEventKinds } from '../../../webhooks/event-kinds.ts';
+import { judgedUrl } from '../../field-types.ts';
+import type { Services } from '../../services.ts';
+import { assertWebhookUrl } from '../../webhook-url-policy.ts';
+
+export const EndpointId = z.uuid().meta({ examples: ['019d3f0e-5a7c-7cc1-9a35-0d0f6a3c2b11'] });
+
+export const DisabledReason = z
+    .enum(['receiver_gone', 'failing', 'manual'])
+    .nullable()
+    .meta({ examples: [null] });
+
+const exampleUrl = 'https://hooks.example.com/valetkey';
+const names = (kinds: readonly string[]): string => kinds.map((kind) => `\`${kind}\``).join(', ');
+const events = z
+    .array(z.enum(eventKinds))
+    .min(1)
+    .max(eventKinds.length)
+    .transform((kinds) => eventKinds.filter((kind) => kinds.includes(kind)))
+    .describe(
+        `The kinds of events that are sent there. Without it those that a handler for the reference knows: ${names(defaultEventKinds)}. ` +
+            `Only for endpoints that name them: ${names(optInEventKinds)}.`,
+    )
+    .meta({ examples: [['auth.creation', 'auth.refresh', 'auth.recovery']] });
+
+/** All that can be set, each of it required. */
+export const endpointFields = (services: Services) => ({
+    url: judgedUrl((text) => assertWebhookUrl(services, text)).meta({ examples: [exampleUrl] }),
+    description: z.string().max(500).nullable().describe('For you.'),
+    events,
+    follow_redirects: z.boolean().describe('Whether up to three redirects are followed. If not, a redirect is a failure.'),
+    enabled: z.boolean().describe('What comes for a disabled endpoint is held, not sent.'),
+});
+
+export const EndpointView = z.object({
+    id: EndpointId,
+    role: z
+        .enum(['primary', 'secondary'])
+        .nullable()
+        .describe('`primary`: this is `primary_url` of the webhook settings.')
+        .meta({ examples: [null] }),
+    url: z.string().meta({ examples: [exampleUrl] }),
+    description: z.string().nullable(),
+    events: z.array(z.enum(eventKinds)),
+    follow_redirects: z.boolean(),
+    enabled: z.boolean(),
+    disabled_reason: DisabledReason.describe(
+        '`receiver_gone`: it answered 410. `failing`: nothing but failures for three days. `manual`: by `enabled`, through the API.',
+    ),
+    disabled_at: z.iso.datetime().nullable(),
+    failing_since: z.iso.datetime().nullable().describe('The first failure since which nothing arrived.'),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+});
+
+export const endpointView = (row: WebhookEndpointRow): z.output<typeof EndpointView> => ({
+    id: row.id,
+    role: row.role,
+    url: row.url,
+    description: row.description,
+    events: eventKinds.filter((kind) => row.events.includes(kind)),
+    follow_redirects: row.follow_redirects,
+    enabled: row.disabled_at === null,
+    disabled_reason: row.disabled_reason,
+    disabled_at: row.disabled_at?.toISOString() ?? null,
+    failing_since: row.failing_since?.toISOString() ?? null,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+});

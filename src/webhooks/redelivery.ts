@@ -1,0 +1,36 @@
+/** Sending events again (W10): as new deliveries with the same event id, to where their destination is today. */
+import type { Kysely } from 'kysely';
+import { newRowId, type Sources } from '../sources.ts';
+import type { Schema } from '../store/schema.ts';
+import * as deliveries from '../store/webhook-deliveries.ts';
+import type { DeliveryFilter } from '../store/webhook-deliveries.ts';
+import { currentTargets, targetOf } from './destinations.ts';
+
+export interface Redelivered {
+    /** Of the new deliveries. */
+    ids: string[];
+    /** Deliveries whose destination has no URL any more, or is disabled. */
+    skipped: number;
+    /** The last delivery that was looked at, when there may be more. */
+    end: string | undefined;
+}
+
+/** @param limit deliveries that are looked at */
+export async function redeliver(db: Kysely<Schema>, sources: Sources, filter: DeliveryFilter, limit: number, before?: string): Promise<Redelivered> {
+    return db.transaction().execute(async (transaction) => {
+        const found = await deliveries.lockRepeatable(transaction, filter, limit, before);
+        const targets = await currentTargets(transaction, filter.environmentId);
+        const again = found.flatMap((delivery) => {
+            const target = delivery.destination === 'override' ? { id: null, url: delivery.url } : targetOf(targets, delivery);
+            return target === undefined ? [] : [{ id: newRowId(sources), of: delivery.id, endpoint_id: target.id, url: target.url }];
+        });
+        if (again.length > 0) {
+            await deliveries.repeat(transaction, again, new Date(sources.now()));
+        }
+        return {
+            ids: again.map(({ id }) => id),
+            skipped: found.length - again.length,
+            end: found.length === limit ? found.at(-1)!.id : undefined,
+        };
+    });
+}
