@@ -13,6 +13,7 @@ const concurrency = 200;
 const perFreeSlot = 4;
 const perProvider = (concurrency * perFreeSlot) / (perFreeSlot + 1);
 const pollMs = 1_000;
+const gather = { slots: 25, ms: 50 };
 /** A live process applies its own answers within this time. */
 const journalGraceMs = 60_000;
 const recoverEveryMs = 60_000;
@@ -35,6 +36,7 @@ export class Refresher {
             sources,
             concurrency,
             pollMs,
+            gather,
             claim: (limit, busyGroups) =>
                 this.#afterOutage(async () => {
                     const now = sources.now();

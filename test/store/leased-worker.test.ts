@@ -8,7 +8,7 @@ import { virtualSources, withFraction, type VirtualSources } from '../virtual-so
 const pollMs = 1_000;
 
 /** A worker over a queue in memory, whose items end when the test says so. */
-function workbench(options: { concurrency?: number; sources?: VirtualSources } = {}) {
+function workbench(options: { concurrency?: number; sources?: VirtualSources; gather?: { slots: number; ms: number } } = {}) {
     const sources = options.sources ?? virtualSources();
     const due: ClaimedRow[] = [];
     const under = new Map<string, PromiseWithResolvers<void>>();
@@ -20,6 +20,7 @@ function workbench(options: { concurrency?: number; sources?: VirtualSources } =
         sources,
         concurrency: options.concurrency ?? 2,
         pollMs,
+        ...(options.gather && { gather: options.gather }),
         claim: async (limit, busyGroups) => {
             claims.push({ at: sources.now(), limit, busyGroups: { ...busyGroups } });
             const failure = failures.shift();
@@ -89,8 +90,8 @@ describe('LeasedWorker', () => {
         expect(bench.claims.every(({ limit }) => limit >= 1 && limit <= 2)).toBe(true);
     });
 
-    test('fills slots that came free together: an eighth of all at once, fewer after 50 ms', async () => {
-        const bench = workbench({ concurrency: 24 });
+    test('fills slots together where it is told to: so many at once, fewer after a while', async () => {
+        const bench = workbench({ concurrency: 24, gather: { slots: 3, ms: 50 } });
         Array.from({ length: 40 }, (_, index) => bench.add(`i${index}`));
         bench.worker.start();
         await bench.sources.advance(0);
@@ -112,7 +113,7 @@ describe('LeasedWorker', () => {
         const bench = workbench({ concurrency: 4 });
         [['a', 'x'] as const, ['b', 'x'] as const, ['c', 'y'] as const].forEach(([id, group]) => bench.add(id, group));
         bench.worker.start();
-        await bench.sources.advance(50);
+        await bench.sources.advance(0);
         expect(bench.claims.at(-1)?.busyGroups).toEqual({ x: 2, y: 1 });
         bench.finish('a');
         bench.finish('c');
