@@ -22,10 +22,12 @@ import { openLiveKeys } from './credentials/webhook-signing-keys.ts';
 import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
 import { simulatedAddress } from './egress/reroute.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
+import { buildMetricsServer } from './http/metrics-server.ts';
 import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
 import { lintWarnings } from './providers/lint.ts';
+import type { Metrics } from './metrics.ts';
 import { Retention } from './retention.ts';
 import { assertNothingReal } from './simulate.ts';
 import { paced, type Pace } from './prove/pace.ts';
@@ -41,6 +43,8 @@ import { WebhookDelivery } from './webhooks/delivery.ts';
 
 export interface App {
     server: FastifyInstance;
+    /** Where the configuration wants metrics. */
+    metricsServer: FastifyInstance | undefined;
     database: Database;
     /** API keys that were made by this start, by environment; the account's under `account`. */
     newApiKeys: ReadonlyMap<string, string>;
@@ -90,6 +94,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
 
         const { db } = database;
         const owner = newRandomId(sources);
+        const metrics = config.metrics && (await openMetrics(config.metrics, database, sources));
         const delivery = new WebhookDelivery({
             db,
             egress,
@@ -97,6 +102,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             logger,
             owner,
             openSigningKeys: (due) => openLiveKeys(vault, due.environment_id, due.signing_keys),
+            onAttempt: metrics && ((ms, outcome) => metrics.delivered(ms, outcome)),
             onSend: onStep && (() => onStep('webhook-sending')),
             onSent: onStep && (() => onStep('webhook-sent')),
         });
@@ -106,7 +112,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const strategies = renewalStrategies({ catalogue, vault, egress, sources, clients });
         const failures = new RenewalFailures({ db, sources, strategies, wakeDeliveries });
         const tests = new CredentialTests({ db, sources, strategies, wakeDeliveries, intervalMs: config.credentialTestMs });
-        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, hints, onStep });
+        const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, hints, observer: metrics, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
@@ -144,11 +150,15 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             fetched,
             browserAddress: (address) => (twinServer === undefined ? address : simulatedAddress(address, twinServer)),
             localTokens: new LocalTokens({ catalogue, sources }),
+            onAnswer: metrics && ((...answer) => metrics.answered(...answer)),
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);
+        metrics?.watchSlots(() => ({ renewals: refresher.busy, deliveries: delivery.busy, hooks: hookRetries.busy }));
+        const metricsServer = metrics && buildMetricsServer(metrics);
         return {
             server,
+            metricsServer,
             database,
             newApiKeys,
             keySource: keys.description,
@@ -164,7 +174,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             },
             close: async () => {
                 isStopping = true;
-                await Promise.all([server.close(), sockets.stop()]);
+                await Promise.all([server.close(), metricsServer?.close(), sockets.stop()]);
                 await Promise.all([
                     clock.stop(),
                     hints.stop(),
@@ -193,6 +203,12 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
 
 /** SQLSTATE 42501, insufficient_privilege. */
 const isRefusedByDatabase = (error: unknown): error is Error => error instanceof Error && 'code' in error && error.code === '42501';
+
+/** Loaded where somebody wants it: the client's memory is not free. */
+async function openMetrics({ labelsProvider }: NonNullable<Config['metrics']>, database: Database, sources: Sources): Promise<Metrics> {
+    const { Metrics } = await import('./metrics.ts');
+    return new Metrics({ database, sources, labelsProvider });
+}
 
 function openEgress(config: Config, sources: Sources, twinServer: URL | undefined): Egress {
     try {

@@ -1,4 +1,5 @@
 /** The commands: serve (default), simulate, prove, migrate, keys, providers. */
+import type { FastifyInstance } from 'fastify';
 import { pino, type Logger } from 'pino';
 import { buildApp, builtinCatalogue } from './app.ts';
 import { loadConfig, StartupError, type Config } from './config.ts';
@@ -69,6 +70,7 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
     const config = isSimulating ? withDevKey(loadConfig(undefined, { isSimulating })) : loadConfig();
     // Before anything is written: a key that is made and printed by a start that fails would be lost.
     await assertPortFree(config);
+    if (config.metrics) await assertPortFree(config.metrics, 'VALETKEY_METRICS_PORT');
     const logger = newLogger(config);
     const twins = isSimulating ? await startTwins(config) : undefined;
     const app = await buildApp({ config, logger, sources: systemSources, twinServer: twins?.address }).catch(async (error: unknown) => {
@@ -77,11 +79,15 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
     });
     twins?.connectThrough(app, config);
     stopOnSignal({ close: () => Promise.all([app.close(), twins?.close()]) }, logger);
-    await app.server.listen({ host: config.host, port: config.port }).catch(async (error: unknown) => {
-        // Taken since it was probed.
-        await Promise.all([app.close(), twins?.close()]);
-        throw cannotListen(error, config);
-    });
+    const listen = async (server: FastifyInstance, { host, port }: Pick<Config, 'host' | 'port'>, variable?: string): Promise<void> => {
+        await server.listen({ host, port }).catch(async (error: unknown) => {
+            // Taken since it was probed.
+            await Promise.all([app.close(), twins?.close()]);
+            throw cannotListen(error, { host, port }, variable);
+        });
+    };
+    if (config.metrics && app.metricsServer) await listen(app.metricsServer, config.metrics, 'VALETKEY_METRICS_PORT');
+    await listen(app.server, config);
     app.startWork();
     process.stdout.write(startupSummary(config, app, twins?.page));
     logger.info({ port: config.port, database: app.database.kind }, 'serving');

@@ -64,6 +64,8 @@ export interface Config {
      * Default nobody, because limits and restrictions by address would be the caller's to choose.
      */
     trustedProxies: number | readonly string[];
+    /** Where `GET /metrics` answers, without authentication; `undefined`: nowhere. */
+    metrics: { host: string; port: number; labelsProvider: boolean } | undefined;
 }
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -89,9 +91,11 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
     const dataDir = isSimulating ? './data-simulate' : './data';
     const database = readDatabase(read, readOr('10', 'VALETKEY_DB_POOL_MAX', 'NANGO_DB_POOL_MAX'), dataDir);
     const publicUrl = readUrl(readOr(`http://localhost:${port}`, 'VALETKEY_PUBLIC_URL', 'NANGO_SERVER_URL'));
+    // The embedded mode is for one person on one machine: it is not offered to the network unless told to.
+    const host = read('HOST')?.text ?? (database.kind === 'embedded' ? '127.0.0.1' : '0.0.0.0');
+    const metricsPort = read('VALETKEY_METRICS_PORT');
     return {
-        // The embedded mode is for one person on one machine: it is not offered to the network unless told to.
-        host: read('HOST')?.text ?? (database.kind === 'embedded' ? '127.0.0.1' : '0.0.0.0'),
+        host,
         port,
         publicUrl,
         connectUiUrl: readUrl(readOr(`${publicUrl}/connect-ui`, 'VALETKEY_CONNECT_UI_URL', 'NANGO_PUBLIC_CONNECT_URL')),
@@ -110,6 +114,11 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
         oauth2TokenMaxLength: readCount(readOr('16384', 'VALETKEY_OAUTH2_TOKEN_MAX_LENGTH', 'NANGO_SERVER_OAUTH2_TOKEN_MAX_LENGTH')),
         trustedProxies: readProxies(readOr('0', 'VALETKEY_TRUST_PROXY')),
+        metrics: metricsPort && {
+            host: read('VALETKEY_METRICS_HOST')?.text ?? host,
+            port: readPort(metricsPort),
+            labelsProvider: readFlag(readOr('false', 'VALETKEY_METRICS_INCLUDE_PROVIDER', 'NANGO_METRICS_INCLUDE_PROVIDER_CONFIG_KEY')),
+        },
     };
 }
 
@@ -196,6 +205,13 @@ function readPort({ name, text }: Setting): number {
         throw new StartupError(`${name} must be a port number between 0 and 65535.`);
     }
     return port.data;
+}
+
+function readFlag({ name, text }: Setting): boolean {
+    if (!/^(true|false)$/i.test(text)) {
+        throw new StartupError(`${name} must be true or false.`);
+    }
+    return text.toLowerCase() === 'true';
 }
 
 function readCount({ name, text }: Setting): number {

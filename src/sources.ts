@@ -5,7 +5,6 @@
  * `setTimeout()` to decide anything. Tests and simulations pass their own and can live months in seconds.
  */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { v4, v7 } from 'uuid';
 
 export interface Sources {
@@ -19,9 +18,40 @@ export interface Sources {
 
 export const systemSources: Sources = {
     now: () => Date.now(),
-    random: (size) => randomBytes(size),
-    sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : {}),
+    random: (size) => (size > largestDrawn ? randomBytes(size) : drawn(size)),
+    sleep: (ms, signal) =>
+        new Promise((resolve, reject) => {
+            // Not `timers/promises`, which makes an error with a stack trace of every deadline that was not needed.
+            const stop = (): void => {
+                clearTimeout(timer);
+                reject(signal?.reason as Error);
+            };
+            const timer = setTimeout(() => {
+                signal?.removeEventListener('abort', stop);
+                resolve();
+            }, ms);
+            if (signal?.aborted) {
+                stop();
+            } else {
+                signal?.addEventListener('abort', stop, { once: true });
+            }
+        }),
 };
+
+/** Asking the generator costs more than what it gives: initialisation vectors, ids and jitter are met from one answer; keys and tokens never are. */
+const largestDrawn = 16;
+let pool = Buffer.alloc(0);
+
+/** Bytes that nobody else gets; the pool forgets them. */
+function drawn(size: number): Buffer {
+    if (pool.length < size) {
+        pool = randomBytes(4096);
+    }
+    const bytes = Buffer.from(pool.subarray(0, size));
+    pool.fill(0, 0, size);
+    pool = pool.subarray(size);
+    return bytes;
+}
 
 /**
  * Sources whose `now()` runs on another clock: replicas agree on what is due because they share the database's (R11).

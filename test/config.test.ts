@@ -36,6 +36,7 @@ test('without any variable: an embedded database, offered to this machine only',
         bodyLimitBytes: 75 * 1024 * 1024,
         oauth2TokenMaxLength: 16_384,
         trustedProxies: 0,
+        metrics: undefined,
     } satisfies Config);
 });
 
@@ -91,6 +92,7 @@ describe('each variable, and each alias', () => {
         ['VALETKEY_BODY_LIMIT', '5mb', { bodyLimitBytes: 5 * 1024 * 1024 }],
         ['VALETKEY_BODY_LIMIT', '512 KB', { bodyLimitBytes: 512 * 1024 }],
         ['VALETKEY_TRUST_PROXY', '1', { trustedProxies: 1 }],
+        ['VALETKEY_METRICS_PORT', '9464', { metrics: { host: '127.0.0.1', port: 9464, labelsProvider: false } }],
         ['VALETKEY_TRUST_PROXY', '10.0.0.0/8, ::1', { trustedProxies: ['10.0.0.0/8', '::1'] }],
         ['NANGO_SERVER_PUBLIC_BODY_LIMIT', '1000', { bodyLimitBytes: 1000 }],
     ])('%s=%s', (name, value, expected) => {

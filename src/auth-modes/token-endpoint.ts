@@ -62,7 +62,10 @@ export function hostOf(build: () => URL): string | undefined {
 export const requestToken = (egress: Egress, request: TokenRequest): Promise<TokenReceipt> =>
     callTokenEndpoint(egress, {
         request: asClient(request),
-        secrets: secretsIn(request),
+        // Only a failure asks for them.
+        get secrets() {
+            return secretsIn(request);
+        },
         failureType: request.failureType,
         refusal: request.refusal,
     });

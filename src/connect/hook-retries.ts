@@ -67,6 +67,10 @@ export class HookRetries {
         });
     }
 
+    get busy(): number {
+        return this.#worker.busy;
+    }
+
     start(): void {
         this.#worker.start();
     }

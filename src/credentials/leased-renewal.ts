@@ -20,7 +20,7 @@ import { isServable, lifetimeOf } from './expiry.ts';
 import type { CredentialTests } from './credential-tests.ts';
 import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { GroupCommit } from './group-commit.ts';
-import { confirmPauseMs, presentGrant } from './present-grant.ts';
+import { confirmPauseMs, presentGrant, type Grant } from './present-grant.ts';
 import { tellOfRecovery } from './recovery-notice.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
@@ -54,6 +54,12 @@ export interface RenewalRequest {
 /** Labelled moments of a renewal, for fault injection. */
 export type RenewalStep = 'leased' | 'intent-recorded' | 'answered' | 'journalled' | 'applied';
 
+/** Told of what happens, to count it. */
+export interface RenewalObserver {
+    tokenCalled(provider: string, ms: number, outcome: 'answered' | 'failed'): void;
+    renewed(provider: string, result: RenewalResult): void;
+}
+
 export interface RenewalDependencies {
     db: Kysely<Schema>;
     vault: Vault;
@@ -66,6 +72,7 @@ export interface RenewalDependencies {
     tests?: CredentialTests | undefined;
     /** Absent: what other processes do is found by polling alone. */
     hints?: Hints | undefined;
+    observer?: RenewalObserver | undefined;
     onStep?: ((step: RenewalStep) => void | Promise<void>) | undefined;
 }
 
@@ -76,21 +83,14 @@ const writeReserveMs = 5_000;
 const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
 
-/** New credentials, and the journal entry they come from. */
-interface Application {
-    write: writes.RenewalWrite;
-    journalId: string;
-    /** Configuration that came along, laid over what is stored in the transaction of the write. */
-    news?(transaction: Kysely<Schema>): Promise<Pick<writes.CredentialWrite, 'alongside'>>;
-    /** The events of this renewal, in the same transaction. */
-    tell: ((transaction: Kysely<Schema>) => Promise<void>)[];
-}
+/** The events of a renewal, in the transaction of its write. */
+type Telling = ((transaction: Kysely<Schema>) => Promise<void>)[];
 
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
     readonly #intents: GroupCommit<{ id: string; intent: RefreshIntent }, boolean>;
     readonly #entries: GroupCommit<NewJournalEntry, void>;
-    readonly #applications: GroupCommit<Application, boolean>;
+    readonly #applications: GroupCommit<writes.JournalledWrite, boolean>;
     readonly #gate: TokenGate;
 
     constructor(dependencies: RenewalDependencies) {
@@ -101,18 +101,29 @@ export class LeasedRenewal {
             await journal.appendAll(db, entries);
             return entries.map(() => {});
         });
-        this.#applications = new GroupCommit((applications) => applyAll(db, applications));
+        this.#applications = new GroupCommit(async (all) => {
+            const applied = await writes.applyJournalled(db, all);
+            return all.map(({ id }) => applied.has(id));
+        });
         this.#gate = new TokenGate(dependencies);
     }
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. @param loaded the target, if it was read under this lease */
     async run(id: string, epoch: number, request: RenewalRequest, loaded?: RenewalTarget): Promise<RenewalResult> {
-        const { db, sources, strategies, failures } = this.#dependencies;
+        const { db, observer } = this.#dependencies;
         await this.#step('leased');
         const target = loaded ?? (await writes.loadTarget(db, id));
         if (target === undefined || target.refresh_epoch !== epoch) {
             return { kind: 'gone' };
         }
+        const result = await this.#renew(target, epoch, request);
+        observer?.renewed(target.provider, result);
+        return result;
+    }
+
+    async #renew(target: RenewalTarget, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
+        const { db, sources, strategies, failures } = this.#dependencies;
+        const { id } = target;
         try {
             const recoveredAt = target.journal === null ? undefined : await this.#applyJournalled(target, epoch);
             if (recoveredAt !== undefined) {
@@ -194,7 +205,7 @@ export class LeasedRenewal {
 
     /** @returns the provider's answer, or `undefined` when a reconnect or a later lease has overtaken this one. */
     async #call(strategy: RenewalStrategy, target: RenewalTarget, credentials: Credentials, until: number): Promise<TokenReceipt | undefined> {
-        const { sources, vault } = this.#dependencies;
+        const { sources, vault, observer } = this.#dependencies;
         const intent: RefreshIntent = {
             epoch: target.refresh_epoch,
             started_at: new Date(sources.now()).toISOString(),
@@ -210,7 +221,8 @@ export class LeasedRenewal {
         const sealedPrevious = target.sealed_previous_refresh_token;
         const previousRefreshToken = async (): Promise<string | undefined> =>
             sealedPrevious === null ? undefined : vault.openFresh(sealedPrevious, previousTokenPlace(target));
-        return presentGrant(strategy, { credentials, previousRefreshToken, until }, sources);
+        const onCall: Grant['onCall'] = observer && ((ms, outcome) => observer.tokenCalled(target.provider, ms, outcome));
+        return presentGrant(strategy, { credentials, previousRefreshToken, until, onCall }, sources);
     }
 
     async #journal(target: RenewalTarget, receipt: TokenReceipt): Promise<string> {
@@ -263,7 +275,8 @@ export class LeasedRenewal {
         };
         const lapse = lapseToTell(foreseen, now.getTime());
         const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
-        const write: writes.RenewalWrite = {
+        const write: writes.JournalledWrite = {
+            journalId,
             id: target.id,
             epoch,
             version: target.credentials_version,
@@ -284,17 +297,34 @@ export class LeasedRenewal {
         for (const note of obtained.notes ?? []) {
             logger.warn({ connection_row: target.id, provider: target.provider }, note);
         }
-        const news = (transaction: Kysely<Schema>) => this.#newsOf(transaction, target.id, obtained, strategy);
         const { strategies } = this.#dependencies;
-        const tell: Application['tell'] = [];
+        const tell: Telling = [];
         if (target.refresh_failure_reported_at !== null) {
             tell.push((transaction) => tellOfRecovery(transaction, sources, target, strategies));
         }
         if (lapse) {
             tell.push((transaction) => tellOfLapse(transaction, sources, target, strategies.authModeOf(target.provider), lapse));
         }
-        const application = { write, journalId, ...(obtained.derivedConfig && { news }), tell };
-        return untilDatabaseAnswers(() => this.#applications.add(application), this.#dependencies);
+        // What comes with most renewals is nothing but credentials, and many of those are written at once.
+        const isPlain = obtained.derivedConfig === undefined && tell.length === 0;
+        return untilDatabaseAnswers(
+            () => (isPlain ? this.#applications.add(write) : this.#applyWithNews(write, target.id, obtained, strategy, tell)),
+            this.#dependencies,
+        );
+    }
+
+    #applyWithNews(write: writes.JournalledWrite, id: string, obtained: Obtained, strategy: RenewalStrategy, tell: Telling): Promise<boolean> {
+        return this.#dependencies.db.transaction().execute(async (transaction) => {
+            const news = await this.#newsOf(transaction, id, obtained, strategy);
+            const applied = await writes.writeCredentials(transaction, { ...write, ...news });
+            if (applied) {
+                await journal.settle(transaction, write.journalId, 'applied', write.now);
+                for (const told of tell) {
+                    await told(transaction);
+                }
+            }
+            return applied;
+        });
     }
 
     /** R18: configuration that came with the token, laid over what is stored now: a hook may have written since the call began (R3). */
@@ -420,34 +450,6 @@ export class LeasedRenewal {
     async #step(step: RenewalStep): Promise<void> {
         await this.#dependencies.onStep?.(step);
     }
-}
-
-/** Each under its own guard, all in one transaction with their journal entries. @returns whose guard held */
-async function applyAll(db: Kysely<Schema>, applications: readonly Application[]): Promise<boolean[]> {
-    return db.transaction().execute(async (transaction) => {
-        const plain = applications.filter(({ news }) => news === undefined);
-        const applied =
-            plain.length === 0
-                ? new Set<string>()
-                : await writes.writeCredentialsOfAll(
-                      transaction,
-                      plain.map(({ write }) => write),
-                  );
-        for (const { write, news } of applications) {
-            if (news !== undefined && (await writes.writeCredentials(transaction, { ...write, ...(await news(transaction)) }))) {
-                applied.add(write.id);
-            }
-        }
-        const settled = applications.filter(({ write }) => applied.has(write.id));
-        if (settled.length > 0) {
-            const ids = settled.map(({ journalId }) => journalId);
-            await journal.settleAll(transaction, ids, 'applied', settled[0]!.write.now);
-        }
-        for (const told of settled.flatMap(({ tell }) => tell)) {
-            await told(transaction);
-        }
-        return applications.map(({ write }) => applied.has(write.id));
-    });
 }
 
 /** While the token is unusable a read may retry every 30 s, earlier than the queue's back-off, unless the provider asked for patience. */

@@ -13,6 +13,8 @@ export interface Grant {
     previousRefreshToken(): Promise<string | undefined>;
     /** No call may last longer than this moment, ms. */
     until: number;
+    /** Told of every call. */
+    onCall?: ((ms: number, outcome: 'answered' | 'failed') => void) | undefined;
 }
 
 /**
@@ -26,7 +28,11 @@ export async function presentGrant(strategy: RenewalStrategy, grant: Grant, sour
         if (timeLeft < confirmPauseMs) {
             throw new TokenFailure('transient', 'The provider answered too slowly for another attempt under the same lease.');
         }
-        const receipt = await strategy.present(grant.credentials, refreshToken, Math.min(tokenCallMs, timeLeft));
+        const begin = sources.now();
+        const noteCall = (outcome: 'answered' | 'failed') => (): void => grant.onCall?.(sources.now() - begin, outcome);
+        const call = strategy.present(grant.credentials, refreshToken, Math.min(tokenCallMs, timeLeft));
+        call.then(noteCall('answered'), noteCall('failed'));
+        const receipt = await call;
         return refreshToken === newest ? receipt : { ...receipt, presentedRefreshToken: refreshToken };
     };
     try {

@@ -149,7 +149,8 @@ export function createEgress(options: {
         try {
             return await follow(hop, request, stop.signal);
         } finally {
-            over.abort();
+            // With a reason of our own: without one a DOMException is made, stack trace and all.
+            over.abort('over');
         }
     }
 

@@ -70,6 +70,13 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         }
         done(null, payload);
     });
+    const { onAnswer } = services;
+    if (onAnswer !== undefined) {
+        app.addHook('onResponse', (request, reply, done) => {
+            onAnswer(request.method, request.routeOptions.url, reply.statusCode, reply.elapsedTime);
+            done();
+        });
+    }
     if (logger.isLevelEnabled('debug')) {
         app.addHook('onResponse', (request, reply, done) => {
             request.log.debug(

@@ -31,6 +31,8 @@ export interface Services {
     /** Where the browser is sent in place of a provider's page: in simulate mode, to its twin. */
     browserAddress(address: string): string;
     localTokens: LocalTokens;
+    /** Told of every answer, to count it; absent where nobody counts. */
+    onAnswer?: ((method: string, route: string | undefined, status: number, ms: number) => void) | undefined;
     /** Whether shutdown has begun. */
     isStopping(): boolean;
 }

@@ -19,11 +19,8 @@ export async function discard(db: Db, id: string): Promise<void> {
     await db.deleteFrom('credential_journal').where('id', '=', id).execute();
 }
 
-export const settle = (db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> =>
-    settleAll(db, [id], outcome, at);
-
-export async function settleAll(db: Db, ids: readonly string[], outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {
-    await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', 'in', ids).where('outcome', 'is', null).execute();
+export async function settle(db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {
+    await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', '=', id).where('outcome', 'is', null).execute();
 }
 
 /** Answers that were received before `before` and never settled, oldest first; those that stay so do not hide the ones behind them. */

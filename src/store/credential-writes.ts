@@ -171,16 +171,32 @@ export async function writeCredentials(db: Db, write: CredentialWrite): Promise<
     return result.numUpdatedRows > 0n;
 }
 
-/** Of several connections in one statement, each under its own guard; nothing alongside. @returns the ids of those whose guard held */
-export async function writeCredentialsOfAll(db: Db, all: readonly Omit<RenewalWrite, 'alongside'>[]): Promise<Set<string>> {
+/** New credentials that came from a journalled answer. */
+export interface JournalledWrite extends Omit<RenewalWrite, 'alongside'> {
+    journalId: string;
+}
+
+/**
+ * Of several connections in one statement, each under its own guard; where it holds, the journal entry is settled too.
+ * @returns the ids of those
+ */
+export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): Promise<Set<string>> {
     const rows = all.map((write) => ({ id: write.id, ...columnsOf(write) }));
     const { id: _, ...columns } = rows[0]!;
-    const { rows: written } = await sql<{ id: string }>`
-        update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
-        from json_populate_recordset(null::connections, ${json(rows)}::json) n
-        where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
-        returning c.id`.execute(db);
-    return new Set(written.map(({ id }) => id));
+    const entries = all.map(({ id, journalId, now }) => ({ connection: id, journal: journalId, at: now }));
+    const { rows: applied } = await sql<{ id: string }>`
+        with applied as (
+            update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
+            from json_populate_recordset(null::connections, ${json(rows)}::json) n
+            where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
+            returning c.id
+        ), settled as (
+            update credential_journal j set outcome = 'applied', settled_at = e.at
+            from json_to_recordset(${json(entries)}::json) as e (connection uuid, journal uuid, at timestamptz) join applied on applied.id = e.connection
+            where j.id = e.journal and j.outcome is null
+        )
+        select id from applied`.execute(db);
+    return new Set(applied.map(({ id }) => id));
 }
 
 export interface FailureWrite {

@@ -34,6 +34,8 @@ export interface Database {
      */
     listen(channel: string, hear: (text: string) => void): Promise<Listening> | undefined;
     ping(): Promise<void>;
+    /** Of the pool, where there is one: connections, and queries that wait for one. */
+    pool?(): { idle: number; busy: number; waiting: number };
     close(): Promise<void>;
 }
 

@@ -15,10 +15,13 @@ export async function claimInTurns(db: Kysely<Schema>, queue: Queue, claim: Clai
     const { perFreeSlot = null, groupLimit } = claim;
     // Who holds this many would not leave enough free even with the first turn.
     const mostOfOne = perFreeSlot === null ? groupLimit : Math.min(groupLimit, Math.floor(perFreeSlot * (claim.limit - 1)));
-    const isClaimable = sql`${isWork} and ${group} = open.name and ${due} <= ${now}
-        and (${sql.ref(queue.until)} is null or ${sql.raw(queue.leaseOver)} < ${now})`;
+    // Compared and ordered as pairs: no index but the one by group and due time can serve that, however few rows the planner expects.
+    const claimable = sql`from ${table}
+        where ${isWork} and (${group}, ${due}) > (open.name, '-infinity') and (${group}, ${due}) <= (open.name, ${now})
+          and (${sql.ref(queue.until)} is null or ${sql.raw(queue.leaseOver)} < ${now})
+        order by ${group}, ${due}`;
     const busy = sql`coalesce((${JSON.stringify(claim.busyGroups)}::jsonb ->> known.name)::int, 0)`;
-    // Before anything else: whether anything is due at all.
+    // First, whether anything is due at all. Last, the chosen as an array: the planner expects many, and would read the table to join them.
     const { rows } = await sql<ClaimedRow>`
         with recursive known (name) as (
             (select ${group} from ${table}
@@ -30,14 +33,14 @@ export async function claimInTurns(db: Kysely<Schema>, queue: Queue, claim: Clai
         ), open as materialized (
             select name, ${busy} as busy from known where name is not null and ${busy} < ${mostOfOne}::int
         ), waiting as materialized (
-            select open.* from open where exists (select from ${table} where ${isClaimable})
+            select open.* from open cross join lateral (select ${claimable} limit 1) as first
         ), each as materialized (
             select ceil(${morePerGroup}::numeric * ${claim.limit}::int / greatest(count(*), 1))::int as most from waiting
         ), locked as materialized (
             select row.id, row.at, open.busy, open.name
             from waiting as open cross join lateral (
-                select id, ${due} as at from ${table} where ${isClaimable}
-                order by ${due} limit least(${claim.limit}::int, ${mostOfOne}::int - open.busy, (select most from each))
+                select id, ${due} as at ${claimable}
+                limit least(${claim.limit}::int, ${mostOfOne}::int - open.busy, (select most from each))
                 for update skip locked
             ) as row
         ), ranked as (
@@ -49,7 +52,7 @@ export async function claimInTurns(db: Kysely<Schema>, queue: Queue, claim: Clai
         update ${table} as work
         set ${sql.ref(queue.owner)} = ${claim.owner}, ${sql.ref(queue.until)} = ${new Date(claim.now + claim.leaseMs)},
             ${sql.ref(queue.epoch)} = work.${sql.ref(queue.epoch)} + 1
-        from chosen where work.id = chosen.id
+        where work.id = any (array(select id from chosen))
         returning work.id, work.${sql.ref(queue.epoch)} as epoch, work.${group} as "group"`.execute(db);
     return rows;
 }

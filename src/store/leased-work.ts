@@ -124,15 +124,16 @@ export interface LeasedWorkerOptions<Item extends ClaimedRow> {
     concurrency: number;
     /** Pause between looks when nothing is due, in milliseconds; spread by ±20 %. */
     pollMs: number;
+    /**
+     * Slots that come free are filled together: so many, or what there is after so long. For work of which there is much: a claim
+     * costs about the same for one row and for many. Default: each at once.
+     */
+    gather?: { slots: number; ms: number };
     claim(limit: number, busyGroups: Readonly<Record<string, number>>): Promise<Item[]>;
     /** Must not reject; a failure is an outcome that it writes itself. */
     work(item: Item): Promise<void>;
     onError(error: unknown): void;
 }
-
-/** Slots that came free are filled together: a claim costs the same for one row and for a fifth of all slots. */
-const gatherShare = 1 / 5;
-const gatherMs = 50;
 
 /** Claims and works until stopped. Polling is the truth; `wake` only makes the next look come sooner. */
 export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
@@ -174,7 +175,7 @@ export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
     }
 
     async #run(): Promise<void> {
-        const { concurrency, pollMs, claim, onError, sources } = this.#options;
+        const { concurrency, pollMs, gather, claim, onError, sources } = this.#options;
         while (!this.#stopping) {
             this.#isWoken = false;
             this.#freed = 0;
@@ -189,9 +190,12 @@ export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
                     onError(error);
                 }
             }
-            // A full harvest means that more may be due; otherwise rest until the poll, a hint, or a slot that comes free.
+            // Otherwise more may be due: the next look comes at once. Rest until the poll, a hint, or a slot that comes free.
             if (claimed === 0 || this.#active.size >= concurrency) {
                 await this.#rest(pollMs * (0.8 + 0.4 * randomFraction(sources)));
+            } else if (gather !== undefined && claimed < free) {
+                // Less than there was room for: there may be more, but hardly at once.
+                await this.#rest(gather.ms);
             }
         }
     }
@@ -213,12 +217,13 @@ export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
     }
 
     #slotFreed(): void {
+        const { gather, sources } = this.#options;
         this.#freed += 1;
-        if (this.#freed >= Math.floor(this.#options.concurrency * gatherShare)) {
+        if (gather === undefined || this.#freed >= gather.slots) {
             this.wake();
             return;
         }
-        this.#gathering ??= this.#options.sources.sleep(gatherMs).finally(() => {
+        this.#gathering ??= sources.sleep(gather.ms).finally(() => {
             this.#gathering = undefined;
             this.wake();
         });

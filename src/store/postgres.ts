@@ -59,6 +59,7 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
         ping: async () => {
             await db.executeQuery(CompiledQuery.raw('select 1'));
         },
+        pool: () => ({ idle: pool.idleCount, busy: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }),
         close: async () => {
             await reads.close();
             await db.destroy();

@@ -28,6 +28,8 @@ export interface DeliveryDependencies {
     owner: string;
     /** Of `delivery.signing_keys`, in their order. */
     openSigningKeys(delivery: DueDelivery): Promise<LiveSigningKeys>;
+    /** Told of every attempt, to count it. */
+    onAttempt?: ((ms: number, outcome: 'delivered' | 'retried' | 'given_up') => void) | undefined;
     /** For fault injection: called when a delivery is about to be sent. */
     onSend?: (() => void | Promise<void>) | undefined;
     /** Likewise: when it was answered, and nothing of that is recorded yet. */
@@ -51,6 +53,10 @@ export class WebhookDelivery {
         });
     }
 
+    get busy(): number {
+        return this.#worker.busy;
+    }
+
     start(): void {
         this.#worker.start();
     }
@@ -65,7 +71,7 @@ export class WebhookDelivery {
     }
 
     async #deliver(id: string, epoch: number): Promise<void> {
-        const { db, sources, logger } = this.#dependencies;
+        const { db, sources, logger, onAttempt } = this.#dependencies;
         const delivery = await outbox.loadDelivery(db, id, new Date(sources.now()));
         if (delivery === undefined || delivery.lease_epoch !== epoch) {
             return;
@@ -104,6 +110,7 @@ export class WebhookDelivery {
                 response_body: made.responseBody,
             },
         });
+        onAttempt?.(made.durationMs, state === 'pending' ? 'retried' : state === 'dead' ? 'given_up' : 'delivered');
         if (disabled !== undefined) {
             const { endpoint_id: endpoint, environment_id: environment, destination } = delivery;
             logger.error({ endpoint, environment, destination, reason: disabled }, 'webhook endpoint disabled: events for it are held');

@@ -8,7 +8,7 @@ import { virtualSources, withFraction, type VirtualSources } from '../virtual-so
 const pollMs = 1_000;
 
 /** A worker over a queue in memory, whose items end when the test says so. */
-function workbench(options: { concurrency?: number; sources?: VirtualSources } = {}) {
+function workbench(options: { concurrency?: number; sources?: VirtualSources; gather?: { slots: number; ms: number } } = {}) {
     const sources = options.sources ?? virtualSources();
     const due: ClaimedRow[] = [];
     const under = new Map<string, PromiseWithResolvers<void>>();
@@ -20,6 +20,7 @@ function workbench(options: { concurrency?: number; sources?: VirtualSources } =
         sources,
         concurrency: options.concurrency ?? 2,
         pollMs,
+        ...(options.gather && { gather: options.gather }),
         claim: async (limit, busyGroups) => {
             claims.push({ at: sources.now(), limit, busyGroups: { ...busyGroups } });
             const failure = failures.shift();
@@ -87,6 +88,25 @@ describe('LeasedWorker', () => {
         await bench.worker.stop();
         expect(bench.largest()).toBe(2);
         expect(bench.claims.every(({ limit }) => limit >= 1 && limit <= 2)).toBe(true);
+    });
+
+    test('fills slots together where it is told to: so many at once, fewer after a while', async () => {
+        const bench = workbench({ concurrency: 24, gather: { slots: 3, ms: 50 } });
+        Array.from({ length: 40 }, (_, index) => bench.add(`i${index}`));
+        bench.worker.start();
+        await bench.sources.advance(0);
+        expect(bench.claims.map(({ limit }) => limit)).toEqual([24]);
+        bench.finish('i0');
+        bench.finish('i1');
+        await bench.sources.advance(49);
+        expect(bench.claims).toHaveLength(1);
+        await bench.sources.advance(1);
+        expect(bench.claims.map(({ limit }) => limit)).toEqual([24, 2]);
+        ['i2', 'i3', 'i4'].forEach((id) => bench.finish(id));
+        await bench.sources.advance(0);
+        expect(bench.claims.map(({ limit }) => limit)).toEqual([24, 2, 3]);
+        bench.working().forEach((id) => bench.finish(id));
+        await bench.worker.stop();
     });
 
     test('tells each claim how many of each group are at work', async () => {
