@@ -25,13 +25,14 @@ import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
 import { lintWarnings } from './providers/lint.ts';
-import { Retention } from './retention.ts';
+import { operationsKeptMs, Retention } from './retention.ts';
 import { assertNothingReal } from './simulate.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { DatabaseClock } from './store/database-clock.ts';
 import { openDatabase, type Database } from './store/database.ts';
 import { migrate } from './store/migrate.ts';
+import { keepPartitions } from './store/operation-partitions.ts';
 import { userAgent } from './version.ts';
 import { WebhookDelivery } from './webhooks/delivery.ts';
 
@@ -77,6 +78,9 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         await clock.read();
         const sources = withClockOffset(system, clock.offset);
         await migrate(database.db);
+        await keepPartitions(database.db, sources.now(), operationsKeptMs).catch((error: unknown) =>
+            logger.warn({ err: error }, 'the operation log has no partition for today yet'),
+        );
         const vault = await openVault(database.db, keys.ring, sources);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 

@@ -10,12 +10,13 @@ import { json } from '../store/database.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import * as journal from '../store/credential-journal.ts';
+import * as operations from '../store/operations.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
 import { livesOn, renewalAt } from './confirmed-lifetime.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
-import { isServable, lifetimeOf } from './expiry.ts';
+import { isServable, keepAliveInterval, lifetimeOf } from './expiry.ts';
 import { confirmPauseMs, presentGrant } from './present-grant.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
@@ -108,7 +109,7 @@ export class LeasedRenewal {
             const entryId = await this.#journal(target, receipt);
             await this.#step('journalled');
             const obtained = await this.#interpret(strategy, receipt, credentials, entryId);
-            const applied = await this.#apply(target, epoch, credentials, obtained, strategy, entryId);
+            const applied = await this.#apply(target, epoch, credentials, obtained, strategy, entryId, reasonOf(request, target));
             await this.#step('applied');
             // Overtaken by a reconnect or a later lease: their credentials are newer, ours stay in the journal.
             return applied ? { kind: 'renewed', at: obtained.obtainedAt } : { kind: 'unchanged' };
@@ -184,6 +185,7 @@ export class LeasedRenewal {
         obtained: Obtained,
         strategy: RenewalStrategy,
         journalId: string,
+        reason: operations.Renewed['reason'],
     ): Promise<boolean> {
         const { db, vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
@@ -206,6 +208,15 @@ export class LeasedRenewal {
             now: new Date(sources.now()),
             isPending: target.auth_state === 'pending',
         };
+        const log: operations.Renewed = {
+            id: operations.newOperationId(sources),
+            environmentId: target.environment_id,
+            integrationId: target.integration.id,
+            connectionRowId: target.id,
+            connectionId: target.connection_id,
+            reason,
+            expiresAt: write.expiresAt,
+        };
         for (const note of obtained.notes ?? []) {
             logger.warn({ connection_row: target.id, provider: target.provider }, note);
         }
@@ -218,6 +229,7 @@ export class LeasedRenewal {
                     });
                     if (applied) {
                         await journal.settle(transaction, journalId, 'applied', write.now);
+                        await operations.recordRenewals(transaction, [log]);
                     }
                     return applied;
                 }),
@@ -265,7 +277,7 @@ export class LeasedRenewal {
         }
         try {
             const obtained = await this.#interpret(strategy, receipt, credentials, entry.id);
-            return (await this.#apply(target, epoch, credentials, obtained, strategy, entry.id)) ? obtained.obtainedAt : undefined;
+            return (await this.#apply(target, epoch, credentials, obtained, strategy, entry.id, 'recovered')) ? obtained.obtainedAt : undefined;
         } catch (error) {
             if (!(error instanceof TokenFailure)) {
                 throw error;
@@ -343,6 +355,15 @@ export class LeasedRenewal {
     async #step(step: RenewalStep): Promise<void> {
         await this.#dependencies.onStep?.(step);
     }
+}
+
+/** What is renewed only so that its grant is used has no end that is near. */
+function reasonOf({ force }: RenewalRequest, row: RenewalTarget): operations.Renewed['reason'] {
+    if (force) {
+        return 'forced';
+    }
+    const [obtained, expires] = [row.credentials_obtained_at.getTime(), row.credentials_expires_at?.getTime() ?? Infinity];
+    return expires - obtained > keepAliveInterval ? 'keep_alive' : 'expiry';
 }
 
 /** While the token is unusable a read may retry every 30 s, earlier than the queue's back-off, unless the provider asked for patience. */

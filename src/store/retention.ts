@@ -14,10 +14,6 @@ export async function purgeWebhooks(db: Db, createdBefore: Date): Promise<void> 
         and not exists (select from webhook_deliveries d where d.event_id = e.id)`.execute(db);
 }
 
-export async function purgeOperations(db: Db, createdBefore: Date): Promise<void> {
-    await db.deleteFrom('operations').where('created_at', '<', createdBefore).execute();
-}
-
 /** Deleted connections were shredded when they were deleted; this removes their empty rows. */
 export async function purgeConnections(db: Db, deletedBefore: Date): Promise<void> {
     await sql`

@@ -142,7 +142,7 @@ describe('when a connection is made', () => {
         expect(await read(id)).toEqual({});
         expect(await waiting(id)).toEqual([{ state: 'pending', attempts: 1 }]);
         const [logged] = await operation(id);
-        expect(logged).toMatchObject({ type: 'connection', state: 'running', level: 'warn', meta: { attempts: 1 } });
+        expect(logged).toMatchObject({ type: 'auth', state: 'running', level: 'warn', meta: { attempts: 1 } });
         expect(logged!['message']).toContain(reason);
     });
 

@@ -27,6 +27,7 @@ export interface Dialect {
 
 /** Every table, children before their parents. */
 export const tables = Object.keys({
+    operation_messages: true,
     operations: true,
     idempotent_requests: true,
     webhook_deliveries: true,
