@@ -28,7 +28,7 @@ import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
 import { lintWarnings } from './providers/lint.ts';
 import type { Metrics } from './metrics.ts';
-import { Retention } from './retention.ts';
+import { operationsKeptMs, Retention } from './retention.ts';
 import { assertNothingReal } from './simulate.ts';
 import { paced, type Pace } from './prove/pace.ts';
 import { newRandomId, withClockOffset, type Sources } from './sources.ts';
@@ -38,6 +38,7 @@ import { openDatabase, type Database } from './store/database.ts';
 import { adoptRestored } from './store/event-log.ts';
 import { Hints } from './store/hints.ts';
 import { migrate } from './store/migrate.ts';
+import { keepPartitions } from './store/operation-partitions.ts';
 import { userAgent } from './version.ts';
 import { WebhookDelivery } from './webhooks/delivery.ts';
 
@@ -89,6 +90,9 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const sources = inPace(withClockOffset(system, clock.offset));
         await migrate(database.db);
         await adoptRestored(database.db);
+        await keepPartitions(database.db, sources.now(), operationsKeptMs).catch((error: unknown) =>
+            logger.warn({ err: error }, 'the operation log has no partition for today yet'),
+        );
         const vault = await openVault(database.db, keys.ring, sources);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 

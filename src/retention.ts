@@ -6,6 +6,8 @@ import type { Sources } from './sources.ts';
 import * as sessions from './store/connect-sessions.ts';
 import * as idempotentRequests from './store/idempotent-requests.ts';
 import * as flows from './store/oauth-flows.ts';
+import { keepPartitions } from './store/operation-partitions.ts';
+import * as operations from './store/operations.ts';
 import * as retained from './store/retention.ts';
 import type { Schema } from './store/schema.ts';
 import * as tokenHosts from './store/token-hosts.ts';
@@ -13,6 +15,8 @@ import * as signingKeys from './store/webhook-signing-keys.ts';
 
 const hour = 3600 * 1000;
 const day = 24 * hour;
+/** O1. */
+export const operationsKeptMs = 15 * day;
 
 export class Retention {
     readonly #dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger };
@@ -52,7 +56,8 @@ export class Retention {
         await retained.purgeWebhooks(db, before(30 * day));
         await signingKeys.revokeExpired(db, before(0));
         await signingKeys.purgeRevoked(db, before(90 * day));
-        await retained.purgeOperations(db, before(15 * day));
+        await keepPartitions(db, sources.now(), operationsKeptMs);
+        await operations.expire(db, before(0));
         await expirePending({ db, sources });
         await tokenHosts.purge(db, before(day));
         await retained.purgeConnections(db, before(31 * day));

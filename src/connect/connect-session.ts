@@ -70,6 +70,9 @@ export interface IssuedSession {
 }
 
 const lifetimeMs = 30 * 60 * 1000;
+/** After these an attempt that nobody went on with counts as given up (§5.2); it can succeed all the same while the session lives. */
+const attemptMs = 5 * 60 * 1000;
+const reconnectMs = 24 * 3600 * 1000;
 const tokenPrefix = 'nango_connect_session_';
 export const sessionTokenPattern = /^nango_connect_session_[a-f0-9]{64}$/;
 
@@ -104,7 +107,7 @@ export async function createSession(context: ConnectContext, session: NewSession
             meta: null,
             created_at: new Date(now),
             ended_at: null,
-            expires_at: expiresAt,
+            expires_at: new Date(now + (session.connectionRowId === null ? attemptMs : reconnectMs)),
         });
         await sessions.insert(transaction, {
             id,

@@ -114,8 +114,7 @@ export async function recordCompletion(db: Db, context: ConnectContext, row: Con
     await operations.open(db, {
         id: operationId,
         environment_id: row.environment_id,
-        type: 'connection',
-        action: 'post_connection',
+        ...operations.postConnection,
         state: 'running',
         level: 'warn',
         message: failureMessage(unfinished),

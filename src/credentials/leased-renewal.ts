@@ -11,12 +11,13 @@ import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Hints } from '../store/hints.ts';
 import * as journal from '../store/credential-journal.ts';
+import * as operations from '../store/operations.ts';
 import type { NewJournalEntry, RefreshIntent, Schema } from '../store/schema.ts';
 import { livesOn } from './confirmed-lifetime.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
-import { isServable, lifetimeOf } from './expiry.ts';
+import { isServable, keepAliveInterval, lifetimeOf } from './expiry.ts';
 import type { CredentialTests } from './credential-tests.ts';
 import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -185,7 +186,7 @@ export class LeasedRenewal {
             const entryId = await this.#journal(target, receipt);
             await this.#step('journalled');
             const obtained = await this.#interpret(strategy, receipt, credentials, entryId);
-            const applied = await this.#apply(target, epoch, credentials, obtained, strategy, entryId);
+            const applied = await this.#apply(target, epoch, credentials, obtained, strategy, entryId, reasonOf(request, target));
             await this.#step('applied');
             // Overtaken by a reconnect or a later lease: their credentials are newer, ours stay in the journal.
             return applied ? { kind: 'renewed', at: obtained.obtainedAt } : { kind: 'overtaken' };
@@ -262,6 +263,7 @@ export class LeasedRenewal {
         obtained: Obtained,
         strategy: RenewalStrategy,
         journalId: string,
+        reason: operations.Renewed['reason'],
     ): Promise<boolean> {
         const { vault, sources, logger } = this.#dependencies;
         const newToken = refreshTokenOf(obtained.credentials);
@@ -293,6 +295,15 @@ export class LeasedRenewal {
             expiryNoticeAt: lapse === undefined ? foreseen.expiry_notice_at : null,
             now,
             isPending: target.auth_state === 'pending',
+            log: {
+                id: operations.newOperationId(sources),
+                environmentId: target.environment_id,
+                integrationId: target.integration.id,
+                connectionRowId: target.id,
+                connectionId: target.connection_id,
+                reason,
+                expiresAt: foreseen.credentials_expires_at,
+            },
         };
         for (const note of obtained.notes ?? []) {
             logger.warn({ connection_row: target.id, provider: target.provider }, note);
@@ -319,6 +330,7 @@ export class LeasedRenewal {
             const applied = await writes.writeCredentials(transaction, { ...write, ...news });
             if (applied) {
                 await journal.settle(transaction, write.journalId, 'applied', write.now);
+                await operations.recordRenewal(transaction, write.log);
                 for (const told of tell) {
                     await told(transaction);
                 }
@@ -367,7 +379,7 @@ export class LeasedRenewal {
         }
         try {
             const obtained = await this.#interpret(strategy, receipt, credentials, entry.id);
-            return (await this.#apply(target, epoch, credentials, obtained, strategy, entry.id)) ? obtained.obtainedAt : undefined;
+            return (await this.#apply(target, epoch, credentials, obtained, strategy, entry.id, 'recovered')) ? obtained.obtainedAt : undefined;
         } catch (error) {
             if (!(error instanceof TokenFailure)) {
                 throw error;
@@ -450,6 +462,15 @@ export class LeasedRenewal {
     async #step(step: RenewalStep): Promise<void> {
         await this.#dependencies.onStep?.(step);
     }
+}
+
+/** What is renewed only so that its grant is used has no end that is near. */
+function reasonOf({ force }: RenewalRequest, row: RenewalTarget): operations.Renewed['reason'] {
+    if (force) {
+        return 'forced';
+    }
+    const [obtained, expires] = [row.credentials_obtained_at.getTime(), row.credentials_expires_at?.getTime() ?? Infinity];
+    return expires - obtained > keepAliveInterval ? 'keep_alive' : 'expiry';
 }
 
 /** While the token is unusable a read may retry every 30 s, earlier than the queue's back-off, unless the provider asked for patience. */

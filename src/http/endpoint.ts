@@ -37,6 +37,7 @@ export type Tag =
     | 'Providers'
     | 'Environment'
     | 'Webhooks'
+    | 'Logs'
     | 'API keys'
     | 'Environments'
     | 'Server';

@@ -5,6 +5,7 @@
 import { sql, type UpdateObject } from 'kysely';
 import { json, type Db } from './database.ts';
 import { refreshQueue } from './leased-work.ts';
+import { renewalRow, type Renewed } from './operations.ts';
 import type { AuthError, AuthState, ConnectionRow, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
 
 /** A connection with all that its renewal needs, read under the lease. */
@@ -174,16 +175,19 @@ export async function writeCredentials(db: Db, write: CredentialWrite): Promise<
 /** New credentials that came from a journalled answer. */
 export interface JournalledWrite extends Omit<RenewalWrite, 'alongside'> {
     journalId: string;
+    /** What the operation log says of it (O3). */
+    log: Renewed;
 }
 
 /**
- * Of several connections in one statement, each under its own guard; where it holds, the journal entry is settled too.
+ * Of several connections in one statement, each under its own guard; where it holds, the journal entry is settled and the renewal logged too.
  * @returns the ids of those
  */
 export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): Promise<Set<string>> {
     const rows = all.map((write) => ({ id: write.id, ...columnsOf(write) }));
     const { id: _, ...columns } = rows[0]!;
     const entries = all.map(({ id, journalId, now }) => ({ connection: id, journal: journalId, at: now }));
+    const logs = all.map(({ log }) => renewalRow(log));
     const { rows: applied } = await sql<{ id: string }>`
         with applied as (
             update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
@@ -194,6 +198,10 @@ export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): 
             update credential_journal j set outcome = 'applied', settled_at = e.at
             from json_to_recordset(${json(entries)}::json) as e (connection uuid, journal uuid, at timestamptz) join applied on applied.id = e.connection
             where j.id = e.journal and j.outcome is null
+        ), logged as (
+            insert into operations select l.* from json_populate_recordset(null::operations, ${json(logs)}::json) l
+            join applied on applied.id = l.connection_row_id
+            on conflict do nothing
         )
         select id from applied`.execute(db);
     return new Set(applied.map(({ id }) => id));

@@ -1,29 +1,65 @@
-/** The operation log: what was attempted on a connection and how it ended. Never holds a secret. */
-import { json, type Db } from './database.ts';
-import type { NewOperation, OperationRow } from './schema.ts';
+/**
+ * The operation log (O1): what was attempted on a connection, each thing said of it in order, and how it ended. Never holds a secret.
+ *
+ * An id begins with its epoch ms and `created_at` is that very moment, so that an id alone leads to one row of one partition.
+ */
+import { sql, type Insertable } from 'kysely';
 import type { Sources } from '../sources.ts';
+import { json, type Db } from './database.ts';
+import type { NewOperation, OperationRow, Schema } from './schema.ts';
 
 /** `<epoch ms>_<8 characters>`: sortable and unguessable enough to be a reference in answers. */
 export const newOperationId = (sources: Sources): string => `${sources.now()}_${sources.random(4).toString('hex')}`;
 
-export async function open(db: Db, operation: NewOperation): Promise<void> {
-    await db.insertInto('operations').values(operation).execute();
+/** When the operation with this id began; the last moment of all for what is no id. */
+export function beganAt(id: string): Date {
+    const [, ms] = /^(\d{1,14})_/.exec(id) ?? [];
+    return new Date(ms === undefined ? 8.64e15 : Number(ms));
+}
+
+/** The provider's hook that completes a connection (§5.2). */
+export const postConnection = { type: 'auth', action: 'post_connection' } as const;
+
+/** A payload that a row may have (§5.2), with room for its other columns. */
+const longestMessage = 2_000;
+
+type Said = Pick<OperationRow, 'level' | 'message'> & { error?: { type: string; message: string } | undefined; at: Date };
+
+const messageOf = (id: string, { level, message, error, at }: Said): Insertable<Schema['operation_messages']> => ({
+    operation_id: id,
+    operation_created_at: beganAt(id),
+    level,
+    type: 'log',
+    context: 'auth',
+    message: message.slice(0, longestMessage),
+    error: error === undefined ? null : json(error),
+    created_at: at,
+});
+
+export async function open(db: Db, operation: Omit<NewOperation, 'changed_at'>): Promise<void> {
+    const { id, level, message, error } = operation;
+    const at = beganAt(id);
+    const said = messageOf(id, { level, message, at });
+    await db
+        .with('opened', (query) => query.insertInto('operations').values({ ...operation, created_at: at, changed_at: at }))
+        .insertInto('operation_messages')
+        .values({ ...said, error: error ?? null })
+        .execute();
+}
+
+/** What happened on the way. */
+export async function note(db: Db, id: string, said: Said): Promise<void> {
+    await db.insertInto('operation_messages').values(messageOf(id, said)).execute();
 }
 
 /** Of an operation that nobody has ended. */
 export const openStates = ['waiting', 'running'] as const satisfies readonly OperationRow['state'][];
 
-export const cancellation = (message: string, at: Date) => ({ state: 'cancelled' as const, message, ended_at: at });
+export const cancellation = (message: string, at: Date) => ({ state: 'cancelled' as const, message, ended_at: at, changed_at: at });
 
 /** Ends an operation that nobody has ended: what it waited for will not come. */
-export async function cancel(db: Db, id: string, message: string, at: Date): Promise<void> {
-    await db
-        .updateTable('operations')
-        .set(cancellation(message, at))
-        .where('id', '=', id)
-        .where('state', 'in', [...openStates])
-        .execute();
-}
+export const cancel = (db: Db, id: string, message: string, at: Date): Promise<void> =>
+    change(db, [id], cancellation(message, at), { level: 'info', message, at }, openStates);
 
 export interface OperationEnd {
     state: Extract<OperationRow['state'], 'success' | 'failed' | 'cancelled' | 'timeout'>;
@@ -37,32 +73,119 @@ export interface OperationEnd {
     at: Date;
 }
 
-export async function end(db: Db, id: string, ending: OperationEnd): Promise<void> {
-    await db
-        .updateTable('operations')
-        .set({
-            state: ending.state,
-            level: ending.level ?? (ending.state === 'success' ? 'info' : 'error'),
-            message: ending.message,
-            ended_at: ending.at,
-            ...(ending.error ? { error: json(ending.error) } : {}),
-            ...(ending.connectionRowId ? { connection_row_id: ending.connectionRowId } : {}),
-            ...(ending.connectionId ? { connection_id: ending.connectionId } : {}),
-            ...(ending.integrationId ? { integration_id: ending.integrationId } : {}),
-        })
-        .where('id', '=', id)
-        .execute();
+export function end(db: Db, id: string, ending: OperationEnd): Promise<void> {
+    const { state, message, error, at } = ending;
+    const level = ending.level ?? (state === 'success' ? 'info' : 'error');
+    const columns = {
+        state,
+        level,
+        message,
+        ended_at: at,
+        changed_at: at,
+        ...(error ? { error: json(error) } : {}),
+        ...(ending.connectionRowId ? { connection_row_id: ending.connectionRowId } : {}),
+        ...(ending.connectionId ? { connection_id: ending.connectionId } : {}),
+        ...(ending.integrationId ? { integration_id: ending.integrationId } : {}),
+    } as const;
+    return change(db, [id], columns, { level, message, error, at });
 }
 
 /** What became known of operations after they ended. */
 export async function amend(
     db: Db,
     ids: readonly string[],
-    change: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown> },
+    { level, message, meta }: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown> },
+): Promise<void> {
+    await change(db, ids, { level, message, meta: json(meta), changed_at: sql<Date>`now()` }, { level, message, at: sql<Date>`now()` as never });
+}
+
+/** One statement: the rows, found in their partitions by the moments in their ids, and a message to each that was changed. */
+async function change(
+    db: Db,
+    ids: readonly string[],
+    columns: object,
+    said: Said,
+    states: readonly OperationRow['state'][] = ['waiting', 'running', 'success', 'failed', 'timeout', 'cancelled'],
 ): Promise<void> {
     await db
-        .updateTable('operations')
-        .set({ ...change, meta: json(change.meta) })
-        .where('id', 'in', [...ids])
+        .with('changed', (query) =>
+            query
+                .updateTable('operations')
+                .set(columns)
+                .where('id', 'in', [...ids])
+                .where('created_at', 'in', ids.map(beganAt))
+                .where('state', 'in', [...states])
+                .returning(['id', 'created_at']),
+        )
+        .insertInto('operation_messages')
+        .columns(['operation_id', 'operation_created_at', 'level', 'type', 'context', 'message', 'error', 'created_at'])
+        .expression((query) =>
+            query
+                .selectFrom('changed')
+                .select([
+                    'id',
+                    'created_at',
+                    sql`${said.level}::text`.as('level'),
+                    sql`'log'`.as('type'),
+                    sql`'auth'`.as('context'),
+                    sql`${said.message.slice(0, longestMessage)}::text`.as('message'),
+                    sql`${said.error === undefined ? null : json(said.error)}::jsonb`.as('error'),
+                    sql`${said.at}::timestamptz`.as('at'),
+                ]),
+        )
         .execute();
+}
+
+export interface Renewed {
+    id: string;
+    environmentId: string;
+    integrationId: string;
+    connectionRowId: string;
+    connectionId: string;
+    reason: 'expiry' | 'keep_alive' | 'forced' | 'recovered';
+    expiresAt: Date | null;
+}
+
+/** O3: a routine renewal is one short row without a message. */
+export const renewalRow = (renewed: Renewed) => ({
+    id: renewed.id,
+    environment_id: renewed.environmentId,
+    type: 'auth',
+    action: 'refresh_token',
+    state: 'success' as const,
+    level: 'debug' as const,
+    message: 'Credentials renewed',
+    integration_id: renewed.integrationId,
+    connection_row_id: renewed.connectionRowId,
+    connection_id: renewed.connectionId,
+    error: null,
+    meta: { reason: renewed.reason, expires_at: renewed.expiresAt },
+    created_at: beganAt(renewed.id),
+    changed_at: beganAt(renewed.id),
+    ended_at: beganAt(renewed.id),
+    expires_at: null,
+});
+
+export async function recordRenewal(db: Db, renewed: Renewed): Promise<void> {
+    const row = renewalRow(renewed);
+    await db
+        .insertInto('operations')
+        .values({ ...row, meta: json(row.meta) })
+        // A repeated write may have been committed before its answer was lost.
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+}
+
+/** §5.1: what nobody has ended in its time. A connect attempt was given up; of anything else nobody knows. */
+export async function expire(db: Db, at: Date): Promise<void> {
+    const message = 'Nothing more was heard of it in its time';
+    await sql`
+        with expired as (
+            update operations set state = case when action = 'create_connection' then 'cancelled' else 'timeout' end,
+                level = 'warn', message = ${message}, ended_at = ${at}, changed_at = ${at}
+            where state in ('waiting', 'running') and expires_at < ${at}
+            returning id, created_at
+        )
+        insert into operation_messages (operation_id, operation_created_at, level, type, context, message, created_at)
+        select id, created_at, 'warn', 'log', 'auth', ${message}, ${at} from expired`.execute(db);
 }

@@ -38,10 +38,6 @@ async function untilNoneIsLeft(remove: () => Promise<{ numAffectedRows?: bigint 
     while (((await remove()).numAffectedRows ?? 0n) >= batch);
 }
 
-export async function purgeOperations(db: Db, createdBefore: Date): Promise<void> {
-    await db.deleteFrom('operations').where('created_at', '<', createdBefore).execute();
-}
-
 /** Deleted connections were shredded when they were deleted; this removes their empty rows. */
 export async function purgeConnections(db: Db, deletedBefore: Date): Promise<void> {
     await sql`

@@ -379,8 +379,28 @@ interface OperationsTable {
     error: Json<{ type: string; message: string } | null> | null;
     meta: Json<Record<string, unknown> | null> | null;
     created_at: Time;
+    changed_at: Time;
     ended_at: Time | null;
     expires_at: Time | null;
+}
+
+interface OperationMessagesTable {
+    id: Generated<number>;
+    operation_id: string;
+    operation_created_at: Time;
+    source: Generated<'internal' | 'user'>;
+    level: OperationsTable['level'];
+    type: 'log' | 'http';
+    context: 'script' | 'proxy' | 'webhook' | 'auth' | null;
+    message: string;
+    error: Json<Record<string, unknown> | null> | null;
+    request: Json<Record<string, unknown> | null> | null;
+    response: Json<Record<string, unknown> | null> | null;
+    retry: Json<Record<string, unknown> | null> | null;
+    meta: Json<Record<string, unknown> | null> | null;
+    created_at: Time;
+    ended_at: Time | null;
+    duration_ms: number | null;
 }
 
 interface IdempotentRequestsTable {
@@ -443,6 +463,7 @@ export interface Schema {
     webhook_delivery_attempts: WebhookDeliveryAttemptsTable;
     webhook_sequences: WebhookSequencesTable;
     operations: OperationsTable;
+    operation_messages: OperationMessagesTable;
     idempotent_requests: IdempotentRequestsTable;
     token_hosts: TokenHostsTable;
     token_call_shares: TokenCallSharesTable;
@@ -470,6 +491,7 @@ export type WebhookDeliveryRow = Selectable<WebhookDeliveriesTable>;
 export type WebhookDeliveryAttemptRow = Selectable<WebhookDeliveryAttemptsTable>;
 export type TokenHostRow = Selectable<TokenHostsTable>;
 export type OperationRow = Selectable<OperationsTable>;
+export type OperationMessageRow = Selectable<OperationMessagesTable>;
 export type NewClientRegistration = Insertable<ClientRegistrationsTable>;
 export type NewConnection = Insertable<ConnectionsTable>;
 export type NewIntegration = Insertable<IntegrationsTable>;

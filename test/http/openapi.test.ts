@@ -114,6 +114,7 @@ describe('the document', () => {
             'Providers',
             'Environment',
             'Webhooks',
+            'Logs',
             'API keys',
             'Environments',
             'Server',

@@ -170,7 +170,7 @@ describe('when a connection is made', () => {
         expect([await waiting(id), await status(id)]).toEqual([[{ state: 'pending', attempts: 1 }], 'metadata_pending']);
         expect(await announced(id)).toEqual([{ operation: 'creation', post_connection_status: 'metadata_pending' }]);
         const [logged] = await operation(id);
-        expect(logged).toMatchObject({ type: 'connection', state: 'running', level: 'warn', meta: { attempts: 1 } });
+        expect(logged).toMatchObject({ type: 'auth', state: 'running', level: 'warn', meta: { attempts: 1 } });
         expect(logged!['message']).toContain(reason);
     });
 

@@ -29,6 +29,7 @@ export interface Dialect {
 export const tables = Object.keys({
     token_hosts: true,
     token_call_shares: true,
+    operation_messages: true,
     operations: true,
     idempotent_requests: true,
     webhook_delivery_attempts: true,

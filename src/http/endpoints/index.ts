@@ -61,6 +61,8 @@ import { quickstartIntegration } from './integrations/quickstart-integration.ts'
 import { readConfig } from './integrations/read-config.ts';
 import { readIntegration } from './integrations/read-integration.ts';
 import { updateIntegration } from './integrations/update-integration.ts';
+import { listMessages, listOperations, readOperation } from './logs/operations.ts';
+import { healthDetails } from './probes/health-details.ts';
 import { health, ready, root } from './probes/health.ts';
 import { receiveInstallation } from './provider-webhooks/receive-installation.ts';
 import { appAuthConnect } from './redirect-flow/app-auth-connect.ts';
@@ -87,6 +89,10 @@ export const probesOf = (services: Services): Endpoint[] => [root(), health(), r
 /** Every endpoint there is. */
 export const endpointsOf = (services: Services): Endpoint[] => [
     ...probesOf(services),
+    healthDetails(services),
+    listOperations(services),
+    readOperation(services),
+    listMessages(services),
     ...providerEndpoints(services),
     logo(services),
     dashboardSettings(services),

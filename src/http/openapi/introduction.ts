@@ -14,6 +14,7 @@ export const tagDescriptions: Readonly<Record<Tag, string>> = {
     Providers: 'The catalogue of products that can be connected, and how.',
     Environment: 'Settings of the environment that the API key belongs to.',
     Webhooks: 'Where your backend is told of new connections and failed renewals, and how it recognises the caller.',
+    Logs: 'What was attempted on your connections, step by step, and how it ended.',
     'API keys': 'The keys with which your backend calls this API.',
     Environments: 'Separate worlds, such as `dev` and `prod`, with their own keys, integrations and connections.',
     Server: 'The server itself: probes, and this description.',

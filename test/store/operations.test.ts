@@ -1,0 +1,141 @@
+/** The operation log: rows found by their ids, a message for each thing said, days as partitions. */
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keepPartitions } from '../../src/store/operation-partitions.ts';
+import * as operations from '../../src/store/operations.ts';
+import { readWorkLag } from '../../src/store/work-lag.ts';
+import { dialects, type TestStore } from './dialects.ts';
+import { after, insertConnection, insertDelivery, insertEnvironment, insertIntegration, madeAt } from './rows.ts';
+
+const day = 24 * 3600 * 1000;
+const t0 = madeAt.getTime();
+const keptMs = 15 * day;
+
+describe.each(dialects)('the operation log ($name)', ({ open }) => {
+    let store: TestStore;
+    let environmentId: string;
+    beforeAll(async () => {
+        store = await open();
+    });
+    afterAll(() => store.close());
+    beforeEach(async () => {
+        await store.empty();
+        environmentId = await insertEnvironment(store.database.db);
+    });
+
+    const begin = async (ms: number, name: string, expiresAt: Date | null = null): Promise<string> => {
+        const id = `${t0 + ms}_${name}`;
+        await operations.open(store.database.db, {
+            id,
+            environment_id: environmentId,
+            type: 'auth',
+            action: name,
+            state: 'waiting',
+            level: 'info',
+            message: 'begun',
+            integration_id: null,
+            connection_row_id: null,
+            connection_id: null,
+            error: null,
+            meta: null,
+            created_at: after(ms),
+            ended_at: null,
+            expires_at: expiresAt,
+        });
+        return id;
+    };
+    const rows = async () =>
+        (
+            await sql<{
+                id: string;
+                state: string;
+                place: string;
+            }>`select id, state, tableoid::regclass::text as place from operations order by id`.execute(store.database.db)
+        ).rows;
+    const said = async (id: string) =>
+        (
+            await sql<{ text: string }>`
+            select level || ' ' || message || ' ' || tableoid::regclass::text as text from operation_messages
+            where operation_id = ${id} order by id`.execute(store.database.db)
+        ).rows.map(({ text }) => text);
+
+    test('says each thing in order, in the partition of the day on which the operation began', async () => {
+        const { db } = store.database;
+        await keepPartitions(db, t0, keptMs);
+        const id = await begin(day - 1, 'create_connection');
+        await operations.note(db, id, { level: 'info', message: 'on the way', at: after(day) });
+        await operations.end(db, id, { state: 'failed', message: 'refused', error: { type: 'x', message: 'refused' }, at: after(day + 1) });
+        await operations.cancel(db, id, 'too late', after(day + 2));
+        expect(await rows()).toEqual([{ id, state: 'failed', place: 'operations_20260101' }]);
+        const place = 'operation_messages_20260101';
+        expect(await said(id)).toEqual([`info begun ${place}`, `info on the way ${place}`, `error refused ${place}`]);
+        await operations.amend(db, [id], { level: 'warn', message: 'known later', meta: { a: 1 } });
+        expect((await said(id)).at(-1)).toBe(`warn known later ${place}`);
+    });
+
+    test('takes what has no partition, makes its day later, and drops days whole, by several at once', async () => {
+        const { db } = store.database;
+        const stray = await begin(-2 * day, 'stray');
+        const far = await begin(30 * day, 'far');
+        const old = await begin(-20 * day, 'old');
+        expect((await rows()).map(({ place }) => place)).toEqual(['operations_default', 'operations_default', 'operations_default']);
+        await Promise.all([1, 2, 3].map(() => keepPartitions(db, t0, keptMs)));
+        expect(await rows()).toEqual([
+            { id: stray, state: 'waiting', place: 'operations_20251230' },
+            { id: far, state: 'waiting', place: 'operations_default' },
+        ]);
+        expect(await said(old)).toEqual([]);
+        expect(await said(stray)).toEqual(['info begun operation_messages_20251230']);
+        await operations.end(db, stray, { state: 'success', message: 'done', at: madeAt });
+        expect((await rows())[0]).toMatchObject({ id: stray, state: 'success' });
+        await keepPartitions(db, t0 + 14 * day, keptMs);
+        expect(await rows()).toEqual([{ id: far, state: 'waiting', place: 'operations_default' }]);
+        await keepPartitions(db, t0 + 31 * day, keptMs);
+        expect(await rows()).toEqual([{ id: far, state: 'waiting', place: 'operations_20260131' }]);
+    });
+
+    test('ends what nobody has ended in its time: a connect attempt as given up, anything else as unknown', async () => {
+        const { db } = store.database;
+        const connect = await begin(1, 'create_connection', after(10));
+        const other = await begin(2, 'post_connection', after(10));
+        const later = await begin(3, 'create_connection', after(12));
+        await operations.expire(db, after(11));
+        expect((await rows()).map(({ id, state }) => [id, state])).toEqual([
+            [connect, 'cancelled'],
+            [other, 'timeout'],
+            [later, 'waiting'],
+        ]);
+        expect(await said(connect)).toHaveLength(2);
+    });
+
+    test('a renewal is one row without messages, written once', async () => {
+        const { db } = store.database;
+        const renewed = {
+            id: `${t0}_renewed`,
+            environmentId,
+            integrationId: environmentId,
+            connectionRowId: environmentId,
+            connectionId: 'c',
+            reason: 'expiry' as const,
+            expiresAt: after(day),
+        };
+        await operations.recordRenewal(db, renewed);
+        await operations.recordRenewal(db, renewed);
+        expect((await rows()).map(({ state }) => state)).toEqual(['success']);
+        expect(await said(renewed.id)).toEqual([]);
+    });
+
+    test('tells how far each queue is behind', async () => {
+        const { db } = store.database;
+        const integration = await insertIntegration(db, environmentId);
+        await insertConnection(db, integration, { next_refresh_at: after(-5_000) });
+        await insertConnection(db, integration, { next_refresh_at: after(-1_000) });
+        await insertConnection(db, integration, { next_refresh_at: after(1_000) });
+        await insertDelivery(db, environmentId, 'https://a.example', after(-7_000));
+        expect(await readWorkLag(db, t0)).toEqual({
+            renewals: { overdue: 2, oldestOverdueMs: 5_000 },
+            deliveries: { overdue: 1, oldestOverdueMs: 7_000 },
+            hooks: { overdue: 0, oldestOverdueMs: 0 },
+        });
+    });
+});
