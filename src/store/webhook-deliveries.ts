@@ -113,7 +113,8 @@ export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: numb
         .selectFrom('webhook_deliveries as d')
         .select(['d.id', 'd.destination', 'd.endpoint_id', 'd.url'])
         .where((row) => matches(row, filter, before))
-        .where('d.state', '<>', 'pending')
+        // What is held for a disabled endpoint is sent when that is enabled again.
+        .where('d.state', 'not in', ['pending', 'held'])
         .where((row) =>
             row.not(
                 row.exists(

@@ -20,10 +20,13 @@ export interface OutgoingEvent {
     payload: Record<string, unknown>;
 }
 
-/** @returns the event's id; `undefined` when its environment does not want it or has nowhere to send it. */
+/**
+ * @returns the event's id; `undefined` when its environment does not want it. What every receiver knows is kept without a
+ * destination too, so that a backend may live from `GET /events` alone.
+ */
 export async function enqueue(db: Db, sources: Sources, event: OutgoingEvent): Promise<string | undefined> {
     const destinations = await destinationsOf(db, event);
-    if (destinations.length === 0) {
+    if (destinations === undefined || (destinations.length === 0 && isOptIn(event.kind))) {
         return undefined;
     }
     const at = new Date(sources.now());
@@ -39,6 +42,9 @@ export async function enqueue(db: Db, sources: Sources, event: OutgoingEvent): P
         body: stableJson(event.payload),
         created_at: at,
     });
+    if (destinations.length === 0) {
+        return id;
+    }
     await outbox.insertDeliveries(
         db,
         destinations.map((target) => ({
@@ -60,14 +66,14 @@ type Target = Pick<outbox.NewDelivery, 'destination' | 'endpoint_id' | 'url'>;
  * §1.2: a connection's own URL takes the place of all endpoints, for the kinds that every receiver knows; the others go to the
  * endpoints that name them, and nowhere else. §1.3: creations and failed renewals have a switch each, `override` has none.
  */
-async function destinationsOf(db: Db, { kind, environmentId, urlOverride }: OutgoingEvent): Promise<Target[]> {
+async function destinationsOf(db: Db, { kind, environmentId, urlOverride }: OutgoingEvent): Promise<Target[] | undefined> {
     const settings = await endpoints.subscribersTo(db, environmentId, kind);
     if (
         settings === undefined ||
         (kind === 'auth.creation' && !settings.on_auth_creation) ||
         (kind === 'auth.refresh' && !settings.on_auth_refresh_error)
     ) {
-        return [];
+        return undefined;
     }
     if (urlOverride && !isOptIn(kind)) {
         return [{ destination: 'override', endpoint_id: null, url: urlOverride }];
