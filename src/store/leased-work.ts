@@ -77,8 +77,8 @@ export interface Claim {
     groupLimit: number;
     busyGroups: Readonly<Record<string, number>>;
     /**
-     * Where groups take turns: a group may hold this many slots for each that stays free. Alone it gets most of them, and however
-     * many are slow, something is left for the next.
+     * Where groups take turns: a group may hold this many slots for each that stays free. Alone it gets most of them, and with
+     * several that are slow something is left for the next.
      */
     perFreeSlot?: number;
 }
