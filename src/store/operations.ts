@@ -11,10 +11,13 @@ import type { NewOperation, OperationRow, Schema } from './schema.ts';
 /** `<epoch ms>_<8 characters>`: sortable and unguessable enough to be a reference in answers. */
 export const newOperationId = (sources: Sources): string => `${sources.now()}_${sources.random(4).toString('hex')}`;
 
+/** A moment that Postgres can write and no operation has. */
+const endOfTime = Date.UTC(9999, 0);
+
 /** When the operation with this id began; the last moment of all for what is no id. */
 export function beganAt(id: string): Date {
     const [, ms] = /^(\d{1,14})_/.exec(id) ?? [];
-    return new Date(ms === undefined ? 8.64e15 : Number(ms));
+    return new Date(ms === undefined ? endOfTime : Number(ms));
 }
 
 /** The provider's hook that completes a connection (§5.2). */

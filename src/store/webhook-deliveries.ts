@@ -109,32 +109,34 @@ export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'destination' |
  * and an older one has been sent again already. In a transaction: whoever else sends again at the same time passes these over.
  */
 export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: number, before?: string): Promise<RepeatableDelivery[]> {
-    return db
-        .selectFrom('webhook_deliveries as d')
-        .select(['d.id', 'd.destination', 'd.endpoint_id', 'd.url'])
-        .where((row) => matches(row, filter, before))
-        // What is held for a disabled endpoint is sent when that is enabled again.
-        .where('d.state', 'not in', ['pending', 'held'])
-        .where((row) =>
-            row.not(
-                row.exists(
-                    row
-                        .selectFrom('webhook_deliveries as newer')
-                        .select('newer.id')
-                        .whereRef('newer.event_id', '=', 'd.event_id')
-                        .whereRef('newer.destination', '=', 'd.destination')
-                        .where((pair) =>
-                            pair.or([pair('d.destination', '<>', 'endpoint'), pair('newer.endpoint_id', '=', pair.ref('d.endpoint_id'))]),
-                        )
-                        .whereRef('newer.id', '>', 'd.id'),
+    return (
+        db
+            .selectFrom('webhook_deliveries as d')
+            .select(['d.id', 'd.destination', 'd.endpoint_id', 'd.url'])
+            .where((row) => matches(row, filter, before))
+            // What is held for a disabled endpoint is sent when that is enabled again.
+            .where('d.state', 'not in', ['pending', 'held'])
+            .where((row) =>
+                row.not(
+                    row.exists(
+                        row
+                            .selectFrom('webhook_deliveries as newer')
+                            .select('newer.id')
+                            .whereRef('newer.event_id', '=', 'd.event_id')
+                            .whereRef('newer.destination', '=', 'd.destination')
+                            .where((pair) =>
+                                pair.or([pair('d.destination', '<>', 'endpoint'), pair('newer.endpoint_id', '=', pair.ref('d.endpoint_id'))]),
+                            )
+                            .whereRef('newer.id', '>', 'd.id'),
+                    ),
                 ),
-            ),
-        )
-        .orderBy('d.id', 'desc')
-        .limit(limit)
-        .forUpdate()
-        .skipLocked()
-        .execute();
+            )
+            .orderBy('d.id', 'desc')
+            .limit(limit)
+            .forUpdate()
+            .skipLocked()
+            .execute()
+    );
 }
 
 /** W10: a new delivery of the same event, due at once, beside the one that it repeats. */

@@ -41,7 +41,7 @@ async function call<Result>(method: () => Promise<Result>): Promise<Call<Result>
 
 /** A server may say more than the reference does; a client ignores it. */
 function referenceMembers(shown: object): object {
-    const { post_connection_status: _, ...reference } = shown as Record<string, unknown>;
+    const { post_connection_status: _, credentials_expires_at: _a, refresh_token_expires_at: _b, ...reference } = shown as Record<string, unknown>;
     return reference;
 }
 
