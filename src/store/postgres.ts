@@ -28,6 +28,8 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
     });
     // An idle connection that the server closes must not end the process; the next query opens another.
     pool.on('error', () => {});
+    // Nor one that is lost while a query is under way: the query fails, and the client tells of it once more.
+    pool.on('connect', (client) => client.on('error', () => {}));
     const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
     const location = describe(config.url);
     const version = await serverVersion(db).catch(async (error: unknown) => {

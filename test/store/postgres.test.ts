@@ -1,9 +1,11 @@
 /** What only the Postgres dialect has: a server that can be away, refuse, or cut connections. */
+import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { StartupError } from '../../src/config.ts';
 import { systemSources } from '../../src/sources.ts';
 import { openDatabase, type Database } from '../../src/store/database.ts';
+import { startDatabaseProxy } from '../peers/database-proxy.ts';
 import { freePort } from '../peers/free-port.ts';
 import { createDatabase, type TestDatabase } from '../peers/postgres.ts';
 
@@ -109,4 +111,43 @@ describe('connections that the server cuts', () => {
         await database.close();
         await expect.poll(() => sessions('valetkey%')).toBe(0);
     });
+});
+
+/** Without a listener of its own, a connection that is lost while somebody holds it ends the process, and with it every answer in memory (R2b). */
+test.each([
+    [
+        'while a query is under way',
+        async (db: Database['db'], cut: () => void) => {
+            const query = sql`select pg_sleep(30)`.execute(db);
+            setTimeout(cut, 200);
+            await query;
+        },
+    ],
+    [
+        'between two statements of a transaction',
+        async (db: Database['db'], cut: () => void) => {
+            await db.transaction().execute(async (transaction) => {
+                await sql`select 1`.execute(transaction);
+                cut();
+                await systemSources.sleep(200);
+                await sql`select 1`.execute(transaction);
+            });
+        },
+    ],
+])('a connection that is lost %s fails what it was for, and nothing else', async (_, use) => {
+    const created = await createDatabase();
+    const proxy = await startDatabaseProxy(created.url);
+    const database = await open(proxy.url);
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', note);
+    await expect(use(database.db, () => proxy.cut())).rejects.toThrow();
+    await systemSources.sleep(100);
+    process.off('uncaughtException', note);
+    expect(uncaught).toEqual([]);
+    proxy.restore();
+    await database.ping();
+    await database.close();
+    await proxy.close();
+    await created.drop();
 });
