@@ -136,7 +136,10 @@ const providerFile = (tokenServer: TokenServer, worker: number): string =>
         },
     });
 
-/** Forces a renewal of each connection until it succeeds, its grant is known to be gone, or time is up. */
+/**
+ * Forces renewals of each connection until its grant is known to live, or marked as gone, or time is up. An answer that was found in
+ * the journal counts as a renewal, though its grant may have ended since: that shows with the next.
+ */
 async function settle(setup: CallerSetup, tokenServer: TokenServer, database: ScratchDatabase): Promise<ConnectionAtEnd[]> {
     const { sources, workers } = setup;
     const deadline = sources.now() + settleMs;
@@ -144,11 +147,13 @@ async function settle(setup: CallerSetup, tokenServer: TokenServer, database: Sc
     await Promise.all(
         tokenServer.grants.map(async (grant, index) => {
             const id = connectionIdOf(grant.id);
+            const isSettled = async (): Promise<boolean> =>
+                grant.isAlive ? renewable.get(id) === true : (await stateOf(database, id)) === 'needs_reauth';
             do {
                 const { status } = await read(setup, workers.all[index % workers.all.length]!.url, id, true);
                 renewable.set(id, status === 200);
-                await sources.sleep(status === 200 ? 0 : 5_000);
-            } while (!renewable.get(id) && sources.now() < deadline && (grant.isAlive || (await stateOf(database, id)) !== 'needs_reauth'));
+                await sources.sleep(status === 200 ? 1_000 : 5_000);
+            } while (sources.now() < deadline && !(await isSettled()));
         }),
     );
     const rows = await database.query<{ id: string; connection_id: string; auth_state: string }>(
