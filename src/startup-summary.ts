@@ -13,6 +13,7 @@ export function startupSummary(config: Config, app: Pick<App, 'database' | 'newA
         ['OAuth callback', `${config.publicUrl}/oauth/callback`],
         ['Database', app.database.description],
         ['Encryption key', app.keySource],
+        ...(config.metrics === undefined ? [] : [['Metrics', `http://${config.metrics.host}:${config.metrics.port}/metrics`]]),
         ...(activityPage === undefined
             ? []
             : [

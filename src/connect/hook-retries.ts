@@ -166,10 +166,16 @@ export class HookRetries {
                 return;
             }
             const message = failureMessage(reason);
-            await operations.amend(transaction, [claimed.operation_id], { level: dueAt === null ? 'error' : 'warn', message, meta: { attempts } });
+            const at = new Date(sources.now());
+            await operations.amend(transaction, [claimed.operation_id], {
+                level: dueAt === null ? 'error' : 'warn',
+                message,
+                meta: { attempts },
+                at,
+            });
             if (dueAt === null) {
                 const error = { type: 'post_connection_failed', message };
-                await operations.end(transaction, claimed.operation_id, { state: 'failed', message, error, at: new Date(sources.now()) });
+                await operations.end(transaction, claimed.operation_id, { state: 'failed', message, error, at });
             }
         });
     }

@@ -217,9 +217,9 @@ async function settle(
 }
 
 /** It goes on waiting: the provider may send the event again. */
-async function noteFailure({ db }: ConnectContext, waiting: ConnectionRow, type: string, description: string): Promise<void> {
+async function noteFailure({ db, sources }: ConnectContext, waiting: ConnectionRow, type: string, description: string): Promise<void> {
     const operationId = waiting.connection_config['pendingLog'];
     if (typeof operationId === 'string') {
-        await operations.amend(db, [operationId], { level: 'error', message: description, meta: { failed: type } });
+        await operations.amend(db, [operationId], { level: 'error', message: description, meta: { failed: type }, at: new Date(sources.now()) });
     }
 }

@@ -137,9 +137,9 @@ export class Revocations {
         if (operationIds.length === 0) {
             return;
         }
-        const { db, logger } = this.#dependencies;
+        const { db, sources, logger } = this.#dependencies;
         await operations
-            .amend(db, operationIds, { ...summaryOf(revocation), meta: { revocation } })
+            .amend(db, operationIds, { ...summaryOf(revocation), meta: { revocation }, at: new Date(sources.now()) })
             .catch((error: unknown) => logger.warn({ err: error }, 'outcome of a revocation not recorded'));
     }
 }

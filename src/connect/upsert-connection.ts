@@ -6,6 +6,7 @@ import { ConnectFailure, type AuthMode, type ModeIntegration } from '../auth-mod
 import { openConfig, sealConfig } from '../credentials/connection-secrets.ts';
 import { credentialTypeOf, type Obtained } from '../credentials/credential.ts';
 import { credentialsPlace } from '../credentials/credential-places.ts';
+import { dateOrNull } from '../credentials/expiry.ts';
 import { firstTestAt } from '../credentials/credential-test-schedule.ts';
 import { scheduleOf, type Schedule } from '../credentials/renewal-schedule.ts';
 import { withDefaults } from '../providers/fields.ts';
@@ -173,5 +174,3 @@ export const isMarkedSecret =
 
 const defined = (config: Record<string, unknown>): Record<string, unknown> =>
     Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
-
-const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));

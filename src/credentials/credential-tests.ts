@@ -13,6 +13,7 @@ import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';
 import { afterTest, nextLookAt, postponedTo, type TestOutcome } from './credential-test-schedule.ts';
+import { tellOfRecovery } from './recovery-notice.ts';
 import { logFailure } from './renewal-failures.ts';
 import type { CredentialTest, RenewalStrategies } from './renewal-strategy.ts';
 
@@ -82,7 +83,8 @@ export class CredentialTests {
         if (!isHeld) {
             return;
         }
-        const event = eventAbout(target, this.#strategies.authModeOf(target.provider));
+        const authMode = this.#strategies.authModeOf(target.provider);
+        const event = eventAbout(target, authMode);
         if (error !== undefined) {
             await logFailure(db, target, { id: operationId, action: 'connection_test', error, at: now });
         }
@@ -91,7 +93,7 @@ export class CredentialTests {
             await enqueueAuthEvent(db, this.#sources, { ...event, operation: 'refresh', error });
         }
         if (outcome.verdict === 'accepted' && wasReported) {
-            await enqueueAuthEvent(db, this.#sources, { ...event, operation: 'refresh' });
+            await tellOfRecovery(db, this.#sources, target, authMode);
         }
         if (isNews) {
             await enqueueAuthEvent(db, this.#sources, { ...event, operation: 'verification', ...(error && { error }) });

@@ -96,6 +96,9 @@ function toInstant(value: unknown, now: number): number | null {
     return Number.isNaN(parsed) ? null : parsed;
 }
 
+/** As a column has it. */
+export const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));
+
 export interface Lifetime {
     obtainedAt: number;
     expiresAt: number | null;

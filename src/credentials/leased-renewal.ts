@@ -1,31 +1,26 @@
 /**
- * What happens under a renewal's lease: due, intent, call, journal, apply (auth-modes §16.9 nos. 3–7), and the recovery of
- * answers that a crash left in the journal. Taking the lease, and waiting for others who hold it, is `renewal.ts`.
+ * What happens under a renewal's lease: due, intent, call (auth-modes §16.9 nos. 3–5). What becomes of the answer is
+ * `token-answers.ts`; taking the lease, and waiting for others who hold it, `renewal.ts`.
  */
 import { createHash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
-import { newRowId, type Sources } from '../sources.ts';
-import { json } from '../store/database.ts';
+import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Hints } from '../store/hints.ts';
-import * as journal from '../store/credential-journal.ts';
-import * as operations from '../store/operations.ts';
-import type { NewJournalEntry, RefreshIntent, Schema } from '../store/schema.ts';
+import type * as operations from '../store/operations.ts';
+import type { RefreshIntent, Schema } from '../store/schema.ts';
 import { livesOn } from './confirmed-lifetime.ts';
-import { mergeConfig } from './connection-secrets.ts';
-import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
-import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
+import { refreshTokenOf, type Credentials } from './credential.ts';
+import { previousTokenPlace } from './credential-places.ts';
 import { isServable, keepAliveInterval, lifetimeOf } from './expiry.ts';
 import type { CredentialTests } from './credential-tests.ts';
-import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { GroupCommit } from './group-commit.ts';
 import { confirmPauseMs, presentGrant, type Grant } from './present-grant.ts';
-import { tellOfRecovery } from './recovery-notice.ts';
 import type { RenewalFailures } from './renewal-failures.ts';
-import { foreseenOf, scheduleOf } from './renewal-schedule.ts';
 import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
+import { openCredentials, type TokenAnswers } from './token-answers.ts';
 import { TokenFailure } from './token-failure.ts';
 import { TokenGate } from './token-gate.ts';
 import { isPassing, untilDatabaseAnswers } from './until-database-answers.ts';
@@ -80,32 +75,19 @@ export interface RenewalDependencies {
 export const leaseMs = 45_000;
 /** Left in the lease for the writes after the last token call. */
 const writeReserveMs = 5_000;
-/** A provider whose tokens are dead on arrival is not asked again at once. */
-const deadOnArrivalPauseMs = 30_000;
 const worrisomeSkewMs = 60_000;
-
-/** The events of a renewal, in the transaction of its write. */
-type Telling = ((transaction: Kysely<Schema>) => Promise<void>)[];
 
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
+    readonly #answers: TokenAnswers;
     readonly #intents: GroupCommit<{ id: string; intent: RefreshIntent }, boolean>;
-    readonly #entries: GroupCommit<NewJournalEntry, void>;
-    readonly #applications: GroupCommit<writes.JournalledWrite, boolean>;
     readonly #gate: TokenGate;
 
-    constructor(dependencies: RenewalDependencies) {
+    constructor(dependencies: RenewalDependencies, answers: TokenAnswers) {
         const { db } = dependencies;
         this.#dependencies = dependencies;
+        this.#answers = answers;
         this.#intents = new GroupCommit((intents) => writes.recordIntents(db, intents));
-        this.#entries = new GroupCommit(async (entries) => {
-            await journal.appendAll(db, entries);
-            return entries.map(() => {});
-        });
-        this.#applications = new GroupCommit(async (all) => {
-            const applied = await writes.applyJournalled(db, all);
-            return all.map(({ id }) => applied.has(id));
-        });
         this.#gate = new TokenGate(dependencies);
     }
 
@@ -126,7 +108,7 @@ export class LeasedRenewal {
         const { db, sources, strategies, failures } = this.#dependencies;
         const { id } = target;
         try {
-            const recoveredAt = target.journal === null ? undefined : await this.#applyJournalled(target, epoch);
+            const recoveredAt = target.journal === null ? undefined : await this.#answers.applyJournalled(target, epoch);
             if (recoveredAt !== undefined) {
                 return { kind: 'renewed', at: recoveredAt };
             }
@@ -136,7 +118,7 @@ export class LeasedRenewal {
                 await writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at });
                 return { kind: 'unchanged' };
             }
-            const credentials = await this.#open(target);
+            const credentials = await openCredentials(this.#dependencies.vault, target);
             const test = await strategies.testOf?.(target, credentials);
             if (test !== undefined) {
                 await (request.isBackground
@@ -183,10 +165,16 @@ export class LeasedRenewal {
             }
             await this.#step('answered');
             this.#noticeSkew(target, receipt);
-            const entryId = await this.#journal(target, receipt);
+            const entryId = await this.#answers.journal(target, receipt);
             await this.#step('journalled');
-            const obtained = await this.#interpret(strategy, receipt, credentials, entryId);
-            const applied = await this.#apply(target, epoch, credentials, obtained, strategy, entryId, reasonOf(request, target));
+            const obtained = await this.#answers.interpret(strategy, receipt, credentials, entryId);
+            const applied = await this.#answers.apply(target, epoch, {
+                current: credentials,
+                obtained,
+                strategy,
+                journalId: entryId,
+                reason: reasonOf(request, target),
+            });
             await this.#step('applied');
             // Overtaken by a reconnect or a later lease: their credentials are newer, ours stay in the journal.
             return applied ? { kind: 'renewed', at: obtained.obtainedAt } : { kind: 'overtaken' };
@@ -226,173 +214,6 @@ export class LeasedRenewal {
         return presentGrant(strategy, { credentials, previousRefreshToken, until, onCall }, sources);
     }
 
-    async #journal(target: RenewalTarget, receipt: TokenReceipt): Promise<string> {
-        const { vault, sources } = this.#dependencies;
-        const id = newRowId(sources);
-        const entry = {
-            id,
-            environment_id: target.environment_id,
-            connection_row_id: target.id,
-            refresh_epoch: target.refresh_epoch,
-            base_version: target.credentials_version,
-            requested_at: new Date(receipt.requestedAt),
-            received_at: new Date(receipt.receivedAt),
-            sealed_response: vault.sealJson(receipt, journalPlace(target.environment_id, id)),
-            outcome: null,
-            settled_at: null,
-        };
-        await untilDatabaseAnswers(() => this.#entries.add(entry), this.#dependencies);
-        return id;
-    }
-
-    /** What cannot be read stays in the journal, marked: it may hold a rotated token that a person can still save. */
-    async #interpret(strategy: RenewalStrategy, receipt: TokenReceipt, credentials: Credentials, journalId: string): Promise<Obtained> {
-        try {
-            return strategy.interpret(receipt, credentials);
-        } catch (error) {
-            const { db, sources } = this.#dependencies;
-            await untilDatabaseAnswers(() => journal.settle(db, journalId, 'rejected', new Date(sources.now())), this.#dependencies);
-            throw error;
-        }
-    }
-
-    async #apply(
-        target: RenewalTarget,
-        epoch: number,
-        current: Credentials,
-        obtained: Obtained,
-        strategy: RenewalStrategy,
-        journalId: string,
-        reason: operations.Renewed['reason'],
-    ): Promise<boolean> {
-        const { vault, sources, logger } = this.#dependencies;
-        const newToken = refreshTokenOf(obtained.credentials);
-        const oldToken = refreshTokenOf(current);
-        const now = new Date(sources.now());
-        const { nextAt, refreshTokenExpiresAt, noticeAt } = scheduleOf(obtained, strategy, sources, foreseenOf(target, current));
-        const foreseen = {
-            credentials_expires_at: dateOrNull(obtained.expiresAt),
-            refresh_token_expires_at: dateOrNull(refreshTokenExpiresAt),
-            expiry_notice_at: dateOrNull(noticeAt),
-        };
-        const lapse = lapseToTell(foreseen, now.getTime());
-        const isDeadOnArrival = obtained.expiresAt !== null && obtained.expiresAt <= obtained.obtainedAt;
-        const write: writes.JournalledWrite = {
-            journalId,
-            id: target.id,
-            epoch,
-            version: target.credentials_version,
-            sealedCredentials: vault.sealJson(obtained.credentials, credentialsPlace(target)),
-            sealedPreviousRefreshToken:
-                oldToken !== undefined && oldToken !== newToken
-                    ? vault.seal(oldToken, previousTokenPlace(target))
-                    : target.sealed_previous_refresh_token,
-            credentialType: credentialTypeOf(obtained.credentials),
-            obtainedAt: new Date(obtained.obtainedAt),
-            expiresAt: foreseen.credentials_expires_at,
-            nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
-            refreshTokenExpiresAt: foreseen.refresh_token_expires_at,
-            expiryNoticeAt: lapse === undefined ? foreseen.expiry_notice_at : null,
-            now,
-            isPending: target.auth_state === 'pending',
-            log: {
-                id: operations.newOperationId(sources),
-                environmentId: target.environment_id,
-                integrationId: target.integration.id,
-                connectionRowId: target.id,
-                connectionId: target.connection_id,
-                reason,
-                expiresAt: foreseen.credentials_expires_at,
-            },
-        };
-        for (const note of obtained.notes ?? []) {
-            logger.warn({ connection_row: target.id, provider: target.provider }, note);
-        }
-        const { strategies } = this.#dependencies;
-        const tell: Telling = [];
-        if (target.refresh_failure_reported_at !== null) {
-            tell.push((transaction) => tellOfRecovery(transaction, sources, target, strategies));
-        }
-        if (lapse) {
-            tell.push((transaction) => tellOfLapse(transaction, sources, target, strategies.authModeOf(target.provider), lapse));
-        }
-        // What comes with most renewals is nothing but credentials, and many of those are written at once.
-        const isPlain = obtained.derivedConfig === undefined && tell.length === 0;
-        return untilDatabaseAnswers(
-            () => (isPlain ? this.#applications.add(write) : this.#applyWithNews(write, target.id, obtained, strategy, tell)),
-            this.#dependencies,
-        );
-    }
-
-    #applyWithNews(write: writes.JournalledWrite, id: string, obtained: Obtained, strategy: RenewalStrategy, tell: Telling): Promise<boolean> {
-        return this.#dependencies.db.transaction().execute(async (transaction) => {
-            const news = await this.#newsOf(transaction, id, obtained, strategy);
-            const applied = await writes.writeCredentials(transaction, { ...write, ...news });
-            if (applied) {
-                await journal.settle(transaction, write.journalId, 'applied', write.now);
-                await operations.recordRenewal(transaction, write.log);
-                for (const told of tell) {
-                    await told(transaction);
-                }
-            }
-            return applied;
-        });
-    }
-
-    /** R18: configuration that came with the token, laid over what is stored now: a hook may have written since the call began (R3). */
-    async #newsOf(
-        transaction: Kysely<Schema>,
-        id: string,
-        { derivedConfig }: Obtained,
-        strategy: RenewalStrategy,
-    ): Promise<Pick<writes.CredentialWrite, 'alongside'>> {
-        const row = derivedConfig && (await writes.lockConfig(transaction, id));
-        if (derivedConfig === undefined || row === undefined) {
-            return {};
-        }
-        const isMarkedSecret = (name: string): boolean => strategy.isSecretConfig?.(name) ?? false;
-        const { clear, sealed } = await mergeConfig(this.#dependencies.vault, row, derivedConfig, isMarkedSecret);
-        return { alongside: { connection_config: json(clear), sealed_secrets: sealed } };
-    }
-
-    /** Applies the target's open journal entry if nothing newer was written since. Idempotent: the write is fenced by `epoch`. */
-    async #applyJournalled(target: RenewalTarget, epoch: number): Promise<number | undefined> {
-        const { db, vault, sources, strategies, logger } = this.#dependencies;
-        const entry = target.journal;
-        if (entry === null) {
-            return undefined;
-        }
-        if (entry.base_version !== target.credentials_version) {
-            await journal.settle(db, entry.id, 'superseded', new Date(sources.now()));
-            return undefined;
-        }
-        if (epoch !== target.refresh_epoch) {
-            // Another process holds a later lease and will find the entry itself.
-            return undefined;
-        }
-        // What cannot be opened or is not in the catalogue now may be later: the answer stays in the journal.
-        const credentials = await this.#open(target);
-        const strategy = await strategies.strategyFor(target, credentials);
-        const receipt = JSON.parse(await vault.openFresh(entry.sealed_response, journalPlace(target.environment_id, entry.id))) as TokenReceipt;
-        if (strategy === undefined) {
-            return undefined;
-        }
-        try {
-            const obtained = await this.#interpret(strategy, receipt, credentials, entry.id);
-            return (await this.#apply(target, epoch, credentials, obtained, strategy, entry.id, 'recovered')) ? obtained.obtainedAt : undefined;
-        } catch (error) {
-            if (!(error instanceof TokenFailure)) {
-                throw error;
-            }
-            logger.error({ err: error, journal: entry.id }, 'a journalled token answer cannot be applied');
-            return undefined;
-        }
-    }
-
-    async #open(target: RenewalTarget): Promise<Credentials> {
-        return JSON.parse(await this.#dependencies.vault.openFresh(target.sealed_credentials, credentialsPlace(target))) as Credentials;
-    }
-
     /** A mistake of ours is not the connection's end: recorded like an outage, so that neither readers nor the queue hang on it. */
     #unexpected(error: unknown, target: RenewalTarget): TokenFailure {
         this.#dependencies.logger.error({ err: error, connection_row: target.id }, 'a renewal failed unexpectedly');
@@ -409,54 +230,6 @@ export class LeasedRenewal {
     /** When nothing is under way any more. */
     drain(): Promise<void> {
         return this.#gate.drain();
-    }
-
-    /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */
-    async recover(receivedBefore: number): Promise<number> {
-        const { db, logger } = this.#dependencies;
-        let recovered = 0;
-        for await (const entry of journal.unsettled(db, new Date(receivedBefore))) {
-            try {
-                recovered += (await this.#recoverEntry(entry)) ? 1 : 0;
-            } catch (error) {
-                // Its own trouble: the entries after it have waited as long.
-                logger.error({ err: error, journal: entry.id }, 'a journalled token answer could not be looked at');
-            }
-        }
-        return recovered;
-    }
-
-    async #recoverEntry(entry: { id: string; connection_row_id: string }): Promise<boolean> {
-        const { db, logger, owner, sources } = this.#dependencies;
-        const target = await writes.loadTarget(db, entry.connection_row_id);
-        if (target === undefined) {
-            await journal.discard(db, entry.id);
-            return false;
-        }
-        if (target.journal === null) {
-            return false;
-        }
-        let appliedAt: number | undefined;
-        if (target.journal.refresh_epoch === target.refresh_epoch) {
-            appliedAt = await this.#applyJournalled(target, target.refresh_epoch);
-        } else {
-            // A later lease began before this answer was written. While it lasts, its holder may still find it.
-            const epoch = await writes.acquireLease(db, target.id, owner, sources.now(), leaseMs);
-            const leased = epoch === undefined ? undefined : await writes.loadTarget(db, target.id);
-            if (epoch === undefined || leased === undefined) {
-                return false;
-            }
-            try {
-                appliedAt = await this.#applyJournalled(leased, epoch);
-            } finally {
-                // Also of an entry that cannot be opened: it is looked at again and again, and must not keep others away. After a success the epoch is over.
-                await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: leased.next_refresh_at });
-            }
-        }
-        if (appliedAt !== undefined) {
-            logger.warn({ connection: target.connection_id, integration: target.integration.unique_key }, 'applied a journalled token answer');
-        }
-        return appliedAt !== undefined;
     }
 
     async #step(step: RenewalStep): Promise<void> {
@@ -485,8 +258,6 @@ export function isRetriedByRead(
     const mayRetry = now - (row.last_refresh_failure?.getTime() ?? 0) >= 30_000 && (notBefore === undefined || Date.parse(notBefore) <= now);
     return mayRetry && !isServable(lifetimeOf(row), now);
 }
-
-const dateOrNull = (time: number | null): Date | null => (time === null ? null : new Date(time));
 
 /** An unreadable row is a failure of that row, not of the queue (R12). */
 function asFailure(error: unknown): TokenFailure | undefined {

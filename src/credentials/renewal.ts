@@ -1,7 +1,7 @@
 /**
  * Credentials after they were obtained: sealing, expiry, renewal, the background refresher. Obtaining them is `auth-modes/`.
  *
- * This file lets one caller renew and the others wait; `leased-renewal.ts` is what that one does. Together they are the
+ * This file lets one caller renew and the others wait; `leased-renewal.ts` is what that one does, `token-answers.ts` what becomes of the answer. Together they are the
  * renewal algorithm (auth-modes §16.9), the only one: reads, `force_refresh` and the background worker all come through here.
  * Its invariants: one outstanding token call per connection across all processes (a Postgres lease with a fencing epoch, R1);
  * an answer is journalled before it is parsed (R2); every path ends in a result.
@@ -10,7 +10,9 @@ import { randomFraction } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import { renewAppJwt } from './app-jwt.ts';
+import { JournalRecovery } from './journal-recovery.ts';
 import { LeasedRenewal, leaseMs, type RenewalDependencies, type RenewalRequest, type RenewalResult } from './leased-renewal.ts';
+import { TokenAnswers } from './token-answers.ts';
 import { TokenFailure } from './token-failure.ts';
 
 /** How long a caller waits for another process before it takes what there is. */
@@ -22,13 +24,16 @@ const longestHintedPauseMs = 2_000;
 export class Renewals {
     readonly #dependencies: RenewalDependencies;
     readonly #leased: LeasedRenewal;
+    readonly #recovery: JournalRecovery;
     /** What callers join: it may still be waiting for another process. */
     readonly #running = new Map<string, Promise<RenewalResult>>();
     readonly #underLease = new Map<string, Promise<RenewalResult>>();
 
     constructor(dependencies: RenewalDependencies) {
         this.#dependencies = dependencies;
-        this.#leased = new LeasedRenewal(dependencies);
+        const answers = new TokenAnswers(dependencies);
+        this.#leased = new LeasedRenewal(dependencies, answers);
+        this.#recovery = new JournalRecovery(dependencies, answers);
     }
 
     /** Renews if due, or if forced and nothing was obtained since the request began. Settles within 25 seconds. */
@@ -67,7 +72,7 @@ export class Renewals {
 
     /** Applies answers that were journalled by a process that did not live to apply them. @returns how many connections were mended. */
     recover(receivedBefore: number): Promise<number> {
-        return this.#leased.recover(receivedBefore);
+        return this.#recovery.recover(receivedBefore);
     }
 
     /** Resolves when no renewal is under way. */

@@ -1,10 +1,11 @@
 /** What a proof found: which connections ended how, and whether anything was lost that could have been kept. */
+import { leaseMs } from '../credentials/leased-renewal.ts';
 import type { ReceivedEvent } from './event-receiver.ts';
 import type { Generation, Grant } from './ledger.ts';
 import type { Disturbance } from './workers.ts';
 
-/** After this long the row of a holder that does not answer is taken over: the lease and its rest (R1, R2), ms. */
-const takenOverAfterMs = 75_000;
+/** After this long the row of a holder that does not answer is taken over: the lease (R1), and the rest of `refreshQueue` (R2), ms. */
+const takenOverAfterMs = leaseMs + 30_000;
 /** Between a call's moments here and as the process saw them, ms. */
 const clockToleranceMs = 2_000;
 

@@ -1,8 +1,6 @@
 /** What a token call meets: latencies from nothing to three times the lease, outages, and answers that are lost on their way. */
+import { leaseMs } from '../credentials/leased-renewal.ts';
 import type { Dice } from './seed.ts';
-
-/** As of a renewal (R1), so that latencies reach beyond it. */
-const leaseMs = 45_000;
 
 export interface Weather {
     /** Refused before anything is redeemed. */

@@ -3,9 +3,7 @@ import { sql } from 'kysely';
 import { json, type Db } from './database.ts';
 import type { CredentialJournalRow, NewJournalEntry } from './schema.ts';
 
-export const append = (db: Db, entry: NewJournalEntry): Promise<void> => appendAll(db, [entry]);
-
-export async function appendAll(db: Db, entries: readonly NewJournalEntry[]): Promise<void> {
+export async function append(db: Db, entries: readonly NewJournalEntry[]): Promise<void> {
     // A retried insert may have been committed before its answer was lost.
     await sql`
         insert into credential_journal (id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at)

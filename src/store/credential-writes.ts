@@ -82,10 +82,10 @@ export async function waitForLease(db: Db, id: string): Promise<boolean> {
     return result.numUpdatedRows > 0n;
 }
 
-/** R2d: recorded before the token call, so that a call without an outcome is visible after a crash. */
-export const recordIntent = async (db: Db, id: string, intent: RefreshIntent): Promise<boolean> => (await recordIntents(db, [{ id, intent }]))[0]!;
-
-/** Of several connections in one statement. @returns for each, in their order, whether its lease still holds */
+/**
+ * R2d: recorded before the token calls, so that a call without an outcome is visible after a crash. Of several connections in one
+ * statement. @returns for each, in their order, whether its lease still holds
+ */
 export async function recordIntents(db: Db, intents: readonly { id: string; intent: RefreshIntent }[]): Promise<boolean[]> {
     const { rows } = await sql<{ id: string }>`
         update connections c set refresh_intent = n.intent

@@ -50,11 +50,6 @@ export async function open(db: Db, operation: Omit<NewOperation, 'changed_at'>):
         .execute();
 }
 
-/** What happened on the way. */
-export async function note(db: Db, id: string, said: Said): Promise<void> {
-    await db.insertInto('operation_messages').values(messageOf(id, said)).execute();
-}
-
 /** Of an operation that nobody has ended. */
 export const openStates = ['waiting', 'running'] as const satisfies readonly OperationRow['state'][];
 
@@ -97,9 +92,9 @@ export function end(db: Db, id: string, ending: OperationEnd): Promise<void> {
 export async function amend(
     db: Db,
     ids: readonly string[],
-    { level, message, meta }: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown> },
+    { level, message, meta, at }: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown>; at: Date },
 ): Promise<void> {
-    await change(db, ids, { level, message, meta: json(meta), changed_at: sql<Date>`now()` }, { level, message, at: sql<Date>`now()` as never });
+    await change(db, ids, { level, message, meta: json(meta), changed_at: at }, { level, message, at });
 }
 
 /** One statement: the rows, found in their partitions by the moments in their ids, and a message to each that was changed. */

@@ -32,15 +32,21 @@ export const findActive = (db: Db, environmentId: string): Promise<LiveKeyRow | 
         .where('state', '=', 'active')
         .executeTakeFirst();
 
+/** Of a key `k`. */
+const signsAt = (now: Date) => sql<boolean>`(k.state = 'active' or k.state = 'retiring' and k.retires_at > ${now})`;
+
 /** The keys of an environment that sign at `now`, newest first. */
-export async function live(db: Db, environmentId: string, now: Date): Promise<LiveKeyRow[]> {
-    const rows = await list(db, environmentId);
-    return rows.flatMap(({ id, state, sealed_keys, signs_legacy, retires_at }) =>
-        sealed_keys !== null && (state === 'active' || (state === 'retiring' && retires_at !== null && retires_at > now))
-            ? [{ id, sealed_keys, signs_legacy }]
-            : [],
-    );
-}
+export const live = (db: Db, environmentId: string, now: Date): Promise<LiveKeyRow[]> =>
+    db
+        .selectFrom('webhook_signing_keys as k')
+        .select(['k.id', 'k.signs_legacy'])
+        .select((key) => key.ref('k.sealed_keys').$notNull().as('sealed_keys'))
+        .where('k.environment_id', '=', environmentId)
+        .where(signsAt(now))
+        .orderBy((key) => key('k.state', '=', 'active'), 'desc')
+        .orderBy('k.created_at', 'desc')
+        .orderBy('k.id', 'desc')
+        .execute();
 
 /** For a query over deliveries `d`: the keys of their environment that sign at `now`, newest first. */
 export const liveKeysOfDelivery = (
@@ -53,7 +59,7 @@ export const liveKeysOfDelivery = (
             .select(['k.id', 'k.signs_legacy'])
             .select((key) => key.ref('k.sealed_keys').$notNull().as('sealed_keys'))
             .whereRef('k.environment_id', '=', 'd.environment_id')
-            .where((key) => key.or([key('k.state', '=', 'active'), key.and([key('k.state', '=', 'retiring'), key('k.retires_at', '>', now)])]))
+            .where(signsAt(now))
             .orderBy((key) => key('k.state', '=', 'active'), 'desc')
             .orderBy('k.created_at', 'desc')
             .orderBy('k.id', 'desc'),

@@ -1,7 +1,7 @@
 /** One attempt to hand an event to a receiver: the request, its bounds (W13), and what is kept of the answer (W11). */
 import { EgressError, type Egress, type EgressResponse } from '../egress/egress.ts';
 import type { Sources } from '../sources.ts';
-import type { PostConnectionStatus } from '../store/schema.ts';
+import type { PostConnectionStatus, WebhookDeliveryAttemptRow } from '../store/schema.ts';
 import { signatureHeaders, type LiveSigningKeys } from './signature.ts';
 
 const attemptMs = 20_000;
@@ -27,7 +27,7 @@ const keptHeaders = [
     'cf-ray',
 ];
 
-export interface OutgoingEvent {
+export interface EventToSend {
     id: string;
     createdAt: Date;
     /** The exact bytes (W19). */
@@ -58,7 +58,7 @@ export async function attempt(
     { egress, sources }: { egress: Egress; sources: Sources },
     url: string,
     keys: LiveSigningKeys,
-    event: OutgoingEvent,
+    event: EventToSend,
 ): Promise<Attempt> {
     if (Buffer.byteLength(event.body) > longestBody) {
         return withoutAnswer(sources, 'body_too_large');
@@ -95,6 +95,17 @@ export async function attempt(
     }
     return { startedAt, durationMs, ...kept(answer) };
 }
+
+/** As the delivery log has it (W11). */
+export const loggedAttempt = (made: Attempt): Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number'> => ({
+    started_at: made.startedAt,
+    duration_ms: made.durationMs,
+    status: made.status,
+    error: made.error,
+    resolved_ip: made.resolvedIp,
+    response_headers: made.responseHeaders,
+    response_body: made.responseBody,
+});
 
 /** An attempt that ended before anything was sent. */
 export const withoutAnswer = (sources: Sources, error: string): Attempt => ({

@@ -29,7 +29,7 @@ export interface AuthEvent {
     error?: { type: string; description: string };
 }
 
-/** Adds the event to the outbox if its environment wants it and has somewhere to send it. @returns its id. */
+/** Adds the event to the outbox if its environment wants it. @returns its id. */
 export function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEvent): Promise<string | undefined> {
     return enqueue(db, sources, {
         kind: kindOf(event),

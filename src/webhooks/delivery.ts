@@ -9,7 +9,7 @@ import { LeasedWorker, claimDue, deliveryQueue } from '../store/leased-work.ts';
 import type { Schema } from '../store/schema.ts';
 import * as outbox from '../store/webhook-outbox.ts';
 import type { DueDelivery } from '../store/webhook-outbox.ts';
-import { attempt, withoutAnswer, type Attempt } from './attempt.ts';
+import { attempt, loggedAttempt, withoutAnswer, type Attempt } from './attempt.ts';
 import { nextWait } from './retry-schedule.ts';
 import type { LiveSigningKeys } from './signature.ts';
 
@@ -100,15 +100,7 @@ export class WebhookDelivery {
             state,
             nextAttemptAt: wait === null ? null : new Date(at.getTime() + wait),
             at,
-            attempt: {
-                started_at: made.startedAt,
-                duration_ms: made.durationMs,
-                status: made.status,
-                error: made.error,
-                resolved_ip: made.resolvedIp,
-                response_headers: made.responseHeaders,
-                response_body: made.responseBody,
-            },
+            attempt: loggedAttempt(made),
         });
         onAttempt?.(made.durationMs, state === 'pending' ? 'retried' : state === 'dead' ? 'given_up' : 'delivered');
         if (disabled !== undefined) {

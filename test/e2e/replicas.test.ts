@@ -11,6 +11,16 @@ import { oauth2Entry, providersFile } from './provider-entries.ts';
 import { connectThrough } from './user.ts';
 import { eventually, newEncryptionKey, newTestApiKey, startValetkey, type Valetkey, type ValetkeyOptions } from './valetkey.ts';
 
+/** No worker may renew before the readers do. */
+const apiOnly = (port: number, databaseUrl: string, entries: Record<string, unknown>): ValetkeyOptions => ({
+    port,
+    databaseUrl,
+    encryptionKey: newEncryptionKey(),
+    apiKey: newTestApiKey(),
+    providers: providersFile(entries),
+    env: { VALETKEY_ROLES: 'api' },
+});
+
 describe('two replicas', () => {
     let server: AuthorizationServer;
     let database: Awaited<ReturnType<typeof createDatabase>>;
@@ -30,14 +40,7 @@ describe('two replicas', () => {
         database = await createDatabase();
         sql = new pg.Client({ connectionString: database.url });
         await sql.connect();
-        const options: ValetkeyOptions = {
-            port,
-            databaseUrl: database.url,
-            encryptionKey: newEncryptionKey(),
-            apiKey: newTestApiKey(),
-            providers: providersFile(oauth2Entry('oidc-test', server)),
-            env: { VALETKEY_ROLES: 'api' },
-        };
+        const options = apiOnly(port, database.url, oauth2Entry('oidc-test', server));
         // both at once, on an empty database: one migrates and makes the keys, the other waits and uses them
         replicas = await Promise.all([startValetkey(options), startValetkey({ ...options, port: await freePort() })]);
         await replicas[0]!.client.createIntegration({
@@ -109,14 +112,7 @@ describe('the replica that renews is killed during its token call', () => {
         database = await createDatabase();
         sql = new pg.Client({ connectionString: database.url });
         await sql.connect();
-        const options: ValetkeyOptions = {
-            port,
-            databaseUrl: database.url,
-            encryptionKey: newEncryptionKey(),
-            apiKey: newTestApiKey(),
-            providers: providersFile(oauth2Entry('faulty', server)),
-            env: { VALETKEY_ROLES: 'api' },
-        };
+        const options = apiOnly(port, database.url, oauth2Entry('faulty', server));
         replicas = [await startValetkey(options), await startValetkey({ ...options, port: await freePort() })];
         await replicas[0]!.client.createIntegration({
             provider: 'faulty',

@@ -212,7 +212,7 @@ describe('what listing and its facets cost', () => {
         let epoch = 0;
         const light = await counting('connections', async (transaction) => {
             epoch = (await writes.acquireLease(transaction, id, 'me', madeAt.getTime(), 1000))!;
-            await writes.recordIntent(transaction, id, { epoch, started_at: 'now', fingerprint: 'f' });
+            await writes.recordIntents(transaction, [{ id, intent: { epoch, started_at: 'now', fingerprint: 'f' } }]);
             await connections.touchFetched(transaction, [id], after(1));
         });
         expect(light).toMatchObject({ updated: 3, hot: 3 });

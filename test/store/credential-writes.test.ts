@@ -92,14 +92,14 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
 
         test('rests for 30 s more when its holder vanished during a token call', async () => {
             await acquire('a');
-            expect(await writes.recordIntent(store.database.db, connection.id, intent(1))).toBe(true);
+            expect(await writes.recordIntents(store.database.db, [{ id: connection.id, intent: intent(1) }])).toEqual([true]);
             expect(await acquire('b', t0 + leaseMs + 30_000)).toBeUndefined();
             expect(await acquire('b', t0 + leaseMs + 30_001)).toBe(2);
         });
 
         test('does not rest when it was released, whatever intent is left', async () => {
             await acquire('a');
-            await writes.recordIntent(store.database.db, connection.id, intent(1));
+            await writes.recordIntents(store.database.db, [{ id: connection.id, intent: intent(1) }]);
             await writes.writeFailure(store.database.db, failureWrite({ keepIntent: true }));
             expect(await acquire('b', t0 + 1)).toBe(2);
         });
@@ -141,7 +141,7 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
             await acquire('a');
             const before = await stored();
             expect(await writes.writeFailure(store.database.db, failureWrite({ epoch }))).toBe(false);
-            expect(await writes.recordIntent(store.database.db, connection.id, intent(epoch))).toBe(false);
+            expect(await writes.recordIntents(store.database.db, [{ id: connection.id, intent: intent(epoch) }])).toEqual([false]);
             expect(await stored()).toEqual(before);
         });
 
@@ -180,7 +180,7 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
 
     test('new credentials end the lease, the intent and the failure, and leave everything else alone', async () => {
         await acquire('a');
-        await writes.recordIntent(store.database.db, connection.id, intent(1));
+        await writes.recordIntents(store.database.db, [{ id: connection.id, intent: intent(1) }]);
         await writes.writeFailure(store.database.db, failureWrite({ keepIntent: true, reportedAt: after(1) }));
         await acquire('a');
         expect(await writes.writeCredentials(store.database.db, credentialWrite({ epoch: 2 }))).toBe(true);
@@ -211,7 +211,7 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
 
     test('a failure keeps the credentials, and the intent only when told', async () => {
         await acquire('a');
-        await writes.recordIntent(store.database.db, connection.id, intent(1));
+        await writes.recordIntents(store.database.db, [{ id: connection.id, intent: intent(1) }]);
         expect(await writes.writeFailure(store.database.db, failureWrite({ keepIntent: true, reportedAt: after(7) }))).toBe(true);
         expect(await stored()).toMatchObject({
             auth_state: 'degraded',
@@ -258,7 +258,7 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
             settled_at: null,
         }));
         for (const entry of entries) {
-            await journal.append(db, entry);
+            await journal.append(db, [entry]);
         }
         await journal.settle(db, entries[2]!.id, 'rejected', after(9));
         expect((await writes.loadTarget(db, connection.id))?.journal).toEqual({

@@ -234,16 +234,16 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
         test('an entry appended again is the same entry, also after it was settled', async () => {
             const { db } = store.database;
             const entry = newEntry(0);
-            await journal.append(db, entry);
+            await journal.append(db, [entry]);
             await journal.settle(db, entry.id, 'applied', after(5));
-            await journal.append(db, { ...entry, sealed_response: 'other' });
+            await journal.append(db, [{ ...entry, sealed_response: 'other' }]);
             expect(await db.selectFrom('credential_journal').selectAll().execute()).toEqual([{ ...entry, outcome: 'applied', settled_at: after(5) }]);
         });
 
         test('an entry is settled once; later verdicts change nothing', async () => {
             const { db } = store.database;
             const entry = newEntry(0);
-            await journal.append(db, entry);
+            await journal.append(db, [entry]);
             await journal.settle(db, entry.id, 'applied', after(5));
             await journal.settle(db, entry.id, 'rejected', after(6));
             expect(await db.selectFrom('credential_journal').select(['outcome', 'settled_at']).execute()).toEqual([
@@ -257,9 +257,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
         test('unsettled gives the open entries received before a moment', async () => {
             const { db } = store.database;
             const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0, { outcome: 'applied' }), newEntry(10)];
-            for (const entry of entries) {
-                await journal.append(db, entry);
-            }
+            await journal.append(db, entries);
             expect(await ids(10)).toEqual(
                 entries
                     .slice(0, 3)
@@ -271,9 +269,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
 
         test('a hundred entries that stay open do not hide the ones behind them', async () => {
             const entries = Array.from({ length: 230 }, (_, index) => newEntry(index));
-            for (const entry of entries) {
-                await journal.append(store.database.db, entry);
-            }
+            await journal.append(store.database.db, entries);
             expect(await ids(1000)).toEqual(entries.map(({ id }) => id).toSorted());
         });
     });

@@ -87,18 +87,20 @@ describe.each(dialects)('integrations ($name)', ({ open }) => {
         const gone = await insertConnection(db, integration, { deleted_at: after(1), sealed_credentials: '' });
         const kept = await insertConnection(db, await insertSetting(db));
         for (const row of [...rows, kept]) {
-            await journal.append(db, {
-                id: newId(),
-                environment_id: row.environment_id,
-                connection_row_id: row.id,
-                refresh_epoch: 1,
-                base_version: 1,
-                requested_at: after(0),
-                received_at: after(0),
-                sealed_response: 'sealed-answer',
-                outcome: null,
-                settled_at: null,
-            });
+            await journal.append(db, [
+                {
+                    id: newId(),
+                    environment_id: row.environment_id,
+                    connection_row_id: row.id,
+                    refresh_epoch: 1,
+                    base_version: 1,
+                    requested_at: after(0),
+                    received_at: after(0),
+                    sealed_response: 'sealed-answer',
+                    outcome: null,
+                    settled_at: null,
+                },
+            ]);
         }
         expect(await connections.removeOfIntegration(db, integration.id, after(7))).toBe(2);
         for (const { id } of rows) {

@@ -63,13 +63,12 @@ describe.each(dialects)('the operation log ($name)', ({ open }) => {
         const { db } = store.database;
         await keepPartitions(db, t0, keptMs);
         const id = await begin(day - 1, 'create_connection');
-        await operations.note(db, id, { level: 'info', message: 'on the way', at: after(day) });
         await operations.end(db, id, { state: 'failed', message: 'refused', error: { type: 'x', message: 'refused' }, at: after(day + 1) });
         await operations.cancel(db, id, 'too late', after(day + 2));
         expect(await rows()).toEqual([{ id, state: 'failed', place: 'operations_20260101' }]);
         const place = 'operation_messages_20260101';
-        expect(await said(id)).toEqual([`info begun ${place}`, `info on the way ${place}`, `error refused ${place}`]);
-        await operations.amend(db, [id], { level: 'warn', message: 'known later', meta: { a: 1 } });
+        expect(await said(id)).toEqual([`info begun ${place}`, `error refused ${place}`]);
+        await operations.amend(db, [id], { level: 'warn', message: 'known later', meta: { a: 1 }, at: after(day) });
         expect((await said(id)).at(-1)).toBe(`warn known later ${place}`);
     });
 

@@ -4,7 +4,7 @@ import type { RequestListener } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createEgress, type Egress, type Resolve } from '../../src/egress/egress.ts';
 import { systemSources } from '../../src/sources.ts';
-import { attempt, longestBody, type Attempt, type OutgoingEvent } from '../../src/webhooks/attempt.ts';
+import { attempt, longestBody, type Attempt, type EventToSend } from '../../src/webhooks/attempt.ts';
 import { newSigningKeys } from '../../src/webhooks/signature.ts';
 import { listen } from '../peers/http-server.ts';
 import { startWebhookReceiver } from '../peers/webhook-receiver.ts';
@@ -23,7 +23,7 @@ function egress(options: { allow?: string[]; resolve?: Resolve } = {}): Egress {
     return made;
 }
 
-const event = (overrides: Partial<OutgoingEvent> = {}): OutgoingEvent => ({
+const event = (overrides: Partial<EventToSend> = {}): EventToSend => ({
     id: 'msg_01KDVDNQ80ZQ6V2J6D2Y2W7R4T',
     createdAt: new Date('2026-01-01T00:00:00.000Z'),
     body: '{"type":"auth"}',
@@ -33,7 +33,7 @@ const event = (overrides: Partial<OutgoingEvent> = {}): OutgoingEvent => ({
     ...overrides,
 });
 
-const send = (url: string, options: { egress?: Egress; event?: OutgoingEvent } = {}): Promise<Attempt> =>
+const send = (url: string, options: { egress?: Egress; event?: EventToSend } = {}): Promise<Attempt> =>
     attempt({ egress: options.egress ?? egress(), sources: systemSources }, url, keys, options.event ?? event());
 
 async function answering(listener: RequestListener): Promise<string> {
@@ -43,7 +43,7 @@ async function answering(listener: RequestListener): Promise<string> {
 }
 
 describe('headers', () => {
-    test.each<[Partial<OutgoingEvent>, string | undefined, string | undefined]>([
+    test.each<[Partial<EventToSend>, string | undefined, string | undefined]>([
         [{}, undefined, undefined],
         [{ sequence: 7 }, '7', undefined],
         [{ sequence: 1, isRedelivery: true }, '1', 'true'],

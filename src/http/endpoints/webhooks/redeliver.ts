@@ -23,7 +23,7 @@ export const redeliverOne = (services: Services) =>
         operationId: 'redeliverWebhook',
         summary: 'Send a webhook again',
         description:
-            `${what} Answers the new delivery. 409 \`conflict\`: it is still pending, was sent again already (repeat the newest delivery of the event), or its ` +
+            `${what} Answers the new delivery. 409 \`conflict\`: it is still pending or held, was sent again already (repeat the newest delivery of the event), or its ` +
             'destination has no URL or is disabled.',
         authenticate: apiKey(services),
         access: ['environment:webhooks:redeliver'],
@@ -42,7 +42,7 @@ export const redeliverOne = (services: Services) =>
                           'conflict',
                           skipped > 0
                               ? 'The destination of this delivery has no URL, or is disabled.'
-                              : 'This delivery is still pending, or there is a newer one of its event to this destination.',
+                              : 'This delivery is still pending or held, or there is a newer one of its event to this destination.',
                       );
             }
             services.connect.wakeDeliveries();
@@ -58,13 +58,13 @@ export const redeliverMany = (services: Services) =>
         operationId: 'redeliverWebhooks',
         summary: 'Send all webhooks again that fit',
         description:
-            `${what} Of several deliveries of an event to one destination the newest counts, and none that is pending. Filters combine with AND. At most ` +
+            `${what} Of several deliveries of an event to one destination the newest counts, and none that is pending, or held for a disabled endpoint: enabling that sends it. Filters combine with AND. At most ` +
             `${mostAtOnce} deliveries are looked at per call, newest first; pass \`next_cursor\` as \`cursor\` to go on.`,
         authenticate: apiKey(services),
         access: ['environment:webhooks:redeliver'],
         body: z
             .strictObject({
-                state: z.enum(['delivered', 'dead', 'held']).optional(),
+                state: z.enum(['delivered', 'dead']).optional(),
                 event_ids: z.array(EventId).min(1).max(mostAtOnce).optional(),
                 ...filterFields,
                 cursor: DeliveryId.optional().describe('`next_cursor` of the call before.'),

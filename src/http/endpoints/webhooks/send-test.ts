@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { openLiveKeys } from '../../../credentials/webhook-signing-keys.ts';
 import * as environments from '../../../store/environments.ts';
 import * as signingKeys from '../../../store/webhook-signing-keys.ts';
+import { loggedAttempt } from '../../../webhooks/attempt.ts';
 import { currentTargets } from '../../../webhooks/destinations.ts';
 import { sendTestEvent } from '../../../webhooks/test-event.ts';
 import { apiKey } from '../../authentication.ts';
@@ -72,13 +73,8 @@ export const sendTest = (services: Services) =>
                 data: {
                     event_id: made.id,
                     delivered: made.error === null,
+                    ...loggedAttempt(made),
                     started_at: made.startedAt.toISOString(),
-                    duration_ms: made.durationMs,
-                    status: made.status,
-                    error: made.error,
-                    resolved_ip: made.resolvedIp,
-                    response_headers: made.responseHeaders,
-                    response_body: made.responseBody,
                 },
             };
         },
