@@ -38,6 +38,7 @@ export const listOperations = (services: Services) =>
         method: 'GET',
         paths: ['/logs/operations'],
         tag: 'Logs',
+        operationId: 'listOperations',
         summary: 'List operations',
         description:
             'Newest first: connect attempts, renewals, deletions, hooks. Filters combine with AND. Of one connection it is its timeline. ' +
@@ -69,6 +70,7 @@ export const readOperation = (services: Services) =>
         method: 'GET',
         paths: ['/logs/operations/:operationId'],
         tag: 'Logs',
+        operationId: 'getOperation',
         summary: 'Read an operation',
         description: 'Among others the one that a `log_id` in the `errors` of a connection names.',
         authenticate: apiKey(services),
@@ -84,6 +86,7 @@ export const listMessages = (services: Services) =>
         method: 'GET',
         paths: ['/logs/operations/:operationId/messages'],
         tag: 'Logs',
+        operationId: 'listOperationMessages',
         summary: 'List the messages of an operation',
         description: 'What happened, step by step, oldest first. A routine renewal has none.',
         authenticate: apiKey(services),

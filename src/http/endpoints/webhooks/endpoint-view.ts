@@ -62,15 +62,25 @@ export const EndpointView = z
             .describe('`primary`: this is `primary_url` of the webhook settings.')
             .meta({ examples: [null] }),
         url: z.string().meta({ examples: [exampleUrl] }),
-        description: z.string().nullable(),
+        description: z
+            .string()
+            .nullable()
+            .meta({ examples: ['Warehouse'] }),
         events: z.array(z.enum(eventKinds)),
         follow_redirects: z.boolean(),
         enabled: z.boolean(),
         disabled_reason: DisabledReason.describe(
             '`receiver_gone`: it answered 410. `failing`: nothing but failures for three days. `manual`: by `enabled`, through the API.',
         ),
-        disabled_at: z.iso.datetime().nullable(),
-        failing_since: z.iso.datetime().nullable().describe('The first failure since which nothing arrived.'),
+        disabled_at: z.iso
+            .datetime()
+            .nullable()
+            .meta({ examples: [null] }),
+        failing_since: z.iso
+            .datetime()
+            .nullable()
+            .describe('The first failure since which nothing arrived.')
+            .meta({ examples: [null] }),
         created_at: z.iso.datetime(),
         updated_at: z.iso.datetime(),
     })
