@@ -48,6 +48,8 @@ class Endpoint {
     atOnce = 0;
     mostAtOnce = 0;
     latencyMs = 0;
+    /** No call is answered before this. */
+    answering: Promise<void> = Promise.resolve();
     failure: TokenFailure | undefined;
     readonly sources: Sources;
     readonly limits: RenewalStrategy['tokenLimits'];
@@ -68,6 +70,7 @@ class Endpoint {
                 this.atOnce += 1;
                 this.mostAtOnce = Math.max(this.mostAtOnce, this.atOnce);
                 if (this.latencyMs > 0) await delay(this.latencyMs);
+                await this.answering;
                 this.atOnce -= 1;
                 if (this.failure !== undefined) throw this.failure;
                 return { status: 200, contentType: '', body: '', requestedAt, receivedAt: this.sources.now() };
@@ -262,15 +265,17 @@ describe('a host that fails', () => {
         await sources.advance(31 * second);
         endpoint.failure = undefined;
         const [probing, waiting] = [await insertDue(sources.now()), await insertDue(sources.now())];
-        endpoint.latencyMs = 50;
+        const { promise, resolve: answer } = Promise.withResolvers<void>();
+        endpoint.answering = promise;
         const probe = one.renewals.renew(probing.id, { force: true, since: sources.now() });
         await vi.waitFor(() => expect(endpoint.calls).toBe(6));
         // not the second at once: whoever can wait is put back, a caller waits for what the first finds
         expect((await other.renewals.renew(waiting.id, { force: false, since: sources.now() })).kind).toBe('put-back');
         expect(endpoint.calls).toBe(6);
+        answer();
         expect((await probe).kind).toBe('renewed');
         await vi.waitFor(async () => expect(await host()).toBeUndefined());
-        expect(log).toContain('answers again');
+        await vi.waitFor(() => expect(log).toContain('answers again'));
         await sources.advance(second);
         expect((await other.renewals.renew(waiting.id, { force: true, since: sources.now() })).kind).toBe('renewed');
     });
