@@ -156,7 +156,7 @@ export class TokenAnswers {
             const news = await this.#newsOf(transaction, id, obtained, strategy);
             const applied = await writes.writeCredentials(transaction, { ...write, ...news });
             if (applied) {
-                await journal.settle(transaction, write.journalId, 'applied', write.now);
+                await journal.discard(transaction, write.journalId);
                 await operations.recordRenewal(transaction, write.log);
                 for (const told of tell) {
                     await told(transaction);

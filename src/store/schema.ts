@@ -290,7 +290,7 @@ interface CredentialJournalTable {
     requested_at: Time;
     received_at: Time;
     sealed_response: string;
-    outcome: 'applied' | 'superseded' | 'rejected' | null;
+    outcome: 'superseded' | 'rejected' | null;
     settled_at: Time | null;
 }
 

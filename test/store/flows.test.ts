@@ -235,19 +235,21 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             const { db } = store.database;
             const entry = newEntry(0);
             await journal.append(db, [entry]);
-            await journal.settle(db, entry.id, 'applied', after(5));
+            await journal.settle(db, entry.id, 'superseded', after(5));
             await journal.append(db, [{ ...entry, sealed_response: 'other' }]);
-            expect(await db.selectFrom('credential_journal').selectAll().execute()).toEqual([{ ...entry, outcome: 'applied', settled_at: after(5) }]);
+            expect(await db.selectFrom('credential_journal').selectAll().execute()).toEqual([
+                { ...entry, outcome: 'superseded', settled_at: after(5) },
+            ]);
         });
 
         test('an entry is settled once; later verdicts change nothing', async () => {
             const { db } = store.database;
             const entry = newEntry(0);
             await journal.append(db, [entry]);
-            await journal.settle(db, entry.id, 'applied', after(5));
+            await journal.settle(db, entry.id, 'superseded', after(5));
             await journal.settle(db, entry.id, 'rejected', after(6));
             expect(await db.selectFrom('credential_journal').select(['outcome', 'settled_at']).execute()).toEqual([
-                { outcome: 'applied', settled_at: after(5) },
+                { outcome: 'superseded', settled_at: after(5) },
             ]);
         });
 
@@ -256,7 +258,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
 
         test('unsettled gives the open entries received before a moment', async () => {
             const { db } = store.database;
-            const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0, { outcome: 'applied' }), newEntry(10)];
+            const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0, { outcome: 'superseded' }), newEntry(10)];
             await journal.append(db, entries);
             expect(await ids(10)).toEqual(
                 entries

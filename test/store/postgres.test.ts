@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { StartupError } from '../../src/config.ts';
 import { systemSources } from '../../src/sources.ts';
 import { openDatabase, type Database } from '../../src/store/database.ts';
+import { executePrepared } from '../../src/store/prepared.ts';
 import { startDatabaseProxy } from '../peers/database-proxy.ts';
 import { freePort } from '../peers/free-port.ts';
 import { createDatabase, type TestDatabase } from '../peers/postgres.ts';
@@ -150,4 +151,29 @@ test.each([
     await database.close();
     await proxy.close();
     await created.drop();
+});
+
+describe('prepared statements', () => {
+    test('a statement with a name is planned once per connection, survives a migration, and has one text', async () => {
+        const created = await createDatabase();
+        const { db, close } = await openDatabase({ kind: 'postgres', url: created.url, poolSize: 1 });
+        await sql`create table things (id int)`.execute(db);
+        await sql`insert into things values (1), (2)`.execute(db);
+        const count = (from: number) =>
+            executePrepared(
+                db,
+                'count things',
+                sql<{ n: number }>`
+                select count(*)::int as n from json_populate_recordset(null::things, ${JSON.stringify([{ id: from }])}::json) one join things using (id)`,
+            );
+        expect(await count(1)).toEqual([{ n: 1 }]);
+        await sql`alter table things add column name text`.execute(db);
+        expect(await count(2)).toEqual([{ n: 1 }]);
+        const named = await sql<{ name: string; uses: number }>`
+            select name, (generic_plans + custom_plans)::int as uses from pg_prepared_statements where name = 'count things'`.execute(db);
+        expect(named.rows).toEqual([{ name: 'count things', uses: 2 }]);
+        await expect(executePrepared(db, 'count things', sql`select 1`)).rejects.toThrow('more than one text');
+        await close();
+        await created.drop();
+    });
 });
