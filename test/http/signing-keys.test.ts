@@ -325,7 +325,7 @@ describe('a webhook during the overlap', () => {
     /** Connects, and waits for what the receiver hears of it. */
     async function send(): Promise<Delivery> {
         const connectionId = await connectKey(valetkey, 'keyed', await createSession(valetkey, undefined, key));
-        return receiver.waitFor(({ body }) => body.includes(connectionId), 10_000);
+        return receiver.waitFor(({ body }) => body.includes(connectionId));
     }
 
     const isStandard = (delivery: Delivery, secret: string): boolean => {
