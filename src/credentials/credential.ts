@@ -1,4 +1,5 @@
 /** What a connection's `sealed_credentials` holds, field for field as the API returns it (auth-modes §1.1). */
+import type { ExpirySource } from '../store/schema.ts';
 import { withoutValueAt } from './json-path.ts';
 
 export interface OAuth2Credentials {
@@ -159,6 +160,8 @@ export interface Obtained {
     obtainedAt: number;
     /** `null`: no expiry is known. */
     expiresAt: number | null;
+    /** What says so (R16). */
+    expiresAtSource?: ExpirySource | null;
     /** Connection configuration that the provider supplied along with them: checked, and it wins over what is stored (N3, R18). */
     derivedConfig?: Record<string, unknown>;
     /** To be renewed by then although the credentials live longer: something that came with them ends earlier, or is to be tried again. */
