@@ -83,7 +83,12 @@ export function firstSchedule(
 ): Schedule {
     const { sources, credentialTestMs } = context;
     if (target.mode?.retest !== undefined) {
-        return { nextAt: firstTestAt(obtained.unverified === undefined, credentialTestMs, sources), refreshTokenExpiresAt: null, noticeAt: null };
+        const { unverified, retryAfterMs } = obtained;
+        return {
+            nextAt: firstTestAt(unverified === undefined, credentialTestMs, sources, retryAfterMs),
+            refreshTokenExpiresAt: null,
+            noticeAt: null,
+        };
     }
     return scheduleOf(obtained, target.mode?.renewal?.({ ...context, ...target }, obtained.credentials), sources);
 }

@@ -168,6 +168,8 @@ export interface Obtained {
     renewBy?: number | undefined;
     /** Why the provider could not be asked about them, for people; absent: it confirmed them, or they are not tested. */
     unverified?: string | undefined;
+    /** How long the provider wants to be left alone, where it said so to such a question. */
+    retryAfterMs?: number | undefined;
     /** What went wrong without harm to the credentials; for the log. */
     notes?: readonly string[] | undefined;
 }
