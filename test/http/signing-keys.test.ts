@@ -295,7 +295,8 @@ describe('revoking', () => {
         await rotate({ overlap_seconds: 7200 });
         const { app } = valetkey;
         const at = (ms: number) => ({ ...systemSources, now: () => Date.now() + ms });
-        const purge = (ms: number): Promise<void> => new Retention({ db: app.database.db, sources: at(ms), logger: app.server.log as never }).purge();
+        const purge = (ms: number): Promise<void> =>
+            new Retention({ db: app.database.db, sources: at(ms), logger: app.server.log as never, renewalLogKeptMs: 3 * 24 * 3600_000 }).purge();
         await purge(5400_000);
         expect((await stored()).map(({ state, sealed_keys: sealed }) => [state, sealed === null])).toEqual([
             ['revoked', true],
