@@ -120,7 +120,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
-        const retention = new Retention({ db, sources, logger });
+        const retention = new Retention({ db, sources, logger, renewalLogKeptMs: config.renewalLogKeptMs });
         const revocations = new Revocations({ db, vault, catalogue, egress, sources, clients, logger });
         const hookRetries = new HookRetries({ db, vault, catalogue, egress, sources, clients, logger, owner });
         const connect: ConnectContext = {

@@ -9,6 +9,7 @@ import * as flows from './store/oauth-flows.ts';
 import { keepPartitions } from './store/operation-partitions.ts';
 import * as operations from './store/operations.ts';
 import * as retained from './store/retention.ts';
+import { dropRoutine } from './store/routine-operations.ts';
 import type { Schema } from './store/schema.ts';
 import * as tokenHosts from './store/token-hosts.ts';
 import * as signingKeys from './store/webhook-signing-keys.ts';
@@ -18,12 +19,20 @@ const day = 24 * hour;
 /** O1. */
 export const operationsKeptMs = 15 * day;
 
+interface Dependencies {
+    db: Kysely<Schema>;
+    sources: Sources;
+    logger: Logger;
+    /** How long routine renewals stay in the operation log. */
+    renewalLogKeptMs: number;
+}
+
 export class Retention {
-    readonly #dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger };
+    readonly #dependencies: Dependencies;
     readonly #stopping = new AbortController();
     #loop: Promise<void> | undefined;
 
-    constructor(dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger }) {
+    constructor(dependencies: Dependencies) {
         this.#dependencies = dependencies;
     }
 
@@ -47,7 +56,7 @@ export class Retention {
     }
 
     async purge(): Promise<void> {
-        const { db, sources } = this.#dependencies;
+        const { db, sources, renewalLogKeptMs } = this.#dependencies;
         const before = (age: number): Date => new Date(sources.now() - age);
         await flows.purge(db, before(2 * day));
         await sessions.purge(db, before(31 * day));
@@ -61,5 +70,7 @@ export class Retention {
         await expirePending({ db, sources });
         await tokenHosts.purge(db, before(day));
         await retained.purgeConnections(db, before(31 * day));
+        // Last: where somebody reads the whole log, as a backup does, it gives up, until the next time.
+        await dropRoutine(db, sources.now(), renewalLogKeptMs);
     }
 }

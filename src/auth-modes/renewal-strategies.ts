@@ -55,16 +55,16 @@ export function renewalStrategies(context: {
 }
 
 /** An entry that does not fit the connection any more says nothing about its credentials either. */
-async function verdictOf(test: Promise<Pick<Obtained, 'unverified'>>): Promise<TestVerdict> {
+async function verdictOf(test: Promise<Pick<Obtained, 'unverified' | 'retryAfterMs'>>): Promise<TestVerdict> {
     try {
-        const { unverified } = await test;
-        return unverified === undefined ? { kind: 'accepted' } : { kind: 'unavailable', description: unverified };
+        const { unverified, retryAfterMs } = await test;
+        return unverified === undefined ? { kind: 'accepted' } : { kind: 'unavailable', description: unverified, retryAfterMs };
     } catch (error) {
         if (!(error instanceof ConnectFailure)) {
             throw error;
         }
-        const says = error instanceof CredentialTestFailure ? error.says : undefined;
+        const { says, retryAfterMs } = error instanceof CredentialTestFailure ? error : { says: undefined, retryAfterMs: undefined };
         const kind = says === 'refusal' ? 'rejected' : says === 'doubt' ? 'unconfirmed' : 'unavailable';
-        return { kind, description: error.message };
+        return { kind, description: error.message, retryAfterMs };
     }
 }

@@ -83,7 +83,12 @@ export function firstSchedule(
 ): Schedule {
     const { sources, credentialTestMs } = context;
     if (target.mode?.retest !== undefined) {
-        return { nextAt: firstTestAt(obtained.unverified === undefined, credentialTestMs, sources), refreshTokenExpiresAt: null, noticeAt: null };
+        const { unverified, retryAfterMs } = obtained;
+        return {
+            nextAt: firstTestAt(unverified === undefined, credentialTestMs, sources, retryAfterMs),
+            refreshTokenExpiresAt: null,
+            noticeAt: null,
+        };
     }
     return scheduleOf(obtained, target.mode?.renewal?.({ ...context, ...target }, obtained.credentials), sources);
 }
@@ -105,6 +110,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
         sealed_secrets: config.sealed,
         credentials_obtained_at: new Date(obtained.obtainedAt),
         credentials_expires_at: dateOrNull(obtained.expiresAt),
+        credentials_expires_at_source: obtained.expiresAtSource ?? null,
         auth_state: given.isPending ? 'pending' : 'ok',
         auth_error: null,
         next_refresh_at: dateOrNull(given.schedule.nextAt),
@@ -146,6 +152,7 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
         credentialType: credentialTypeOf(obtained.credentials),
         obtainedAt: new Date(obtained.obtainedAt),
         expiresAt: dateOrNull(obtained.expiresAt),
+        expiresAtSource: obtained.expiresAtSource ?? null,
         nextRefreshAt: dateOrNull(given.schedule.nextAt),
         refreshTokenExpiresAt: dateOrNull(given.schedule.refreshTokenExpiresAt),
         expiryNoticeAt: dateOrNull(given.schedule.noticeAt),

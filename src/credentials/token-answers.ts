@@ -117,6 +117,7 @@ export class TokenAnswers {
             credentialType: credentialTypeOf(obtained.credentials),
             obtainedAt: new Date(obtained.obtainedAt),
             expiresAt: foreseen.credentials_expires_at,
+            expiresAtSource: obtained.expiresAtSource ?? null,
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
             refreshTokenExpiresAt: foreseen.refresh_token_expires_at,
             expiryNoticeAt: lapse === undefined ? foreseen.expiry_notice_at : null,

@@ -16,6 +16,7 @@ export interface ConnectionRead extends Pick<
     | 'sealed_secrets'
     | 'credentials_obtained_at'
     | 'credentials_expires_at'
+    | 'credentials_expires_at_source'
     | 'refresh_token_expires_at'
     | 'auth_state'
     | 'auth_error'
@@ -36,7 +37,8 @@ export interface ConnectionRead extends Pick<
 
 /** Without what the caller knows already. Every column costs the hot path its description and its parsing. */
 const readColumns = `
-    c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.refresh_token_expires_at, c.auth_state, c.auth_error,
+    c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.credentials_expires_at_source,
+    c.refresh_token_expires_at, c.auth_state, c.auth_error,
     c.next_refresh_at, c.last_refresh_failure, c.connection_config, c.metadata, c.tags, c.end_user, c.webhook_url_override,
     c.post_connection_status, c.last_fetched_at, c.created_at, c.updated_at`;
 

@@ -7,7 +7,7 @@ import { json, type Db } from './database.ts';
 import { refreshQueue } from './leased-work.ts';
 import { executePrepared } from './prepared.ts';
 import { renewalRow, type Renewed } from './operations.ts';
-import type { AuthError, AuthState, ConnectionRow, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
+import type { AuthError, AuthState, ConnectionRow, ExpirySource, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
 
 /** A connection with all that its renewal needs, read under the lease. */
 export interface RenewalTarget extends ConnectionRow {
@@ -124,6 +124,8 @@ export interface CredentialWrite {
     credentialType: string;
     obtainedAt: Date;
     expiresAt: Date | null;
+    /** Default: nothing says so. */
+    expiresAtSource?: ExpirySource | null;
     nextRefreshAt: Date | null;
     /** What is foreseen of their end; absent: as it was. */
     refreshTokenExpiresAt?: Date | null;
@@ -146,6 +148,7 @@ const columnsOf = (write: CredentialWrite) => ({
     credentials_version: write.version + 1,
     credentials_obtained_at: write.obtainedAt,
     credentials_expires_at: write.expiresAt,
+    credentials_expires_at_source: write.expiresAtSource ?? null,
     auth_state: write.isPending ? ('pending' as const) : ('ok' as const),
     auth_error: null,
     next_refresh_at: write.nextRefreshAt,

@@ -10,6 +10,12 @@ type PublicId = ColumnType<number, never, never>;
 /** What a connection's post-connection hook still owes. */
 export type PostConnectionStatus = 'metadata_pending' | 'failed';
 
+/**
+ * What says when credentials end (R16): the answer that brought them, by a moment or a lifetime; the token itself, by its `exp`; the
+ * provider, asked again; the provider's entry; nobody, so that the usual is assumed; whoever imported them.
+ */
+export type ExpirySource = 'expires_at' | 'expires_in' | 'token' | 'introspection' | 'entry' | 'assumed' | 'import';
+
 export type AuthState = 'ok' | 'degraded' | 'unavailable' | 'expired_no_refresh' | 'needs_reauth' | 'pending';
 
 export interface EndUser {
@@ -194,6 +200,7 @@ interface ConnectionsTable {
     credentials_version: Generated<number>;
     credentials_obtained_at: Time;
     credentials_expires_at: Time | null;
+    credentials_expires_at_source: ExpirySource | null;
     auth_state: AuthState;
     auth_error: Json<AuthError | null> | null;
     next_refresh_at: Time | null;

@@ -127,8 +127,8 @@ const isHealthy = (url: string): Promise<boolean> =>
         () => false,
     );
 
-/** Tries until it holds. Rejects with the last failure after `timeoutMs`. */
-export async function eventually<T>(attempt: () => Promise<T> | T, timeoutMs = 10_000): Promise<T> {
+/** Tries until it holds. Rejects with the last failure after `timeoutMs`, which ends a wait for nothing and judges no busy machine. */
+export async function eventually<T>(attempt: () => Promise<T> | T, timeoutMs = 30_000): Promise<T> {
     const end = Date.now() + timeoutMs;
     for (;;) {
         try {

@@ -94,6 +94,7 @@ describe('the answer', () => {
             updated_at: date,
             last_fetched_at: null,
             credentials_expires_at: '2031-01-02T03:04:05.000Z',
+            credentials_expires_at_source: 'import',
             refresh_token_expires_at: null,
             credentials: { ...oauth2, expires_at: '2031-01-02T03:04:05.000Z', raw: oauth2 },
         });

@@ -16,6 +16,8 @@ let valetkey: TestApp;
 let other: TestApp;
 let asked: { call: string; authorization: string | undefined }[] = [];
 let answer: (response: ServerResponse) => void | Promise<void>;
+/** What becomes of the six seconds that a popup waits, in milliseconds. */
+let patience: number | undefined;
 
 const found =
     (body: unknown, status = 200) =>
@@ -37,6 +39,7 @@ beforeAll(async () => {
     };
     const endpoints = { authorizationEndpoint: `${url}/authorize`, tokenEndpoint: `${url}/token` };
     const options = {
+        waits: (ms: number) => (ms > 5_000 && ms <= 6_000 ? (patience ?? ms) : ms),
         providers: providersFile(
             keyEntry('attio', { post_connection_script: 'attioPostConnection' }),
             keyEntry('scrubbed', { post_connection_script: 'bullhornPostConnection' }),
@@ -71,6 +74,7 @@ afterAll(async () => {
 beforeEach(async () => {
     asked = [];
     answer = workspace;
+    patience = undefined;
     await valetkey.query('delete from post_connection_hooks');
 });
 
@@ -177,12 +181,11 @@ describe('when a connection is made', () => {
     test('a provider that takes too long keeps nobody waiting for more than six seconds', async () => {
         const held = Promise.withResolvers<void>();
         answer = (response) => held.promise.then(() => workspace(response));
-        const began = Date.now();
+        patience = 100;
         const id = await connect();
-        expect(Date.now() - began).toBeLessThan(8_000);
         expect((await operation(id))[0]!['message']).toContain('deadline_exceeded');
         held.resolve();
-    }, 20_000);
+    });
 
     test('connecting again asks again, and ends what was left to do', async () => {
         answer = down;

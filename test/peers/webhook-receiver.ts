@@ -1,6 +1,7 @@
 /** Where webhooks go: records every request to it, answers as told, and can be down for a while on a port that stays its own. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 
+import { freePort } from './free-port.ts';
 import { listen, readBody } from './http-server.ts';
 import type { HttpServer } from './http-server.ts';
 
@@ -21,8 +22,8 @@ export interface WebhookReceiver {
     deliveries: readonly Delivery[];
     /** Statuses of the next calls, in order; `never` leaves one unanswered. After them, and without them, 200. */
     answer(...statuses: (number | 'never')[]): void;
-    /** The first delivery that matches, past ones included; rejects after `timeoutMs`. */
-    waitFor(predicate: (delivery: Delivery) => boolean, timeoutMs: number): Promise<Delivery>;
+    /** The first delivery that matches, past ones included; rejects after `timeoutMs`, by default 30 s. */
+    waitFor(predicate: (delivery: Delivery) => boolean, timeoutMs?: number): Promise<Delivery>;
     /** Down: connections are refused. What was recorded stays. */
     stop(): Promise<void>;
     /** Up again, on the same port. */
@@ -48,8 +49,9 @@ export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookR
 
     // A sender that gives up halfway through its body has delivered nothing.
     const open = (port: number) => listen((request, response) => void receive(request, response).catch(() => {}), host, port);
-    let server: HttpServer | undefined = await open(0);
-    const { port } = server;
+    // Nobody is given this port while it is down.
+    const port = await freePort();
+    let server: HttpServer | undefined = await open(port);
 
     async function stop(): Promise<void> {
         await server?.close();
@@ -62,7 +64,7 @@ export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookR
         answer: (...statuses) => {
             script.push(...statuses);
         },
-        waitFor: (predicate, timeoutMs) => {
+        waitFor: (predicate, timeoutMs = 30_000) => {
             const past = deliveries.find(predicate);
             if (past) return Promise.resolve(past);
             return new Promise((resolve, reject) => {
