@@ -114,6 +114,7 @@ async function finish(
             connectionRowId: saved.row.id,
             connectionId: saved.row.connection_id,
             integrationId: integration.id,
+            said: context.record?.messages(),
             at,
         });
     }

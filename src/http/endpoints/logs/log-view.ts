@@ -8,6 +8,8 @@ export const LogLevel = z.enum(['debug', 'info', 'warn', 'error']);
 const Time = z.iso.datetime();
 const LogError = z.object({ type: z.string(), message: z.string() });
 
+const Headers = z.record(z.string(), z.string());
+
 export const Operation = z.object({
     id: z.string().describe('Begins with its time: `<epoch ms>_<8 characters>`'),
     level: LogLevel,
@@ -35,7 +37,16 @@ export const Message = z.object({
     context: z.enum(['script', 'proxy', 'webhook', 'auth']).nullable(),
     message: z.string(),
     error: LogError.nullable(),
+    request: z
+        .object({ method: z.string(), url: z.string(), headers: Headers })
+        .nullable()
+        .describe('Of a call. Values of most parameters, and parts of the path that are no words, are `REDACTED`; bodies are not recorded'),
+    response: z.object({ code: z.int(), headers: Headers }).nullable(),
+    retry: z.object({ attempt: z.int(), max: z.int(), waited: z.int().describe('ms') }).nullable(),
+    meta: z.looseObject({}).nullable(),
     createdAt: Time,
+    endedAt: Time.nullable(),
+    durationMs: z.int().nullable(),
 });
 
 export const operationView = (row: ListedOperation): z.input<typeof Operation> => ({
@@ -56,7 +67,9 @@ export const operationView = (row: ListedOperation): z.input<typeof Operation> =
     durationMs: row.ended_at === null ? null : Math.max(0, row.ended_at.getTime() - row.created_at.getTime()),
 });
 
-export const messageView = (row: OperationMessageRow): z.input<typeof Message> => ({
+type MessageView = z.input<typeof Message>;
+
+export const messageView = (row: OperationMessageRow): MessageView => ({
     id: String(row.id),
     parentId: row.operation_id,
     source: row.source,
@@ -64,6 +77,12 @@ export const messageView = (row: OperationMessageRow): z.input<typeof Message> =
     type: row.type,
     context: row.context,
     message: row.message,
-    error: row.error as z.input<typeof LogError> | null,
+    error: row.error as MessageView['error'],
+    request: row.request as MessageView['request'],
+    response: row.response as MessageView['response'],
+    retry: row.retry as MessageView['retry'],
+    meta: row.meta,
     createdAt: row.created_at.toISOString(),
+    endedAt: row.ended_at?.toISOString() ?? null,
+    durationMs: row.duration_ms,
 });
