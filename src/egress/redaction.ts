@@ -30,8 +30,10 @@ const shownParameters: ReadonlySet<string> = new Set([
 const plainValue = /^[\w .,:/-]*$/;
 
 const shownRequestHeader = /^(?:accept|accept-language|content-type|prefer|user-agent|(?:[a-z-]+-)?version)$/;
-const shownResponseHeader =
-    /^(?:content-length|content-type|date|retry-after|server|via|cf-ray|(?:[a-z-]+-)?(?:request|correlation|trace|transaction)-?id|(?:[a-z]+-)*rate-?limit(?:-[a-z-]+)?)$/;
+const shownResponseHeader = /^(?:content-length|content-type|date|retry-after|server|via|(?:[a-z]+-)*rate-?limit(?:-[a-z-]+)?)$/;
+/** What support asks for. Nothing else is shown that is not made of words and numbers. */
+const idHeader = /^(?:cf-ray|(?:[a-z-]+-)?(?:request|correlation|trace|transaction)-?id)$/;
+const idShape = /^[\w.:=+/-]{1,64}$/;
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -76,10 +78,11 @@ export class Redaction {
             if (name === 'authorization') {
                 return redacted;
             }
-            return shownRequestHeader.test(name) ? value : undefined;
+            return shownRequestHeader.test(name) ? plain(value) : undefined;
         });
     }
 
+    /** @param askedAt where a relative `location` leads from */
     responseHeaders(headers: Headers, askedAt: URL | string): Record<string, string> {
         return this.#headers(headers, (name, value) => {
             if (name === 'location') {
@@ -88,7 +91,10 @@ export class Redaction {
             if (name === 'www-authenticate') {
                 return challenge(value);
             }
-            return shownResponseHeader.test(name) ? value : undefined;
+            if (idHeader.test(name)) {
+                return idShape.test(value) ? value : redacted;
+            }
+            return shownResponseHeader.test(name) ? plain(value) : undefined;
         });
     }
 
@@ -96,8 +102,7 @@ export class Redaction {
         const shown = Object.entries(headers).flatMap(([anyCase, value]) => {
             const name = anyCase.toLowerCase();
             const text = shownAs(name, value);
-            // printable ASCII: what it might be otherwise is nobody's header
-            return text === undefined ? [] : [[name, this.#holdsSecret(text) || !/^[ -~]*$/.test(text) ? redacted : text.slice(0, longestValue)]];
+            return text === undefined ? [] : [[name, this.#holdsSecret(text) ? redacted : text.slice(0, longestValue)]];
         });
         return Object.fromEntries(shown) as Record<string, string>;
     }
@@ -145,6 +150,10 @@ function isWords(text: string): boolean {
     const parts = text.split(/[-_.@~$]/);
     return parts.length <= 8 && parts.every((part) => /^(?:[A-Za-z]{0,20}|[A-Za-z]{0,8}\d{1,4}[A-Za-z]{0,2})$/.test(part));
 }
+
+/** A media type, a date, a limit, a product with its version. */
+const plain = (value: string): string =>
+    value.split(/[\s,;:="'()/*+]+/).every((part) => /^\d{1,13}$/.test(part) || isWords(part)) ? value : redacted;
 
 /** RFC 9110 §11.6.1: the scheme, and RFC 6750 §3.1's code. The rest is the server's to fill. */
 function challenge(value: string): string | undefined {

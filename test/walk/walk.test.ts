@@ -102,8 +102,8 @@ function secretsOf(slug: string, connections: readonly Read[]): string[] {
         return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
     };
     const all = [...Object.values(credentials), client_secret, private_key, ...connections.flatMap((connection) => texts(connection.credentials))];
-    // What is shorter, or an address, is no secret of a twin.
-    return [...new Set(all)].filter((text) => text.length >= 12 && !/^https?:/.test(text));
+    // What is shorter, an address, a host or a time is no secret of a twin.
+    return [...new Set(all)].filter((text) => text.length >= 12 && !/^https?:|^\d{4}-\d\d-\d\dT|\.twin$/.test(text));
 }
 
 /** §9 no. 26. @throws Failed when the operation log holds a secret of the entry, or no call of it */
