@@ -33,18 +33,18 @@ export function accessGranted({ record }: ConnectContext, obtained: Obtained & {
         record?.step('The provider has still to approve');
         return;
     }
-    const missing = missingScopes(obtained, asked);
-    record?.step(missing.length === 0 ? 'Access granted' : 'Access granted, with fewer scopes than were asked for', {
-        level: missing.length === 0 ? 'info' : 'warn',
+    const missing = unansweredScopes(obtained, asked);
+    record?.step('Access granted', {
         meta: {
             expires_at: obtained.expiresAt === null ? null : new Date(obtained.expiresAt).toISOString(),
             refresh_token: refreshTokenOf(obtained.credentials) !== undefined,
-            ...(missing.length === 0 ? {} : { missing_scopes: missing }),
+            // Some providers call them by other names than they were asked for.
+            ...(missing.length === 0 ? {} : { scopes_not_in_answer: missing }),
         },
     });
 }
 
-function missingScopes({ credentials }: Obtained, asked: string | null): string[] {
+function unansweredScopes({ credentials }: Obtained, asked: string | null): string[] {
     const answer: unknown = credentials.type === 'OAUTH2' ? credentials.raw?.['scope'] : undefined;
     // RFC 6749 §5.1: an answer is silent where nothing was left out.
     if (typeof answer !== 'string' || answer.trim() === '') {

@@ -20,7 +20,7 @@ import { connectionConfig, type Attempt } from './attempt.ts';
 import { attemptBegun, recording } from './attempt-steps.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
-import { openPending, pendingConfig } from './pending.ts';
+import { openPending, pendingConfig, stopWaiting } from './pending.ts';
 import { saveConnection } from './save-connection.ts';
 
 const awaited: AwaitedCredentials = { type: 'OAUTH2' };
@@ -85,6 +85,7 @@ async function awaitAgain(
         }
         const isMarkedSecret = (name: string): boolean => provider.entry.connection_config?.[name]?.secret === true;
         const { clear, sealed } = await mergeConfig(vault, row, { ...config, ...pendingConfig(operationId) }, isMarkedSecret);
+        await stopWaiting(transaction, row, 'Connected again', at);
         await installations.replaceConfig(transaction, row.id, { connection_config: json(clear), sealed_secrets: sealed, updated_at: at });
         await openPending(transaction, operationId, integration, row, at);
         if (session.operation_id !== null) {
