@@ -6,9 +6,8 @@ import type { OperationMessageRow } from '../../../store/schema.ts';
 export const OperationState = z.enum(['waiting', 'running', 'success', 'failed', 'timeout', 'cancelled']);
 export const LogLevel = z.enum(['debug', 'info', 'warn', 'error']);
 const Time = z.iso.datetime();
+const Headers = z.record(z.string(), z.string()).describe('Those of an allow-list');
 const LogError = z.object({ type: z.string(), message: z.string() });
-
-const Headers = z.record(z.string(), z.string());
 
 export const Operation = z.object({
     id: z.string().describe('Begins with its time: `<epoch ms>_<8 characters>`'),
@@ -37,12 +36,9 @@ export const Message = z.object({
     context: z.enum(['script', 'proxy', 'webhook', 'auth']).nullable(),
     message: z.string(),
     error: LogError.nullable(),
-    request: z
-        .object({ method: z.string(), url: z.string(), headers: Headers })
-        .nullable()
-        .describe('Of a call. Values of most parameters, and parts of the path that are no words, are `REDACTED`; bodies are not recorded'),
-    response: z.object({ code: z.int(), headers: Headers }).nullable(),
-    retry: z.object({ attempt: z.int(), max: z.int(), waited: z.int().describe('ms') }).nullable(),
+    request: z.object({ method: z.string(), url: z.string(), headers: Headers }).nullable().describe('Without passwords and the values of its query'),
+    response: z.object({ code: z.int(), headers: Headers }).nullable().describe('`null`: there was none'),
+    retry: z.object({ attempt: z.int(), max: z.int(), waited: z.number().describe('Milliseconds since the attempt before') }).nullable(),
     meta: z.looseObject({}).nullable(),
     createdAt: Time,
     endedAt: Time.nullable(),
@@ -67,9 +63,7 @@ export const operationView = (row: ListedOperation): z.input<typeof Operation> =
     durationMs: row.ended_at === null ? null : Math.max(0, row.ended_at.getTime() - row.created_at.getTime()),
 });
 
-type MessageView = z.input<typeof Message>;
-
-export const messageView = (row: OperationMessageRow): MessageView => ({
+export const messageView = (row: OperationMessageRow): z.input<typeof Message> => ({
     id: String(row.id),
     parentId: row.operation_id,
     source: row.source,
@@ -77,10 +71,10 @@ export const messageView = (row: OperationMessageRow): MessageView => ({
     type: row.type,
     context: row.context,
     message: row.message,
-    error: row.error as MessageView['error'],
-    request: row.request as MessageView['request'],
-    response: row.response as MessageView['response'],
-    retry: row.retry as MessageView['retry'],
+    error: row.error as z.input<typeof LogError> | null,
+    request: row.request as z.input<typeof Message>['request'],
+    response: row.response as z.input<typeof Message>['response'],
+    retry: row.retry as z.input<typeof Message>['retry'],
     meta: row.meta,
     createdAt: row.created_at.toISOString(),
     endedAt: row.ended_at?.toISOString() ?? null,
