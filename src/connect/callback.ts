@@ -3,7 +3,7 @@ import { ConnectFailure, type Completed, type ModeIntegration, type RedirectFlow
 import { openIntegration } from '../auth-modes/open-integration.ts';
 import { recorded } from '../auth-modes/recorded-context.ts';
 import { authModes } from '../auth-modes/index.ts';
-import { openConfig } from '../credentials/connection-secrets.ts';
+import { isSecretName, openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { equalInConstantTime } from '../credentials/vault.ts';
@@ -199,7 +199,7 @@ async function complete(
     const modeContext = { ...context, provider, integration, connectionConfig: secrets.connectionConfig };
     const { clientOverride, refreshTokenOverride, verifier, memo } = secrets;
     const obtained = await redirect.complete({
-        ...recorded(context.record, modeContext, () => [codeIn(request, provider), refreshTokenOverride, verifier, { memo, query: request.query }]),
+        ...recorded(context.record, modeContext, () => [secretsIn(request, provider), refreshTokenOverride, verifier, { memo }]),
         query: request.query,
         redirectUri: flow.redirect_uri,
         pkceVerifier: verifier,
@@ -233,7 +233,13 @@ async function complete(
     };
 }
 
-const codeIn = ({ query }: CallbackRequest, { entry }: Provider): unknown => query[entry.authorization_code_param_in_callback ?? 'code'];
+/** All that came back, but what becomes configuration in the clear, such as the account's host. */
+function secretsIn({ query }: CallbackRequest, { entry }: Provider): unknown {
+    const isClear = (name: string): boolean =>
+        entry.redirect_uri_metadata?.includes(name) === true && entry.connection_config?.[name]?.secret !== true && !isSecretName(name);
+    const rest = Object.fromEntries(Object.entries(query).filter(([name]) => !isClear(name)));
+    return [query[entry.authorization_code_param_in_callback ?? 'code'], { rest }];
+}
 
 /** §1.3 names two failures of a callback; a refused code exchange is `unknown` (it is no refresh), other refusals keep their own type. */
 function webhookErrorType(error: unknown, type: string): string {

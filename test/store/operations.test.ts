@@ -81,8 +81,17 @@ describe.each(dialects)('the operation log ($name)', ({ open }) => {
         expect(texts(await rows(id))).toEqual(['begun', 'begun', call.message, 'failed', call.message, 'known later']);
         for (const row of [(await rows(opened.id))[1], (await rows(id))[2]]) {
             expect(row).toMatchObject({
-                ...{ type: 'http', context: 'auth', level: 'error', request: call.request, response: call.response, retry: call.retry },
-                ...{ meta: null, error: null, created_at: after(2), ended_at: after(9), duration_ms: 7 },
+                type: 'http',
+                context: 'auth',
+                level: 'error',
+                request: call.request,
+                response: call.response,
+                retry: call.retry,
+                meta: null,
+                error: null,
+                created_at: after(2),
+                ended_at: after(9),
+                duration_ms: 7,
             });
         }
         expect((await rows(id))[1]).toMatchObject({ type: 'log', meta: { integration: 'i' }, request: null, duration_ms: null });
