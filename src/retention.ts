@@ -16,6 +16,8 @@ import * as signingKeys from './store/webhook-signing-keys.ts';
 
 const hour = 3600 * 1000;
 const day = 24 * hour;
+/** Webhooks §5.1: how soon it is said of an operation that nothing more will come of it. */
+const expiryMs = 10 * 60 * 1000;
 /** O1. */
 export const operationsKeptMs = 15 * day;
 
@@ -46,11 +48,12 @@ export class Retention {
     }
 
     async #run(): Promise<void> {
-        const { sources, logger } = this.#dependencies;
-        while (!this.#stopping.signal.aborted) {
-            await sources.sleep(hour, this.#stopping.signal).catch(() => {});
+        const { db, sources, logger } = this.#dependencies;
+        for (let round = 1; !this.#stopping.signal.aborted; round += 1) {
+            await sources.sleep(expiryMs, this.#stopping.signal).catch(() => {});
             if (!this.#stopping.signal.aborted) {
-                await this.purge().catch((error: unknown) => logger.error({ err: error }, 'expired rows could not be removed'));
+                const work = round % (hour / expiryMs) === 0 ? this.purge() : operations.expire(db, new Date(sources.now()));
+                await work.catch((error: unknown) => logger.error({ err: error }, 'expired rows could not be removed'));
             }
         }
     }

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Egress } from '../egress/egress.ts';
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import * as sessions from '../store/connect-sessions.ts';
@@ -30,6 +31,8 @@ export interface ConnectContext {
     connectUiUrl: string;
     /** How often typed-in credentials are tested at their provider; 0: not at all. */
     credentialTestMs: number;
+    /** Of one attempt: what it did, for its operation. */
+    record?: OperationRecord | undefined;
     /** There may be a webhook to send. */
     wakeDeliveries(): void;
     /** For fault injection. */

@@ -45,6 +45,7 @@ export async function recordFailedAttempt(context: ConnectContext, failed: Faile
                 message: error.description,
                 error: { type: error.type, message: error.description },
                 ...(failed.connectionId === undefined ? {} : { connectionId: failed.connectionId }),
+                said: context.record?.messages(),
                 at,
             });
         }

@@ -22,6 +22,8 @@ import type { ConnectContext } from './connect-session.ts';
 export interface SavedConnection {
     row: ConnectionRow;
     operation: 'creation' | 'override';
+    /** As it was; absent for a creation. */
+    before?: ConnectionRow;
 }
 
 /** What is said about a connection beside its credentials. A member that is absent was not mentioned. */
@@ -65,7 +67,7 @@ export async function upsertConnection(transaction: Db, context: ConnectContext,
     for (;;) {
         const existing = await connections.lockByKey(transaction, given.integration.id, given.connectionId);
         if (existing !== undefined) {
-            return { row: await override(transaction, context, existing, given), operation: 'override' };
+            return { row: await override(transaction, context, existing, given), operation: 'override', before: existing };
         }
         const row = await create(transaction, context, given);
         if (row !== undefined) {

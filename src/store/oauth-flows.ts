@@ -1,10 +1,17 @@
 /** Redirect flows between their start and their callback. */
 import { sql } from 'kysely';
 import { json, type Db } from './database.ts';
+import { continuing, type OperationMessage } from './operations.ts';
 import type { ConnectOutcome, NewOauthFlow, OauthFlowRequestRow, OauthFlowRow } from './schema.ts';
 
-export async function insert(db: Db, row: NewOauthFlow): Promise<void> {
-    await db.insertInto('oauth_flows').values(row).execute();
+/** @param said how it began, for its operation, in the same statement */
+export async function insert(db: Db, row: NewOauthFlow, said: readonly OperationMessage[] = []): Promise<void> {
+    const { operation_id: operationId, integration_id: integrationId, created_at: at } = row;
+    if (operationId === null || operationId === undefined || said.length === 0) {
+        await db.insertInto('oauth_flows').values(row).execute();
+        return;
+    }
+    await continuing(db, operationId, integrationId, said, new Date(at)).insertInto('oauth_flows').values(row).execute();
 }
 
 /**

@@ -108,6 +108,15 @@ const waiting = (id: string): Promise<{ state: string; attempts: number }[]> =>
     );
 const operation = (id: string): Promise<Record<string, unknown>[]> =>
     valetkey.query(`select type, state, level, message, error, meta from operations where action = 'post_connection' and connection_id = $1`, [id]);
+/** What the hook said to the provider, and what came back. */
+const calls = (id: string): Promise<Record<string, unknown>[]> =>
+    valetkey.query(
+        `select m.level, jsonb_build_object('method', request ->> 'method', 'authorization', request #>> '{headers,authorization}') as request,
+             (response ->> 'code')::int as code, retry
+         from operation_messages m join operations o on o.id = m.operation_id
+         where o.action = 'post_connection' and o.connection_id = $1 and m.type = 'http' order by m.id`,
+        [id],
+    );
 const due = (id: string) =>
     valetkey.query(
         `update post_connection_hooks set due_at = now() where connection_row_id = (select id from connections where connection_id = $1)`,
@@ -125,7 +134,10 @@ describe('when a connection is made', () => {
         expect(await read(id)).toEqual({ workspace_id: 'w-1' });
         expect(asked).toEqual([{ call: 'GET /v2/self', authorization: 'Key an-account-key' }]);
         expect([events, (await valetkey.query('select id from webhook_events')).length]).toEqual([[], 1]);
-        expect([await waiting(id), await operation(id), await status(id)]).toEqual([[], [], null]);
+        expect([await waiting(id), await operation(id), await status(id)]).toMatchObject([[], [{ state: 'success', level: 'info' }], null]);
+        expect(await calls(id)).toEqual([
+            { level: 'info', request: { method: 'GET', authorization: 'REDACTED' }, code: 200, retry: { attempt: 1, max: 8, waited: 0 } },
+        ]);
         expect(await announced(id)).toEqual([{ operation: 'creation', post_connection_status: null }]);
     });
 
@@ -200,7 +212,15 @@ describe('when a connection is made', () => {
             { operation: 'creation', post_connection_status: 'metadata_pending' },
             { operation: 'override', post_connection_status: null },
         ]);
-        expect(await operation(id)).toMatchObject([{ state: 'cancelled', message: 'Connected again' }]);
+        expect((await operation(id)).map(({ state, message }) => `${state as string}: ${message as string}`).toSorted()).toEqual([
+            'cancelled: Connected again',
+            'success: Details of the account looked up',
+        ]);
+        const asked = { method: 'GET', authorization: 'REDACTED' };
+        expect(await calls(id)).toEqual([
+            { level: 'error', request: asked, code: 503, retry: { attempt: 1, max: 8, waited: 0 } },
+            { level: 'info', request: asked, code: 200, retry: { attempt: 1, max: 8, waited: 0 } },
+        ]);
     });
 });
 

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as sessions from '../../src/store/connect-sessions.ts';
 import * as journal from '../../src/store/credential-journal.ts';
 import * as flows from '../../src/store/oauth-flows.ts';
+import * as operations from '../../src/store/operations.ts';
 import type { ConnectOutcome, IntegrationRow, NewConnectSession, NewJournalEntry, NewOauthFlow } from '../../src/store/schema.ts';
 import { dialects, openPostgresStore, type TestStore } from './dialects.ts';
-import { after, insertSetting, madeAt, newId } from './rows.ts';
+import { after, insertSetting, madeAt, newId, waitingOperation } from './rows.ts';
 
 const success: ConnectOutcome = { status: 'success', connection_id: 'c1', at: madeAt.toISOString() };
 
@@ -70,6 +71,21 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             const taken = await Promise.all(Array.from({ length: 20 }, () => flows.consume(db, 's', after(5))));
             expect(taken.filter((row) => row !== undefined)).toEqual([flow]);
             expect(await flows.consume(db, 's', after(6))).toBeUndefined();
+        });
+
+        test('tells its operation how it began, which runs from there unless it is over', async () => {
+            const { db } = store.database;
+            const flow = newFlow({ operation_id: `${after(1).getTime()}_begun` });
+            const said = [{ level: 'info' as const, message: 'sent away', at: after(3) }];
+            const states = async (): Promise<string[]> => (await db.selectFrom('operations').select('state').execute()).map(({ state }) => state);
+            await operations.open(db, waitingOperation(flow.environment_id, flow.operation_id!));
+            await flows.insert(db, flow, said);
+            expect(await states()).toEqual(['running']);
+            await operations.end(db, flow.operation_id!, { state: 'success', message: 'done', at: after(4) });
+            await flows.insert(db, newFlow({ operation_id: flow.operation_id! }), said);
+            expect(await states()).toEqual(['success']);
+            const messages = await db.selectFrom('operation_messages').select('message').orderBy('id').execute();
+            expect(messages.map(({ message }) => message).filter((message) => message !== 'begun')).toEqual(['sent away', 'done', 'sent away']);
         });
 
         test('consuming hands out the secrets and leaves none in the table', async () => {

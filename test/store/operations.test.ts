@@ -7,7 +7,7 @@ import * as operations from '../../src/store/operations.ts';
 import { dropRoutine } from '../../src/store/routine-operations.ts';
 import { readWorkLag } from '../../src/store/work-lag.ts';
 import { dialects, type TestStore } from './dialects.ts';
-import { after, insertConnection, insertDelivery, insertEnvironment, insertIntegration, madeAt } from './rows.ts';
+import { after, insertConnection, insertDelivery, insertEnvironment, insertIntegration, madeAt, waitingOperation } from './rows.ts';
 
 const day = 24 * 3600 * 1000;
 const t0 = madeAt.getTime();
@@ -31,23 +31,7 @@ describe.each(dialects)('the operation log ($name)', ({ name, open }) => {
         (await store.database.read('', `select 1 from pg_locks where not granted and relation = 'operations'::regclass`, [])).length;
     const begin = async (ms: number, name: string, expiresAt: Date | null = null): Promise<string> => {
         const id = `${t0 + ms}_${name}`;
-        await operations.open(store.database.db, {
-            id,
-            environment_id: environmentId,
-            type: 'auth',
-            action: name,
-            state: 'waiting',
-            level: 'info',
-            message: 'begun',
-            integration_id: null,
-            connection_row_id: null,
-            connection_id: null,
-            error: null,
-            meta: null,
-            created_at: after(ms),
-            ended_at: null,
-            expires_at: expiresAt,
-        });
+        await operations.open(store.database.db, { ...waitingOperation(environmentId, id), action: name, expires_at: expiresAt });
         return id;
     };
     const rows = async () =>
@@ -76,6 +60,47 @@ describe.each(dialects)('the operation log ($name)', ({ name, open }) => {
         expect(await said(id)).toEqual([`info begun ${place}`, `error refused ${place}`]);
         await operations.amend(db, [id], { level: 'warn', message: 'known later', meta: { a: 1 }, at: after(day) });
         expect((await said(id)).at(-1)).toBe(`warn known later ${place}`);
+    });
+
+    test('tells steps and calls before what came of them', async () => {
+        const { db } = store.database;
+        const call = {
+            type: 'http' as const,
+            level: 'error' as const,
+            message: 'POST a.example/token: 503',
+            request: { method: 'POST', url: 'https://a.example/token', headers: { accept: 'a/b' } },
+            response: { code: 503, headers: {} },
+            retry: { attempt: 1, max: 3, waited: 0 },
+            at: after(2),
+            endedAt: after(9),
+            durationMs: 7,
+        };
+        const said = [{ level: 'info' as const, message: 'begun', meta: { integration: 'i' }, at: after(1) }, call];
+        const opened = { ...waitingOperation(environmentId, `${t0 + 1}_open`), message: 'failed' };
+        await operations.open(db, opened, said);
+        const id = await begin(2, 'create_connection');
+        await operations.end(db, id, { state: 'failed', message: 'failed', said, at: after(10) });
+        await operations.amend(db, [id], { level: 'info', message: 'known later', meta: {}, said: [call], at: after(11) });
+        const rows = async (of: string) => db.selectFrom('operation_messages').selectAll().where('operation_id', '=', of).orderBy('id').execute();
+        const texts = (all: { message: string }[]): string[] => all.map(({ message }) => message);
+        expect(texts(await rows(opened.id))).toEqual(['begun', call.message, 'failed']);
+        expect(texts(await rows(id))).toEqual(['begun', 'begun', call.message, 'failed', call.message, 'known later']);
+        for (const row of [(await rows(opened.id))[1], (await rows(id))[2]]) {
+            expect(row).toMatchObject({
+                type: 'http',
+                context: 'auth',
+                level: 'error',
+                request: call.request,
+                response: call.response,
+                retry: call.retry,
+                meta: null,
+                error: null,
+                created_at: after(2),
+                ended_at: after(9),
+                duration_ms: 7,
+            });
+        }
+        expect((await rows(id))[1]).toMatchObject({ type: 'log', meta: { integration: 'i' }, request: null, duration_ms: null });
     });
 
     test('takes what has no partition, makes its day later, and drops days whole, by several at once', async () => {

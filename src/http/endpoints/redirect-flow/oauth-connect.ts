@@ -3,6 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { admit, resolveTarget } from '../../../connect/attempt.ts';
+import { recording } from '../../../connect/attempt-steps.ts';
+import type { ConnectContext } from '../../../connect/connect-session.ts';
 import { describeFailure, recordFailedAttempt } from '../../../connect/failed-attempt.ts';
 import { takeFlowRequest, type RequestedFlow } from '../../../connect/flow-request.ts';
 import { flowLifetimeMs, startRedirectFlow, type StartedFlow } from '../../../connect/redirect-flow.ts';
@@ -66,7 +68,8 @@ export const oauthConnect = (services: Services) =>
                 assertNoConnectionId(query);
             }
             const session = principal.session!;
-            const { connect, sockets, config } = services;
+            const { sockets, config } = services;
+            const connect = recording(services.connect);
             let started: StartedFlow;
             try {
                 const attempt = await admit(connect, session, await resolveTarget(connect, session, params.providerConfigKey));
@@ -76,7 +79,7 @@ export const oauthConnect = (services: Services) =>
                     openerOrigin: sockets.originOf(query.ws_client_id) ?? originOf(request.headers.referer),
                 });
             } catch (error) {
-                await recordFailure(services, session, params.providerConfigKey, error);
+                await recordFailure(connect, session, params.providerConfigKey, error);
                 throw error;
             }
             return reply
@@ -128,9 +131,9 @@ const strings = (values: Record<string, unknown>): Record<string, string> =>
 
 const originOf = (url: string | undefined): string | undefined => (url !== undefined && URL.canParse(url) ? new URL(url).origin : undefined);
 
-async function recordFailure(services: Services, session: SessionRead, providerConfigKey: string, error: unknown): Promise<void> {
+async function recordFailure(connect: ConnectContext, session: SessionRead, providerConfigKey: string, error: unknown): Promise<void> {
     const { type, description } = describeFailure(error);
-    await recordFailedAttempt(services.connect, { session, providerConfigKey, error: { type: popupTypes[type] ?? type, description } });
+    await recordFailedAttempt(connect, { session, providerConfigKey, error: { type: popupTypes[type] ?? type, description } });
 }
 
 /** A page and a socket message where somebody waits in a browser; JSON where the contract has it and nobody does (§7.7). */
