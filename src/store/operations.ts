@@ -97,6 +97,30 @@ export async function amend(
     await change(db, ids, { level, message, meta: json(meta), changed_at: at }, { level, message, at });
 }
 
+export const saidColumns = [
+    'operation_id',
+    'operation_created_at',
+    'level',
+    'type',
+    'context',
+    'message',
+    'error',
+    'created_at',
+] as const satisfies readonly (keyof Schema['operation_messages'])[];
+
+/** `saidColumns` of a message to each operation of a relation with `id` and `created_at`. */
+export const saidOf = ({ level, message, error, at }: Said) =>
+    [
+        sql.ref<string>('id').as('id'),
+        sql.ref<Date>('created_at').as('began'),
+        sql`${level}::text`.as('level'),
+        sql`'log'`.as('type'),
+        sql`'auth'`.as('context'),
+        sql`${message.slice(0, longestMessage)}::text`.as('message'),
+        sql`${error === undefined ? null : json(error)}::jsonb`.as('error'),
+        sql`${at}::timestamptz`.as('at'),
+    ] as const;
+
 /** One statement: the rows, found in their partitions by the moments in their ids, and a message to each that was changed. */
 async function change(
     db: Db,
@@ -116,21 +140,8 @@ async function change(
                 .returning(['id', 'created_at']),
         )
         .insertInto('operation_messages')
-        .columns(['operation_id', 'operation_created_at', 'level', 'type', 'context', 'message', 'error', 'created_at'])
-        .expression((query) =>
-            query
-                .selectFrom('changed')
-                .select([
-                    'id',
-                    'created_at',
-                    sql`${said.level}::text`.as('level'),
-                    sql`'log'`.as('type'),
-                    sql`'auth'`.as('context'),
-                    sql`${said.message.slice(0, longestMessage)}::text`.as('message'),
-                    sql`${said.error === undefined ? null : json(said.error)}::jsonb`.as('error'),
-                    sql`${said.at}::timestamptz`.as('at'),
-                ]),
-        )
+        .columns(saidColumns)
+        .expression((query) => query.selectFrom('changed').select(saidOf(said)))
         .execute();
 }
 

@@ -1,6 +1,7 @@
 /** GET /logs/operations, /logs/operations/:id, /logs/operations/:id/messages (O2). */
 import { z } from 'zod';
 import * as listing from '../../../store/operation-listing.ts';
+import { mostAttempts } from '../../../webhooks/retry-schedule.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
@@ -41,7 +42,7 @@ export const listOperations = (services: Services) =>
         operationId: 'listOperations',
         summary: 'List operations',
         description:
-            'Newest first: connect attempts, renewals, deletions, hooks. Filters combine with AND. Of one connection it is its timeline. ' +
+            'Newest first: connect attempts, renewals, deletions, hooks, webhooks. Filters combine with AND. Of one connection it is its timeline. ' +
             'Without a period it is the last 24 hours; operations are kept for 15 days. Routine renewals have the level `debug`.',
         authenticate: apiKey(services),
         access: ['environment:logs:read'],
@@ -88,7 +89,7 @@ export const listMessages = (services: Services) =>
         tag: 'Logs',
         operationId: 'listOperationMessages',
         summary: 'List the messages of an operation',
-        description: 'What happened, step by step, oldest first. A routine renewal has none.',
+        description: 'What happened, step by step, oldest first; of a webhook, each attempt. A routine renewal has none.',
         authenticate: apiKey(services),
         access: ['environment:logs:read'],
         params: Params,
@@ -105,8 +106,9 @@ export const listMessages = (services: Services) =>
         answers: { 200: z.object({ data: z.array(Message), pagination: z.object({ cursor: z.string().nullable() }) }) },
         errors: { 404: ['not_found'] },
         async handle({ params, query: { limit, cursor, ...filter }, principal }) {
-            const { id } = await found(services, principal.environment!.id, params.operationId);
-            const rows = await listing.listMessages(services.database.db, id, { ...filter, after: Number(cursor ?? 0) }, limit);
+            const operation = await found(services, principal.environment!.id, params.operationId);
+            const chosen = { ...filter, after: Number(cursor ?? 0), mostAttempts };
+            const rows = await listing.listMessages(services.database.db, operation, chosen, limit);
             return { data: rows.map(messageView), pagination: { cursor: rows.length === limit ? String(rows.at(-1)!.id) : null } };
         },
     });
