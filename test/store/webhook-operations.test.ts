@@ -179,7 +179,15 @@ describe.each(dialects)('webhooks in the operation log ($name)', ({ open }) => {
         await enqueue();
         const [delivery] = await deliveries();
         const due = (await outbox.loadDelivery(store.database.db, delivery!.id, madeAt))!;
-        const attempt = { started_at: madeAt, duration_ms: 1, error: 'http_500', status: 500, resolved_ip: null, response_headers: null, response_body: null };
+        const attempt = {
+            started_at: madeAt,
+            duration_ms: 1,
+            error: 'http_500',
+            status: 500,
+            resolved_ip: null,
+            response_headers: null,
+            response_body: null,
+        };
         await outbox.recordAttempt(
             store.database.db,
             { ...due, lease_epoch: due.lease_epoch + 1, endpoint_id: null },
@@ -224,7 +232,9 @@ describe.each(dialects)('webhooks in the operation log ($name)', ({ open }) => {
         else await endpoints.remove(store.database.db, { id: await endpointId('primary'), environment_id: environmentId }, after(1_000));
         const [operation] = await all();
         expect(operation).toMatchObject({ state: 'cancelled', level: 'info', error: null, ended_at: after(1_000) });
-        expect(await messages(operation!)).toMatchObject([{ type: 'log', context: 'webhook', message: operation!.message, created_at: after(1_000) }]);
+        expect(await messages(operation!)).toMatchObject([
+            { type: 'log', context: 'webhook', message: operation!.message, created_at: after(1_000) },
+        ]);
     });
 
     test('sent again by hand it is another, one per event; what has ended stays so', async () => {
@@ -234,7 +244,13 @@ describe.each(dialects)('webhooks in the operation log ($name)', ({ open }) => {
         const again = await redeliver(store.database.db, sources, { environmentId }, 100);
         expect(again.ids).toHaveLength(2);
         const opened = async () => (await all()).find(({ action }) => action === 'redelivery');
-        expect(await opened()).toMatchObject({ type: 'webhook', state: 'waiting', connection_id: 'c-1', meta: { event_id: eventId }, expires_at: null });
+        expect(await opened()).toMatchObject({
+            type: 'webhook',
+            state: 'waiting',
+            connection_id: 'c-1',
+            meta: { event_id: eventId },
+            expires_at: null,
+        });
         for (const each of (await deliveries()).filter((row) => row.is_redelivery)) await record(each, 200, after(2_000));
         expect((await all()).map(({ action, state }) => [action, state]).toSorted()).toEqual([
             ['connection_create', 'failed'],

@@ -6,27 +6,17 @@ import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
-import { LogLevel, Message, messageView, Operation, OperationState, operationView } from './log-view.ts';
+import { LogLevel, Message, messageView, Operation, operationView } from './log-view.ts';
+import { filterFields, listOf } from './operation-filter.ts';
 
 const dayMs = 24 * 3600 * 1000;
-
-const listOf = <Item extends z.ZodType<unknown, string>>(item: Item) =>
-    z
-        .string()
-        .min(1)
-        .max(2000)
-        .transform((text) => [...new Set(text.split(',').map((part) => part.trim()))])
-        .pipe(z.array(item).max(50));
 
 const Limit = z.string().transform(Number).pipe(z.int().min(1).max(500)).default(100).describe('Rows of a page, 1 to 500; 100 when absent');
 const Search = z.string().min(1).max(256).optional().describe('Part of the message, in any letter case');
 const OperationId = z.string().regex(/^\d{1,14}_[0-9a-z]{1,32}$/);
 
 const Query = z.strictObject({
-    states: listOf(OperationState).optional().describe('Separated by commas: any of them'),
-    types: listOf(z.string().max(100)).optional().describe('`auth` or `auth:refresh_token`, separated by commas: any of them'),
-    integrations: listOf(z.string().max(255)).optional().describe('Unique keys, separated by commas: any of them'),
-    connections: listOf(z.string().max(255)).optional().describe('Connection ids, separated by commas: any of them'),
+    ...filterFields,
     search: Search.describe('Part of the message in any letter case, or exactly an operation’s or a connection’s id'),
     from: z.iso.datetime({ offset: true }).optional().describe('Begun at or after; a day before `to` when absent'),
     to: z.iso.datetime({ offset: true }).optional().describe('Begun before; now when absent'),
