@@ -18,36 +18,30 @@ alter table webhook_delivery_attempts alter column message_id set default nextva
 create function end_webhook_operation() returns trigger language plpgsql as $$
 declare
     began timestamptz := operation_began(new.operation_id);
-    sent record;
-    outcome record;
 begin
     perform from operations where id = new.operation_id and created_at = began for update;
-    if not found then
-        return null;
-    end if;
-    select count(*) as total, count(*) filter (where state in ('pending', 'held')) as open,
-        count(*) filter (where state = 'delivered') as delivered,
-        count(*) filter (where state = 'dead' and last_error in ('endpoint_deleted', 'environment_deleted')) as dropped,
-        max(last_error) filter (where state = 'dead' and last_error not in ('endpoint_deleted', 'environment_deleted')) as error
-    into sent from webhook_deliveries where event_id = new.event_id and operation_id = new.operation_id;
-    if sent.open > 0 then
-        return null;
-    end if;
-    select
-        case when sent.error is not null then 'failed' when sent.dropped > 0 then 'cancelled' else 'success' end as state,
-        case when sent.error is not null then 'error' else 'info' end as level,
-        case when sent.error is not null then 'Given up; delivered to ' || sent.delivered || ' of ' || sent.total
-             when sent.dropped > 0 then 'Where it was to be sent is deleted; delivered to ' || sent.delivered || ' of ' || sent.total
-             else 'Delivered' end as message
-    into outcome;
-    update operations
-    set state = outcome.state, level = outcome.level, message = outcome.message, ended_at = new.settled_at, changed_at = new.settled_at,
-        error = case when sent.error is not null then jsonb_build_object('type', sent.error, 'message', 'The receiver did not accept it') end
-    where id = new.operation_id and created_at = began;
-    if outcome.state = 'cancelled' then
-        insert into operation_messages (operation_id, operation_created_at, level, type, context, message, created_at)
-        values (new.operation_id, began, outcome.level, 'log', 'webhook', outcome.message, new.settled_at);
-    end if;
+    with sent as (
+        select count(*) as total, count(*) filter (where state in ('pending', 'held')) as open,
+            count(*) filter (where state = 'delivered') as delivered,
+            max(last_error) filter (where state = 'dead' and last_error not in ('endpoint_deleted', 'environment_deleted')) as error,
+            bool_or(state = 'dead') as has_dead
+        from webhook_deliveries where event_id = new.event_id and operation_id = new.operation_id
+    ), outcome as (
+        select case when error is not null then 'failed' when has_dead then 'cancelled' else 'success' end as state, error,
+            case when error is not null then format('Given up; delivered to %s of %s', delivered, total)
+                 when has_dead then format('Where it was to be sent is deleted; delivered to %s of %s', delivered, total)
+                 else 'Delivered' end as message
+        from sent where open = 0
+    ), ended as (
+        update operations o
+        set state = outcome.state, level = case outcome.state when 'failed' then 'error' else 'info' end, message = outcome.message,
+            error = case when outcome.error is not null then jsonb_build_object('type', outcome.error, 'message', 'The receiver did not accept it') end,
+            ended_at = new.settled_at, changed_at = new.settled_at
+        from outcome where o.id = new.operation_id and o.created_at = began
+        returning o.state, o.message
+    )
+    insert into operation_messages (operation_id, operation_created_at, level, type, context, message, created_at)
+    select new.operation_id, began, 'info', 'log', 'webhook', message, new.settled_at from ended where state = 'cancelled';
     return null;
 end
 $$;
