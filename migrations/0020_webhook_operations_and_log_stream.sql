@@ -51,8 +51,8 @@ create trigger webhook_deliveries_end_operation after update of state on webhook
     execute function end_webhook_operation();
 
 -- The transaction that last wrote the operation: the stream walks by it, as GET /events does (src/store/transaction-horizon.ts).
--- Of what an older version writes too, while both run.
-alter table operations add column xid xid8 not null default pg_current_xact_id();
+-- Of what an older version writes too, while both run. Null for routine renewals, which are written as whole rows and not streamed.
+alter table operations add column xid xid8 default pg_current_xact_id();
 
 create function stamp_operation() returns trigger language plpgsql as $$
 begin
@@ -61,7 +61,7 @@ begin
 end
 $$;
 
-create trigger operations_stamp before update on operations for each row when (old.xid = new.xid) execute function stamp_operation();
+create trigger operations_stamp before update on operations for each row when (old.xid is not distinct from new.xid) execute function stamp_operation();
 
 drop index operations_changed;
 create index operations_log on operations (environment_id, xid, id) where level <> 'debug';

@@ -385,8 +385,8 @@ interface OperationsTable {
     changed_at: Time;
     ended_at: Time | null;
     expires_at: Time | null;
-    /** Of the transaction that last wrote it. */
-    xid: ColumnType<string, never, never>;
+    /** Of the transaction that last wrote it; null for routine renewals. */
+    xid: ColumnType<string | null, never, never>;
 }
 
 interface OperationMessagesTable {
