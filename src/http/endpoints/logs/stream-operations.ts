@@ -28,9 +28,8 @@ export function streamOperations(services: Services) {
         summary: 'Read operations as they open, change and end',
         description:
             'Server-sent events: `event: operation`, its `data` one operation as `GET /logs/operations` shows it, as it is by then: one that ' +
-            'changes twice within a second may come once. Filters combine with AND. Every change comes at least once, in the order in which ' +
-            'it became visible; after a break go on with the last `id` in the header `Last-Event-ID` (browsers do so by themselves) or in ' +
-            '`cursor`. Routine renewals, of level `debug`, are not streamed. About every 15 seconds there is a comment, with an `id` when ' +
+            'changes twice within a second may come once. No operation that changed is left out, and some may come twice; after a break go on ' +
+            'with the last `id`, in the header `Last-Event-ID` or in `cursor`. Filters combine with AND. Routine renewals, of level `debug`, are not streamed. About every 15 seconds there is a comment, with an `id` when ' +
             'nothing was sent. The stream ends when its key is deleted or expires and when the server stops, and is cut when nothing is read of it ' +
             `for half a minute. 400 \`invalid_cursor\`: the cursor was given by another database. 429 \`too_many_streams\`: ${mostStreams} of the ` +
             'environment are open at this server.',
