@@ -23,6 +23,7 @@ import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts'
 import { simulatedAddress } from './egress/reroute.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
 import { buildMetricsServer } from './http/metrics-server.ts';
+import { OperationStreams } from './http/operation-streams.ts';
 import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
@@ -119,6 +120,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, hints, observer: metrics, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
+        const streams = new OperationStreams({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger, renewalLogKeptMs: config.renewalLogKeptMs });
         const revocations = new Revocations({ db, vault, catalogue, egress, sources, clients, logger });
@@ -149,6 +151,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             clients,
             connect,
             sockets,
+            streams,
             renewals,
             revocations,
             fetched,
@@ -178,7 +181,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             },
             close: async () => {
                 isStopping = true;
-                await Promise.all([server.close(), metricsServer?.close(), sockets.stop()]);
+                await Promise.all([server.close(), metricsServer?.close(), sockets.stop(), streams.stop()]);
                 await Promise.all([
                     clock.stop(),
                     hints.stop(),

@@ -13,6 +13,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import type { Database } from '../store/database.ts';
+import type { OperationStreams } from './operation-streams.ts';
 
 export interface Services {
     config: Config;
@@ -25,6 +26,7 @@ export interface Services {
     clients: RegisteredClients;
     connect: ConnectContext;
     sockets: OutcomeSockets;
+    streams: OperationStreams;
     renewals: Renewals;
     revocations: Revocations;
     fetched: FetchedConnections;

@@ -141,6 +141,30 @@ export async function amend(
     await change(db, ids, { level, message, meta: json(meta), changed_at: at }, [...said, { level, message, at }]);
 }
 
+export const saidColumns = [
+    'operation_id',
+    'operation_created_at',
+    'level',
+    'type',
+    'context',
+    'message',
+    'error',
+    'created_at',
+] as const satisfies readonly (keyof Schema['operation_messages'])[];
+
+/** `saidColumns` of a message to each operation of a relation with `id` and `created_at`. */
+export const saidOf = ({ level, message, error, at }: OperationMessage) =>
+    [
+        sql.ref<string>('id').as('id'),
+        sql.ref<Date>('created_at').as('began'),
+        sql`${level}::text`.as('level'),
+        sql`'log'`.as('type'),
+        sql`'auth'`.as('context'),
+        sql`${message.slice(0, longestMessage)}::text`.as('message'),
+        sql`${error === undefined ? null : json(error)}::jsonb`.as('error'),
+        sql`${at}::timestamptz`.as('at'),
+    ] as const;
+
 /** One statement: the rows, found in their partitions by the moments in their ids, and the messages to each that was changed. */
 async function change(
     db: Db,

@@ -358,6 +358,7 @@ interface WebhookDeliveriesTable {
     connection_id: string | null;
     sequence: number | null;
     is_redelivery: Generated<boolean>;
+    operation_id: Generated<string | null>;
 }
 
 interface WebhookDeliveryAttemptsTable {
@@ -370,6 +371,8 @@ interface WebhookDeliveryAttemptsTable {
     resolved_ip: string | null;
     response_headers: Json<Record<string, string> | null> | null;
     response_body: string | null;
+    /** Among the messages of its operation; null before there were such. */
+    message_id: Generated<number | null>;
 }
 
 interface OperationsTable {
@@ -389,6 +392,8 @@ interface OperationsTable {
     changed_at: Time;
     ended_at: Time | null;
     expires_at: Time | null;
+    /** Of the transaction that last wrote it; null for routine renewals. */
+    xid: ColumnType<string | null, never, never>;
 }
 
 interface OperationMessagesTable {
