@@ -74,7 +74,7 @@ export async function enqueue(db: Db, sources: Sources, event: OutgoingEvent): P
 /** §1.9, in the operation log. The kinds that the reference does not have are called what endpoints call them. */
 const actions: Partial<Record<EventKind, string>> = {
     'auth.creation': 'connection_create',
-    'auth.override': 'connection_create',
+    'auth.override': 'connection_refresh',
     'auth.refresh': 'connection_refresh',
 };
 

@@ -100,7 +100,7 @@ describe.each(dialects)('webhooks in the operation log ($name)', ({ open }) => {
     });
 
     test.each<[Partial<AuthEvent>, string]>([
-        [{ operation: 'override' }, 'connection_create'],
+        [{ operation: 'override' }, 'connection_refresh'],
         [{ operation: 'refresh', error: { type: 'x', description: 'x' } }, 'connection_refresh'],
         [{ operation: 'refresh' }, 'auth.recovery'],
         [{ operation: 'deletion' }, 'auth.deletion'],
