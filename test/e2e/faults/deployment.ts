@@ -9,7 +9,6 @@ import { loadConfig } from '../../../src/config.ts';
 import { systemSources } from '../../../src/sources.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../../peers/authorization-server.ts';
 import { startDatabaseProxy, type DatabaseProxy } from '../../peers/database-proxy.ts';
-import { freePort } from '../../peers/free-port.ts';
 import { createDatabase } from '../../peers/postgres.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../../peers/webhook-receiver.ts';
 import { oauth2Entry, providersFile } from '../provider-entries.ts';
@@ -25,6 +24,7 @@ import {
     type Reachable,
     type Valetkey,
 } from '../valetkey.ts';
+import { casePort } from './case-port.ts';
 import { startStepGate, type StepGate } from './step-gate.ts';
 
 /** Generous: it ends a case that hangs, and does not judge a machine that is busy. */
@@ -67,7 +67,7 @@ export class Deployment {
 
     /** @param heldStep at which processes are held that are started so; @param occurrence which time they come there */
     static async open(heldStep: FaultStep, occurrence = 1): Promise<Deployment> {
-        const port = await freePort();
+        const port = await casePort();
         const database = await createDatabase();
         const sql = new pg.Client({ connectionString: database.url });
         await sql.connect();
@@ -98,7 +98,7 @@ export class Deployment {
     start({ isHeld = false, isReplica = false }: { isHeld?: boolean; isReplica?: boolean } = {}): Promise<Valetkey> {
         const started = (async () => {
             const valetkey = await startValetkey({
-                port: isReplica ? await freePort() : this.#port,
+                port: isReplica ? await casePort() : this.#port,
                 databaseUrl: this.proxy.url,
                 encryptionKey: this.encryptionKey,
                 apiKey: this.#apiKey,

@@ -126,7 +126,7 @@ export async function sealedLosses(deployment: Deployment, encryptionKey = deplo
     }
 }
 
-/** The grant is alive: a forced renewal brings another token, and the one after it too. */
+/** The grant is alive: forced renewals bring two more generations of tokens. */
 export async function grantLosses(deployment: Deployment, valetkey: Reachable): Promise<string[]> {
     const connections = await deployment.rows<{ connection_id: string }>('select connection_id from connections where deleted_at is null');
     if (connections.length !== 1) {
@@ -134,12 +134,20 @@ export async function grantLosses(deployment: Deployment, valetkey: Reachable): 
     }
     const path = `/connections/${connections[0]!.connection_id}?provider_config_key=oidc&refresh_token=true`;
     const tokens = new Set<string>();
-    for (const query of ['', '&force_refresh=true', '&force_refresh=true']) {
+    let refusal: string | undefined;
+    const present = async (query: string): Promise<void> => {
         const { status, body } = await valetkey.call<{ credentials?: { access_token: string; refresh_token: string } }>('GET', path + query);
         if (status !== 200 || body.credentials === undefined) {
-            return [`the grant is dead: ${status} ${JSON.stringify(body)}`];
+            refusal = `the grant is dead: ${status} ${JSON.stringify(body)}`;
+        } else {
+            tokens.add(body.credentials.access_token).add(body.credentials.refresh_token);
         }
-        tokens.add(body.credentials.access_token).add(body.credentials.refresh_token);
-    }
-    return tokens.size === 6 ? [] : [`three generations of tokens are ${tokens.size} values instead of six`];
+    };
+    await present('');
+    // Two are enough, as a rule. While a clock that was set back catches up, one takes what there is for obtained since (R10, R11).
+    await deployment.until('forced renewals bring two generations', async () => {
+        await present('&force_refresh=true');
+        return refusal !== undefined || tokens.size === 6;
+    });
+    return refusal === undefined ? [] : [refusal];
 }

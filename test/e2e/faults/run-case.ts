@@ -41,6 +41,9 @@ export async function runCase(step: FaultStep, fault: Fault): Promise<Verdict> {
 /** Processes of a case that run at once. */
 export const processesOf = (step: FaultStep, fault: Fault): number => (hasRival(step, fault) ? 2 : 1);
 
+/** One that waits for most of its time. */
+export const isLong = (fault: Fault): boolean => fault === 'database away';
+
 /** §20.2 no. 2: another worker takes the connection for abandoned when the database comes back. */
 const hasRival = (step: FaultStep, fault: Fault): boolean => step === 'answered' && fault === 'database away';
 

@@ -1,4 +1,4 @@
-/** Bounds how many processes run at once: each takes some 150 MB. Whoever waits for slots must hold none. */
+/** Bounds how many processes run at once: each takes memory. Whoever waits for slots must hold none. */
 export class Slots {
     readonly #waiting: { count: number; begin: () => void }[] = [];
     #free: number;
