@@ -6,14 +6,15 @@ import { RegisteredClients } from './auth-modes/mcp/registered-clients.ts';
 import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
-import type { ConnectContext } from './connect/connect-session.ts';
+import type { ConnectContext, ConnectStep } from './connect/connect-session.ts';
 import { HookRetries } from './connect/hook-retries.ts';
+import { InterruptedFlows } from './connect/interrupted-flows.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
 import { Revocations } from './connect/revocations.ts';
 import { CredentialTests } from './credentials/credential-tests.ts';
 import { FetchedConnections } from './credentials/fetched-connections.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
-import { openVault } from './credentials/key-ring.ts';
+import { openVault, type RotationStep } from './credentials/key-ring.ts';
 import { Refresher } from './credentials/refresher.ts';
 import { RenewalFailures } from './credentials/renewal-failures.ts';
 import type { RenewalStep } from './credentials/leased-renewal.ts';
@@ -58,8 +59,8 @@ export interface App {
     close(): Promise<void>;
 }
 
-/** Moments at which a test may let the process die. */
-export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending' | 'webhook-sent';
+/** Moments at which a test may let something go wrong. */
+export type FaultStep = RenewalStep | ConnectStep | 'webhook-sending' | 'webhook-sent' | RotationStep;
 
 export interface AppOptions {
     config: Config;
@@ -94,7 +95,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         await keepPartitions(database.db, sources.now(), operationsKeptMs).catch((error: unknown) =>
             logger.warn({ err: error }, 'the operation log has no partition for today yet'),
         );
-        const vault = await openVault(database.db, keys.ring, sources);
+        const vault = await openVault(database.db, keys.ring, sources, onStep);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 
         const { db } = database;
@@ -139,6 +140,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             wakeDeliveries,
             onStep,
         };
+        const interruptedFlows = new InterruptedFlows(connect);
         let isStopping = false;
         const services: Services = {
             config,
@@ -176,6 +178,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
                     refresher.start();
                     delivery.start();
                     hookRetries.start();
+                    interruptedFlows.start();
                     retention.start();
                 }
             },
@@ -188,6 +191,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
                     refresher.stop(),
                     delivery.stop(),
                     hookRetries.stop(),
+                    interruptedFlows.stop(),
                     retention.stop(),
                     renewals.drain(),
                     revocations.drain(),

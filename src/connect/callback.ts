@@ -54,6 +54,7 @@ export async function completeCallback(context: ConnectContext, request: Callbac
             outcome: unattributed(context, 'invalid_oauth_state', 'This connection attempt is unknown or was finished before. Please start again.'),
         };
     }
+    await context.onStep?.('connect-consumed');
     const cookieName = bindingCookieName(stateHash, context.publicUrl.startsWith('https:'));
     return { outcome: await finishFlow(recording(context), request, flow, cookieName), flow, cookieName };
 }

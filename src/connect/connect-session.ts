@@ -18,6 +18,9 @@ import { json } from '../store/database.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectSessionRow, EndUser, Schema } from '../store/schema.ts';
 
+/** Labelled moments of a callback, for fault injection. */
+export type ConnectStep = 'connect-consumed' | 'connect-answered' | 'connect-committed';
+
 /** What every connect attempt works with. */
 export interface ConnectContext {
     db: Kysely<Schema>;
@@ -35,8 +38,7 @@ export interface ConnectContext {
     record?: OperationRecord | undefined;
     /** There may be a webhook to send. */
     wakeDeliveries(): void;
-    /** For fault injection. */
-    onStep?: ((step: 'connect-answered' | 'connect-committed') => void | Promise<void>) | undefined;
+    onStep?: ((step: ConnectStep) => void | Promise<void>) | undefined;
 }
 
 /** What a session presets for one integration; may hold secrets, so it is stored sealed. */

@@ -37,6 +37,34 @@ export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome)
         .execute();
 }
 
+/** @returns `false` when it had an outcome already, which stays. */
+export async function recordFailure(db: Db, id: string, outcome: ConnectOutcome): Promise<boolean> {
+    const { numUpdatedRows } = await db
+        .updateTable('oauth_flows')
+        .set({ outcome: json(outcome) })
+        .where('id', '=', id)
+        .where('outcome', 'is', null)
+        .executeTakeFirst();
+    return numUpdatedRows > 0n;
+}
+
+export const unfinishedPage = 100;
+
+export type UnfinishedFlow = Pick<OauthFlowRow, 'id' | 'integration_id' | 'connect_session_id' | 'connection_id'> & { consumed_at: Date };
+
+/** Flows that a callback took and that have no outcome since, after flow `after`; found in an index that holds such rows only. */
+export const unfinished = (db: Db, consumedBefore: Date, after?: string): Promise<UnfinishedFlow[]> =>
+    db
+        .selectFrom('oauth_flows')
+        .select(['id', 'integration_id', 'connect_session_id', 'connection_id', 'consumed_at'])
+        .where('consumed_at', '<', consumedBefore)
+        .where('outcome', 'is', null)
+        .$if(after !== undefined, (query) => query.where('id', '>', after!))
+        .orderBy('id')
+        .limit(unfinishedPage)
+        .$narrowType<{ consumed_at: Date }>()
+        .execute();
+
 /** Outcomes that wait for one of these sockets, wherever their callback was handled. */
 export const undelivered = (db: Db, socketIds: readonly string[]): Promise<Pick<OauthFlowRow, 'id' | 'ws_client_id' | 'outcome'>[]> =>
     db

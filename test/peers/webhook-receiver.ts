@@ -5,6 +5,9 @@ import { freePort } from './free-port.ts';
 import { listen, readBody } from './http-server.ts';
 import type { HttpServer } from './http-server.ts';
 
+/** A status; `never`: none at all; `cut`: the event is taken, and the connection cut in place of an answer. */
+export type Answer = number | 'never' | 'cut';
+
 export interface Delivery {
     /** Milliseconds since the epoch. */
     at: number;
@@ -13,15 +16,15 @@ export interface Delivery {
     headers: IncomingHttpHeaders;
     /** Exactly as sent: signatures are over these bytes. */
     body: Buffer;
-    status: number | 'never';
+    status: Answer;
 }
 
 export interface WebhookReceiver {
     url: string;
     /** Oldest first. */
     deliveries: readonly Delivery[];
-    /** Statuses of the next calls, in order; `never` leaves one unanswered. After them, and without them, 200. */
-    answer(...statuses: (number | 'never')[]): void;
+    /** What the next calls get, in order. After them, and without them, 200. */
+    answer(...statuses: Answer[]): void;
     /** The first delivery that matches, past ones included; rejects after `timeoutMs`, by default 30 s. */
     waitFor(predicate: (delivery: Delivery) => boolean, timeoutMs?: number): Promise<Delivery>;
     /** Down: connections are refused. What was recorded stays. */
@@ -33,7 +36,7 @@ export interface WebhookReceiver {
 
 export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookReceiver> {
     const deliveries: Delivery[] = [];
-    const script: (number | 'never')[] = [];
+    const script: Answer[] = [];
     const watchers = new Set<(delivery: Delivery) => void>();
 
     async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -43,7 +46,8 @@ export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookR
         const { method = '', url = '', headers } = request;
         const delivery: Delivery = { at, method, path: url, headers, body, status };
         deliveries.push(delivery);
-        if (status !== 'never') response.writeHead(status).end();
+        if (status === 'cut') request.socket.destroy();
+        else if (status !== 'never') response.writeHead(status).end();
         for (const watch of watchers) watch(delivery);
     }
 

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as sessions from '../../src/store/connect-sessions.ts';
 import * as journal from '../../src/store/credential-journal.ts';
+import { json } from '../../src/store/database.ts';
 import * as flows from '../../src/store/oauth-flows.ts';
 import * as operations from '../../src/store/operations.ts';
 import type { ConnectOutcome, IntegrationRow, NewConnectSession, NewJournalEntry, NewOauthFlow } from '../../src/store/schema.ts';
@@ -104,6 +105,36 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             expect(await flows.consume(db, 's', after(5))).toBeUndefined();
         });
 
+        test('a failure is recorded where there is no outcome yet, by one of ten at the same time', async () => {
+            const { db } = store.database;
+            const flow = newFlow();
+            await flows.insert(db, flow);
+            const failure: ConnectOutcome = { status: 'error', at: madeAt.toISOString() };
+            const recorded = await Promise.all(Array.from({ length: 10 }, () => flows.recordFailure(db, flow.id, failure)));
+            expect(recorded.filter(Boolean)).toHaveLength(1);
+            await flows.recordOutcome(db, flow.id, success);
+            expect(await flows.recordFailure(db, flow.id, failure)).toBe(false);
+            expect(await db.selectFrom('oauth_flows').select('outcome').execute()).toEqual([{ outcome: success }]);
+        });
+
+        test('unfinished are those that were consumed long ago and have no outcome, page by page', async () => {
+            const { db } = store.database;
+            const long = await Promise.all(
+                Array.from({ length: flows.unfinishedPage + 1 }, async () => {
+                    const flow = newFlow({ consumed_at: after(-1) });
+                    await flows.insert(db, flow);
+                    return flow.id;
+                }),
+            );
+            await flows.insert(db, newFlow());
+            await flows.insert(db, newFlow({ consumed_at: after(1) }));
+            await flows.insert(db, newFlow({ consumed_at: after(-1), outcome: json(success) }));
+            const first = await flows.unfinished(db, madeAt);
+            const second = await flows.unfinished(db, madeAt, first.at(-1)!.id);
+            expect([...first, ...second].map(({ id }) => id)).toEqual(long.toSorted());
+            expect(second).toHaveLength(1);
+        });
+
         test('a rolled back consumption spends nothing', async () => {
             const { db } = store.database;
             await flows.insert(db, newFlow({ state_hash: 's' }));
@@ -195,6 +226,16 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             expect(await db.selectFrom('oauth_flows').select(['id', 'connect_session_id']).execute()).toEqual([
                 { id: flow.id, connect_session_id: null },
             ]);
+        });
+
+        test('the failure of an attempt that began before the last outcome leaves it as it was', async () => {
+            const { db } = store.database;
+            const session = newSession();
+            await sessions.insert(db, session);
+            const failure: ConnectOutcome = { status: 'error', at: after(10).toISOString() };
+            expect(await sessions.recordFailure(db, session.id, failure, after(1))).toBe(true);
+            expect(await sessions.recordFailure(db, session.id, success, after(9))).toBe(false);
+            expect(await sessions.recordFailure(db, session.id, success, after(10))).toBe(true);
         });
 
         test('a single-use one is used up by one attempt, which may write again; failures leave it as it was', async () => {
