@@ -112,7 +112,7 @@ export async function completeConfig(context: ConnectContext, given: ToComplete)
     return { connectionConfig, unfinished: discovery.reason, asked };
 }
 
-export const namesOf = (config: Readonly<Record<string, unknown>>): string => Object.keys(config).join(', ') || 'none';
+const namesOf = (config: Readonly<Record<string, unknown>>): string => Object.keys(config).join(', ') || 'none';
 
 /** For the connection that is stored with it. */
 export const statusAfter = ({ unfinished }: Completion): PostConnectionStatus | null => (unfinished === undefined ? null : 'metadata_pending');
