@@ -47,6 +47,7 @@ export class Deployment {
     readonly #apiKey = newTestApiKey();
     readonly #started: Promise<unknown>[] = [];
     readonly #stops: (() => Promise<unknown>)[] = [];
+    readonly #outputs: (() => string)[] = [];
 
     private constructor(
         parts: Pick<Deployment, 'server' | 'receiver' | 'proxy' | 'sql' | 'databaseUrl' | 'gate' | 'heldStep'> & {
@@ -106,6 +107,7 @@ export class Deployment {
                 ...(isHeld ? { entry: withFaults, env: this.#hold() } : {}),
             });
             this.#stops.push(() => valetkey.stop('SIGKILL'));
+            this.#outputs.push(valetkey.output);
             return valetkey;
         })();
         this.#started.push(started);
@@ -144,7 +146,9 @@ export class Deployment {
             ['keys', 'rotate'],
         );
         this.#stops.push(async () => child.kill('SIGKILL'));
-        return watch(child);
+        const watched = watch(child);
+        this.#outputs.push(watched.output);
+        return watched;
     }
 
     /** An integration, and where events go. */
@@ -173,6 +177,11 @@ export class Deployment {
 
     async rows<Row = Record<string, unknown>>(text: string, values: unknown[] = []): Promise<Row[]> {
         return (await this.sql.query(text, values)).rows as Row[];
+    }
+
+    /** What its processes said last, for the one who reads that something was lost. */
+    lastWords(): string {
+        return this.#outputs.map((output) => output().slice(-4_000)).join('\n…\n');
     }
 
     /** As if the leases of processes that have ended had run out. */

@@ -30,9 +30,13 @@ export async function runCase(step: FaultStep, fault: Fault): Promise<Verdict> {
             losses.push('nobody has missed the database');
         }
         if (losses.length > 0) {
+            console.log(`${step}, ${fault}:\n${deployment.lastWords()}`);
             return { outcome: 'lost', losses };
         }
         return { outcome: isFlagged ? 'flagged' : wasDurable ? 'committed' : 'recovered', losses };
+    } catch (error) {
+        console.log(`${step}, ${fault}:\n${deployment.lastWords()}`);
+        throw error;
     } finally {
         await deployment.close();
     }
