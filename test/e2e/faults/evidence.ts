@@ -79,17 +79,18 @@ export function redemptions({ server }: Deployment): { redeemed: number; present
     return { redeemed: spent.size, presentedAgain };
 }
 
-/** Answers of the token server that nobody wrote down: there is no more of them than there were redemptions. */
+/** Answers of the token server that nobody wrote down. What was written down is in the journal, or was applied to its connection. */
 export async function unjournalled(deployment: Deployment): Promise<number> {
-    const rows = await deployment.rows('select 1 from credential_journal');
-    return redemptions(deployment).redeemed - rows.length;
+    const [written] = await deployment.rows<{ count: number }>(`
+        select (select count(*) from credential_journal)::int + (select sum(credentials_version - 1) from connections)::int as count`);
+    return redemptions(deployment).redeemed - written!.count;
 }
 
 /** Work that nobody goes on with: an intent without an outcome, an answer that was not applied, a callback that was forgotten. */
 export async function unfinishedWork(deployment: Deployment): Promise<string[]> {
     const [left] = await deployment.rows<Record<string, number>>(`
         select (select count(*)::int from connections where refresh_intent is not null) as "renewals without an outcome",
-               (select count(*)::int from credential_journal where outcome is distinct from 'applied') as "answers that were not applied",
+               (select count(*)::int from credential_journal) as "answers that were not applied",
                (select count(*)::int from oauth_flows where consumed_at is not null and outcome is null) as "callbacks without an outcome",
                (select count(*)::int from oauth_flows where consumed_at is not null and sealed_secrets is not null) as "used flows with secrets",
                (select count(*)::int from post_connection_hooks) as "hooks"`);
