@@ -37,7 +37,7 @@ describe('a fault at every labelled step', () => {
         expect([outcome, losses]).toEqual([expectedOutcomes[step][fault], []]);
     });
 
-    test('the table of outcomes, as docs/architecture.md has it', async () => {
+    test('the table of outcomes, as docs/renewals.md has it', async () => {
         const outcomes = new Map<string, string>();
         for (const [name, verdict] of verdicts) {
             outcomes.set(
@@ -50,6 +50,6 @@ describe('a fault at every labelled step', () => {
         }
         const table = renderTable((step, fault) => outcomes.get(nameOf(step, fault)) ?? 'missing');
         console.log(table);
-        expect(readFileSync(join(import.meta.dirname, '../../../docs/architecture.md'), 'utf8')).toContain(table);
+        expect(readFileSync(join(import.meta.dirname, '../../../docs/renewals.md'), 'utf8')).toContain(table);
     });
 });

@@ -1,4 +1,4 @@
-/** Steps × faults × outcome as an aligned Markdown table: what the suite prints, and what `docs/architecture.md` shows. */
+/** Steps × faults × outcome as an aligned Markdown table: what the suite prints, and what `docs/renewals.md` shows. */
 import type { FaultStep } from '../../../src/app.ts';
 import { expectedOutcomes, faults, isPossible, steps, type Fault } from './expected-outcomes.ts';
 
