@@ -6,6 +6,7 @@ import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
 import { openVault } from './credentials/key-ring.ts';
 import { rotateKeys } from './credentials/key-rotation.ts';
+import { isPassing } from './credentials/until-database-answers.ts';
 import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
@@ -125,6 +126,12 @@ async function rotate(): Promise<void> {
             onProgress: (text) => process.stdout.write(`${text}\n`),
         });
         process.stdout.write(`Sealed ${count} values with data key ${keyId}.\n`);
+    } catch (error) {
+        if (error instanceof StartupError || !isPassing(error)) {
+            throw error;
+        }
+        process.stderr.write('The database went away. What is sealed anew stays so, and nothing is lost: run this again when it is back.\n');
+        process.exitCode = 1;
     } finally {
         await database.close();
     }
