@@ -5,7 +5,16 @@
  * sealed under its own HKDF subkey of the current data key. A sealed value names its data key, so all keys ever used open.
  * Additional authenticated data binds a value to its place (E1): moved to another row, column or environment it does not open.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual, type CipherGCMTypes } from 'node:crypto';
+import {
+    createCipheriv,
+    createDecipheriv,
+    createHmac,
+    createSecretKey,
+    hkdfSync,
+    timingSafeEqual,
+    type CipherGCMTypes,
+    type KeyObject,
+} from 'node:crypto';
 import type { Sources } from '../sources.ts';
 
 /** Where a value lives; part of what its seal authenticates (RFC 5116 §2.1). */
@@ -45,7 +54,7 @@ const tagBytes = 16;
 export class Vault {
     readonly #sources: Sources;
     readonly #refresh: () => Promise<{ seal: DataKey[]; lookup: DataKey[] }>;
-    readonly #subkeys = new Map<string, Buffer>();
+    readonly #subkeys = new Map<string, KeyObject>();
     #sealKeys = new Map<string, DataKey>();
     #currentSealKey!: DataKey;
     #peppers: DataKey[] = [];
@@ -67,8 +76,10 @@ export class Vault {
         const iv = this.#sources.random(ivBytes);
         const cipher = createCipheriv(algorithm, this.#subkey(key, place), iv, { authTagLength: tagBytes });
         cipher.setAAD(additionalData(key.id, place));
-        const ciphertext = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
-        return [version, key.id, iv.toString('base64url'), ciphertext.toString('base64url'), cipher.getAuthTag().toString('base64url')].join('.');
+        // GCM gives all of it at once: `final` only makes the tag (NIST SP 800-38D §7.1).
+        const ciphertext = cipher.update(plaintext, 'utf8');
+        cipher.final();
+        return `${version}.${key.id}.${iv.toString('base64url')}.${ciphertext.toString('base64url')}.${cipher.getAuthTag().toString('base64url')}`;
     }
 
     /** @throws VaultError; there is no plaintext fallback. */
@@ -138,11 +149,11 @@ export class Vault {
     }
 
     /** One key per column, so that no two kinds of secret share a key (RFC 5869). */
-    #subkey(key: DataKey, place: SealedPlace): Buffer {
+    #subkey(key: DataKey, place: SealedPlace): KeyObject {
         const name = `${key.id}/${place.table}.${place.column}`;
         let subkey = this.#subkeys.get(name);
         if (subkey === undefined) {
-            subkey = Buffer.from(hkdfSync('sha256', key.key, key.id, `valetkey seal ${place.table}.${place.column}`, 32));
+            subkey = createSecretKey(Buffer.from(hkdfSync('sha256', key.key, key.id, `valetkey seal ${place.table}.${place.column}`, 32)));
             this.#subkeys.set(name, subkey);
         }
         return subkey;
