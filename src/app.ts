@@ -7,6 +7,7 @@ import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext } from './connect/connect-session.ts';
+import { FlowWaits } from './connect/flow-waits.ts';
 import { HookRetries } from './connect/hook-retries.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
 import { Revocations } from './connect/revocations.ts';
@@ -119,6 +120,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, hints, observer: metrics, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
+        const flowWaits = new FlowWaits({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger });
         const revocations = new Revocations({ db, vault, catalogue, egress, sources, clients, logger });
@@ -149,6 +151,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             clients,
             connect,
             sockets,
+            flowWaits,
             renewals,
             revocations,
             fetched,
@@ -178,7 +181,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             },
             close: async () => {
                 isStopping = true;
-                await Promise.all([server.close(), metricsServer?.close(), sockets.stop()]);
+                await Promise.all([server.close(), metricsServer?.close(), sockets.stop(), flowWaits.stop()]);
                 await Promise.all([
                     clock.stop(),
                     hints.stop(),

@@ -8,6 +8,7 @@ import { openIntegration } from '../auth-modes/open-integration.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
+import { attachRedirectFlow } from './connect-flow.ts';
 import type { ConnectContext, IntegrationDefaults } from './connect-session.ts';
 
 export const flowLifetimeMs = 10 * 60 * 1000;
@@ -22,6 +23,10 @@ export interface RedirectRequest {
     wsClientId: string | undefined;
     /** The page that opened the popup, where it is known (S8). */
     openerOrigin: string | undefined;
+    /** What the page calls it (`connect-flow.ts`). */
+    connectFlowId?: string | undefined;
+    /** The browser has one window: its callback leads back to the Connect UI. */
+    returnsToPage: boolean;
 }
 
 /** Another OAuth app for this connection. */
@@ -141,7 +146,12 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         outcome: null,
         outcome_delivered_at: null,
         created_at: new Date(now),
+        connect_flow_id: request.connectFlowId ?? null,
+        returns_to_page: request.returnsToPage,
     });
+    if (request.connectFlowId !== undefined) {
+        await attachRedirectFlow(context, request.connectFlowId, id);
+    }
     return { location, cookie: { name: bindingCookieName(stateHash, publicUrl.startsWith('https:')), value: binding } };
 }
 

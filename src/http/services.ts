@@ -4,6 +4,7 @@ import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts'
 import type { LocalTokens } from '../auth-modes/local-tokens.ts';
 import type { Config } from '../config.ts';
 import type { ConnectContext } from '../connect/connect-session.ts';
+import type { FlowWaits } from '../connect/flow-waits.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
 import type { Revocations } from '../connect/revocations.ts';
 import type { FetchedConnections } from '../credentials/fetched-connections.ts';
@@ -25,6 +26,7 @@ export interface Services {
     clients: RegisteredClients;
     connect: ConnectContext;
     sockets: OutcomeSockets;
+    flowWaits: FlowWaits;
     renewals: Renewals;
     revocations: Revocations;
     fetched: FetchedConnections;
