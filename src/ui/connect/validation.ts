@@ -45,8 +45,8 @@ function matches(pattern: string, value: string): boolean {
 
 /** The value to send: without what the form shows around it, and without what a paste brings along. */
 export function normalised(field: Field, raw: string): string {
-    // A space may belong to a password.
-    if (field.name === 'password') return raw;
+    // A space may belong to a password. A preset is what the backend says, not what somebody pasted.
+    if (field.name === 'password' || field.isPreset) return raw;
     const value = withoutAffixes(field, raw.trim());
     if (value === '' || faultOf(field, value) === undefined) return value;
     return readings(field, value).find((reading) => faultOf(field, reading) === undefined) ?? value;
@@ -78,7 +78,9 @@ function* readings({ isMultiline, format }: Field, value: string): Generator<str
         const unquoted = value.replace(/^"|",?$/g, '');
         yield unquoted;
         yield unquoted.replaceAll(String.raw`\n`, '\n').trim();
-        yield unquoted.replaceAll(/\r?\n/g, String.raw`\n`);
+        const escaped = unquoted.replaceAll(/\r?\n/g, String.raw`\n`);
+        yield escaped;
+        yield String.raw`${escaped}\n`;
         return;
     }
     if (format === 'uri' && !value.includes('://')) yield `https://${value}`;
