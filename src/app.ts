@@ -23,6 +23,9 @@ import { openLiveKeys } from './credentials/webhook-signing-keys.ts';
 import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
 import { simulatedAddress } from './egress/reroute.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
+import { readBuild } from './http/connect-ui/build.ts';
+import { ConnectUiPage, notBuiltMessage } from './http/connect-ui/page.ts';
+import { buildConnectUiServer } from './http/connect-ui/server.ts';
 import { buildMetricsServer } from './http/metrics-server.ts';
 import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
@@ -47,6 +50,8 @@ export interface App {
     server: FastifyInstance;
     /** Where the configuration wants metrics. */
     metricsServer: FastifyInstance | undefined;
+    /** Where the configuration wants the Connect UI on a port of its own. */
+    connectUiServer: FastifyInstance | undefined;
     database: Database;
     /** API keys that were made by this start, by environment; the account's under `account`. */
     newApiKeys: ReadonlyMap<string, string>;
@@ -67,6 +72,8 @@ export interface AppOptions {
     sources: Sources;
     /** Simulate mode: the server of the twins, which then gets every call and every browser that is not for this machine. */
     twinServer?: URL | undefined;
+    /** Where the Connect UI was built. */
+    connectUiDirectory?: string | undefined;
     onStep?: (step: FaultStep) => void | Promise<void>;
     /** Of a proof: time passes faster. */
     pace?: Pace;
@@ -77,8 +84,18 @@ export const builtinCatalogue = {
     compiled: join(import.meta.dirname, '../dist/catalogue.json'),
 };
 
+const builtConnectUi = join(import.meta.dirname, '../dist/ui/connect');
+
 /** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
-export async function buildApp({ config, logger, sources: system, twinServer, onStep, pace }: AppOptions): Promise<App> {
+export async function buildApp({
+    config,
+    logger,
+    sources: system,
+    twinServer,
+    connectUiDirectory = builtConnectUi,
+    onStep,
+    pace,
+}: AppOptions): Promise<App> {
     const inPace = (sources: Sources): Sources => (pace === undefined ? sources : paced(sources, pace));
     const egress = openEgress(config, inPace(system), twinServer);
     const catalogue = openCatalogue(config, egress, logger);
@@ -139,6 +156,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             wakeDeliveries,
             onStep,
         };
+        const connectUi = openConnectUi(config, connectUiDirectory, logger);
         let isStopping = false;
         const services: Services = {
             config,
@@ -152,6 +170,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             connect,
             sockets,
             flowWaits,
+            connectUi,
             renewals,
             revocations,
             fetched,
@@ -161,11 +180,13 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);
+        const connectUiServer = connectUi && config.connectUi.port !== undefined ? buildConnectUiServer(connectUi, sources) : undefined;
         metrics?.watchSlots(() => ({ renewals: refresher.busy, deliveries: delivery.busy, hooks: hookRetries.busy }));
         const metricsServer = metrics && buildMetricsServer(metrics);
         return {
             server,
             metricsServer,
+            connectUiServer,
             database,
             newApiKeys,
             keySource: keys.description,
@@ -181,7 +202,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             },
             close: async () => {
                 isStopping = true;
-                await Promise.all([server.close(), metricsServer?.close(), sockets.stop(), flowWaits.stop()]);
+                await Promise.all([server.close(), metricsServer?.close(), connectUiServer?.close(), sockets.stop(), flowWaits.stop()]);
                 await Promise.all([
                     clock.stop(),
                     hints.stop(),
@@ -206,6 +227,16 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
               )
             : error;
     }
+}
+
+/** A server that only works, or is told not to, has none. */
+function openConnectUi(config: Config, directory: string, logger: Logger): ConnectUiPage | undefined {
+    if (!config.connectUi.isServed || !config.roles.has('api')) {
+        return undefined;
+    }
+    const page = new ConnectUiPage(config, readBuild(directory));
+    if (!page.isBuilt) logger.warn(notBuiltMessage);
+    return page;
 }
 
 /** SQLSTATE 42501, insufficient_privilege. */

@@ -71,6 +71,8 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
     // Before anything is written: a key that is made and printed by a start that fails would be lost.
     await assertPortFree(config);
     if (config.metrics) await assertPortFree(config.metrics, 'VALETKEY_METRICS_PORT');
+    const connectUi = config.connectUi.port === undefined ? undefined : { host: config.host, port: config.connectUi.port };
+    if (connectUi) await assertPortFree(connectUi, 'VALETKEY_CONNECT_UI_PORT');
     const logger = newLogger(config);
     const twins = isSimulating ? await startTwins(config) : undefined;
     const app = await buildApp({ config, logger, sources: systemSources, twinServer: twins?.address }).catch(async (error: unknown) => {
@@ -87,6 +89,7 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
         });
     };
     if (config.metrics && app.metricsServer) await listen(app.metricsServer, config.metrics, 'VALETKEY_METRICS_PORT');
+    if (connectUi && app.connectUiServer) await listen(app.connectUiServer, connectUi, 'VALETKEY_CONNECT_UI_PORT');
     await listen(app.server, config);
     app.startWork();
     process.stdout.write(startupSummary(config, app, twins?.page));

@@ -2,6 +2,7 @@
  * The API surface, one file per resource under `endpoints/`. This file builds the server they are registered on: parsing,
  * CORS, security headers, errors, the outcome socket. It decides nothing about connections or credentials.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { parse as parseFlatQuery } from 'node:querystring';
 import cookie from '@fastify/cookie';
@@ -15,6 +16,7 @@ import { registerEndpoint } from './endpoint.ts';
 import { endpointsOf, probesOf } from './endpoints/index.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
+import { securityHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
 
 /** proxy-addr's form: hop 0 is who the socket belongs to. */
@@ -42,6 +44,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         bodyLimit: config.bodyLimitBytes,
         trustProxy: trustedBy(config),
         routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, maxParamLength: longestParam, querystringParser: parseQuery },
+        rewriteUrl: ({ url = '/' }: IncomingMessage) => (services.connectUi === undefined ? url : connectUiAtRoot(url)),
         forceCloseConnections: 'idle',
         // Fastify's default is forever; half a request would hold up shutdown as long.
         requestTimeout: 60_000,
@@ -141,18 +144,11 @@ const corsResponseHeaders = [
 /** What the CORS plugin sets, for answers that are given before it runs. */
 const readableAnywhere = { 'access-control-allow-origin': '*', 'access-control-expose-headers': corsResponseHeaders.join(', ') };
 
-/** http-api §1.11. No Cross-Origin-Opener-Policy: it would cut popups off from their opener (frontend contract §1.9). */
-const securityHeaders = {
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'SAMEORIGIN',
-    'referrer-policy': 'strict-origin',
-    'x-dns-prefetch-control': 'off',
-    'x-download-options': 'noopen',
-    'x-xss-protection': '0',
-    // For JSON; pages bring their own.
-    'content-security-policy': "default-src 'none'; frame-ancestors 'self'",
-    'strict-transport-security': 'max-age=5184000; includeSubDomains',
-};
+/**
+ * Clients up to 0.68.1 can embed the Connect UI at the root of an origin only (frontend contract §1.1), and always say `apiURL`. Seen from
+ * the root its assets are where they are seen from `/connect-ui`.
+ */
+const connectUiAtRoot = (url: string): string => (/^\/\?(?:.*&)?apiURL=/.test(url) ? `/connect-ui${url.slice(1)}` : url);
 
 /** Brackets nest (http-api §1.8). Without prototypes, so that a filter named `constructor` is a filter like any other. */
 function parseQuery(text: string): Record<string, unknown> {

@@ -14,6 +14,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import type { Database } from '../store/database.ts';
+import type { ConnectUiPage } from './connect-ui/page.ts';
 
 export interface Services {
     config: Config;
@@ -27,6 +28,8 @@ export interface Services {
     connect: ConnectContext;
     sockets: OutcomeSockets;
     flowWaits: FlowWaits;
+    /** Absent where it is switched off. */
+    connectUi: ConnectUiPage | undefined;
     renewals: Renewals;
     revocations: Revocations;
     fetched: FetchedConnections;

@@ -15,7 +15,7 @@ export const readConnectFlow = (services: Services) =>
         paths: ['/connect/flows/:flowId'],
         tag: 'Connect sessions',
         operationId: 'getConnectFlow',
-        summary: 'Wait for a redirect flow',
+        summary: 'Read how a redirect flow goes on',
         description:
             'For a page that opened `GET /oauth/connect/{providerConfigKey}` with a `flow_id`. `unknown`: no window of this session has opened it yet; `started`: ' +
             'one has; `returned`: the browser came back from the provider; `done`: `outcome` tells how it ended. A flow that is begun later for the same ' +
