@@ -3,13 +3,13 @@ import type { Words } from '../words/en.ts';
 
 /** The id that goes into the trust policy of an AWS role. It can be copied where a frame may not use the clipboard (§3.3). */
 export function CopyPanel({ value, words: { aws } }: { value: string; words: Words }) {
-    const input = useRef<HTMLInputElement>(null);
+    const text = useRef<HTMLElement>(null);
     const [isCopied, setCopied] = useState(false);
     const copy = async (): Promise<void> => {
         try {
             await navigator.clipboard.writeText(value);
         } catch {
-            input.current?.select();
+            window.getSelection()?.selectAllChildren(text.current!);
             document.execCommand('copy'); // oxlint-disable-line typescript/no-deprecated -- it needs no permission
         }
         setCopied(true);
@@ -17,17 +17,12 @@ export function CopyPanel({ value, words: { aws } }: { value: string; words: Wor
     return (
         <div class="field">
             <div class="label-row">
-                <label for="external-id">{aws.title}</label>
+                <span class="label" id="external-id">
+                    {aws.title}
+                </span>
             </div>
-            <div class="control">
-                <input
-                    id="external-id"
-                    ref={input}
-                    readOnly
-                    value={value}
-                    aria-describedby="external-id-text"
-                    onFocus={() => input.current?.select()}
-                />
+            <div class="control" role="group" aria-labelledby="external-id" aria-describedby="external-id-text">
+                <code ref={text}>{value}</code>
                 <button type="button" class="copy" onClick={() => void copy()}>
                     {isCopied ? aws.copied : aws.copy}
                 </button>

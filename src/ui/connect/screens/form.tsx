@@ -34,6 +34,7 @@ export function Form({ controller, state, subject }: Props) {
     const [isAsked, setAsked] = useState(false);
     const externalId = useExternalId(state, subject);
     const extraParams: Record<string, string> = externalId === undefined ? {} : { external_id: externalId };
+    const hasInputs = visible.length > 0 || externalId !== undefined;
     const goesToWindow = wayOf(provider)?.kind === 'window';
 
     const submit = (event: Event): void => {
@@ -48,7 +49,7 @@ export function Form({ controller, state, subject }: Props) {
     };
 
     return (
-        <form class="form-screen" noValidate autocomplete="off" onSubmit={submit}>
+        <form class={hasInputs ? 'form-screen' : 'form-screen bare'} noValidate autocomplete="off" onSubmit={submit}>
             <div class="form-head">
                 <Logo src={integration.logo} name={name} size="large" />
                 <Heading>{fill(isReconnecting ? words.form.reconnectTitle : words.form.title, { name })}</Heading>

@@ -94,8 +94,8 @@ export const words: Words = {
         code: 'Code: {code}',
     },
     expired: {
-        title: 'Dieser Link ist abgelaufen',
-        text: 'Zu Ihrer Sicherheit gilt er nur kurze Zeit. Kehren Sie in die App zurück, aus der Sie kommen, und beginnen Sie von vorn.',
+        title: 'Diese Sitzung ist abgelaufen',
+        text: 'Zu Ihrer Sicherheit gilt sie nur kurze Zeit. Kehren Sie in die App zurück, aus der Sie kommen, und beginnen Sie von vorn.',
     },
     noToken: {
         title: 'Öffnen Sie diese Seite aus Ihrer App',
@@ -124,7 +124,7 @@ export const words: Words = {
         uri: 'Geben Sie eine Adresse ein, die mit https:// beginnt.',
         email: 'Geben Sie eine E-Mail-Adresse ein.',
         pattern: 'Das sieht nicht nach einem gültigen Wert für {field} aus.',
-        patternLike: 'Geben Sie es so ein: {example}.',
+        patternLike: 'Es sollte so aussehen: „{example}“.',
     },
 
     knownFields: {

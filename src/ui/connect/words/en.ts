@@ -99,8 +99,8 @@ export const en = {
         code: 'Code: {code}',
     },
     expired: {
-        title: 'This link has expired',
-        text: 'For your safety it works for a short time only. Go back to the app that sent you and start again.',
+        title: 'This session has expired',
+        text: 'For your safety it lasts for a short time only. Go back to the app that sent you and start again.',
     },
     noToken: {
         title: 'Open this page from your app',
@@ -129,7 +129,7 @@ export const en = {
         uri: 'Enter an address that begins with https://.',
         email: 'Enter an e-mail address.',
         pattern: 'This does not look like a valid {field}.',
-        patternLike: 'Enter it like {example}.',
+        patternLike: 'It should look like “{example}”.',
     },
 
     knownFields: {

@@ -94,8 +94,8 @@ export const words: Words = {
         code: 'Código: {code}',
     },
     expired: {
-        title: 'Este enlace ha caducado',
-        text: 'Por su seguridad, solo vale durante un tiempo breve. Vuelva a la aplicación que le envió y empiece de nuevo.',
+        title: 'Esta sesión ha caducado',
+        text: 'Por su seguridad, solo dura un tiempo breve. Vuelva a la aplicación que le envió y empiece de nuevo.',
     },
     noToken: {
         title: 'Abra esta página desde su aplicación',
@@ -124,7 +124,7 @@ export const words: Words = {
         uri: 'Introduzca una dirección que empiece por https://.',
         email: 'Introduzca una dirección de correo electrónico.',
         pattern: 'No parece un valor válido para {field}.',
-        patternLike: 'Introdúzcalo así: {example}.',
+        patternLike: 'Debe tener este aspecto: «{example}».',
     },
 
     knownFields: {

@@ -94,8 +94,8 @@ export const words: Words = {
         code: 'Code : {code}',
     },
     expired: {
-        title: 'Ce lien a expiré',
-        text: 'Pour votre sécurité, il n’est valable que peu de temps. Retournez dans l’application qui vous a envoyé et recommencez.',
+        title: 'Cette session a expiré',
+        text: 'Pour votre sécurité, elle n’est valable que peu de temps. Retournez dans l’application qui vous a envoyé et recommencez.',
     },
     noToken: {
         title: 'Ouvrez cette page depuis votre application',
@@ -124,7 +124,7 @@ export const words: Words = {
         uri: 'Saisissez une adresse qui commence par https://.',
         email: 'Saisissez une adresse e-mail.',
         pattern: 'Cela ne ressemble pas à une valeur valide pour {field}.',
-        patternLike: 'Saisissez une valeur comme {example}.',
+        patternLike: 'La valeur doit ressembler à « {example} ».',
     },
 
     knownFields: {

@@ -94,8 +94,8 @@ export const words: Words = {
         code: 'コード: {code}',
     },
     expired: {
-        title: 'このリンクは期限切れです',
-        text: '安全のため、リンクの有効期間は短く設定されています。元のアプリに戻ってやり直してください。',
+        title: 'セッションの有効期限が切れました',
+        text: '安全のため、有効期間は短く設定されています。元のアプリに戻ってやり直してください。',
     },
     noToken: {
         title: 'アプリからこのページを開いてください',
@@ -124,7 +124,7 @@ export const words: Words = {
         uri: 'https:// で始まるアドレスを入力してください。',
         email: 'メールアドレスを入力してください。',
         pattern: '{field} の形式が正しくないようです。',
-        patternLike: '{example} のように入力してください。',
+        patternLike: '「{example}」のように入力してください。',
     },
 
     knownFields: {
