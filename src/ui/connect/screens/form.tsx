@@ -1,7 +1,8 @@
 import { useMemo, useState } from 'preact/hooks';
 import { invalidPresets, type Controller } from '../controller.ts';
+import type { Field } from '../fields.ts';
 import type { State, Subject } from '../machine.ts';
-import { isOutbound, wayOf } from '../modes.ts';
+import { isOutbound, ownAppCredentials, wayOf } from '../modes.ts';
 import { newId } from '../new-id.ts';
 import { Alert } from '../parts/alert.tsx';
 import { Button } from '../parts/button.tsx';
@@ -28,6 +29,10 @@ export function Form({ controller, state, subject }: Props) {
     const values = controller.valuesOf(subject);
     const faults = faultsOf(fields, values);
     const visible = fields.filter(({ isHidden }) => !isHidden);
+    const isOwnApp = ({ group, name: field }: Field): boolean =>
+        provider.auth_mode === 'OAUTH2' && group === 'credentials' && (ownAppCredentials as readonly string[]).includes(field);
+    const ownApp = visible.filter(isOwnApp);
+    const inputs = visible.filter((field) => !isOwnApp(field));
     const invalid = invalidPresets(fields);
     const isReady = Object.keys(faults).length === 0;
     const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
@@ -48,33 +53,41 @@ export function Form({ controller, state, subject }: Props) {
         if (first) (event.currentTarget as HTMLFormElement).querySelector<HTMLElement>(`[name="${CSS.escape(first.id)}"]`)?.focus();
     };
 
+    const control = (field: Field) => (
+        <FieldControl
+            key={field.id}
+            field={field}
+            value={values[field.id] ?? ''}
+            fault={isAsked || left.has(field.id) ? faults[field.id] : undefined}
+            words={words}
+            onChange={(value) => controller.edit(subject, field.id, value, { isByHand: true })}
+            onLeave={() => {
+                if ((values[field.id] ?? '') !== '') setLeft(new Set([...left, field.id]));
+            }}
+            onHelp={() => controller.track('click:doc_section', integration.unique_key)}
+        />
+    );
+
     return (
         <form class={hasInputs ? 'form-screen' : 'form-screen bare'} noValidate autocomplete="off" onSubmit={submit}>
             <div class="form-head">
                 <Logo src={integration.logo} name={name} size="large" />
                 <Heading>{fill(isReconnecting ? words.form.reconnectTitle : words.form.title, { name })}</Heading>
                 <p class="lead">
-                    {fill(visible.length > 0 ? words.form.intro : words.form.nothingToFillIn, { name })}
-                    {visible.length === 0 && goesToWindow && ` ${fill(words.form.windowHint, { name })}`}
+                    {fill(inputs.length > 0 ? words.form.intro : words.form.nothingToFillIn, { name })}
+                    {inputs.length === 0 && goesToWindow && ` ${fill(words.form.windowHint, { name })}`}
                     {isOutbound(provider) && ` ${fill(words.form.outboundHint, { name })}`}
                 </p>
             </div>
             {invalid !== '' && <Alert>{fill(words.form.invalidPreset, { fields: invalid })}</Alert>}
             {externalId !== undefined && <CopyPanel value={externalId} words={words} />}
-            {visible.map((field) => (
-                <FieldControl
-                    key={field.id}
-                    field={field}
-                    value={values[field.id] ?? ''}
-                    fault={isAsked || left.has(field.id) ? faults[field.id] : undefined}
-                    words={words}
-                    onChange={(value) => controller.edit(subject, field.id, value, { isByHand: true })}
-                    onLeave={() => {
-                        if ((values[field.id] ?? '') !== '') setLeft(new Set([...left, field.id]));
-                    }}
-                    onHelp={() => controller.track('click:doc_section', integration.unique_key)}
-                />
-            ))}
+            {inputs.map(control)}
+            {ownApp.length > 0 && (
+                <fieldset>
+                    <legend>{words.ownApp.title}</legend>
+                    {ownApp.map(control)}
+                </fieldset>
+            )}
             <div class="actions">
                 {alert && <Alert>{fill(words.form[alert], { name })}</Alert>}
                 {config.isPreview && <p class="note">{words.form.preview}</p>}
@@ -84,7 +97,7 @@ export function Form({ controller, state, subject }: Props) {
                 {goesToWindow && !config.isPreview && <OpenLinks {...{ controller, state, subject, extraParams, isReady }} />}
             </div>
             <span class="unseen" role="status">
-                {isBusy ? words.form.busy : ''}
+                {isBusy ? words.form.busy : isAsked && !isReady ? words.form.incomplete : ''}
             </span>
         </form>
     );

@@ -1,13 +1,11 @@
 import type { Words } from './en.ts';
 
 export const words: Words = {
-    pageTitle: 'Konto verbinden',
     loading: 'Wird geladen',
     close: 'Schließen',
     back: 'Zurück',
     retry: 'Erneut versuchen',
     optional: 'Optional',
-    required: 'Erforderlich',
     help: 'So verbinden Sie {name}',
     fieldHelp: 'Hilfe zu {field}',
     opensInNewTab: 'öffnet sich in einem neuen Tab',
@@ -41,7 +39,6 @@ export const words: Words = {
         openInTab: 'Stattdessen in einem neuen Tab öffnen',
         openHere: 'Stattdessen in diesem Tab fortfahren',
         incomplete: 'Bitte prüfen Sie die markierten Felder.',
-        choose: 'Bitte wählen',
         show: '{field} anzeigen',
         hide: '{field} verbergen',
         chooseFile: 'eine Datei auswählen',

@@ -6,13 +6,11 @@ interface KnownField {
 }
 
 export const en = {
-    pageTitle: 'Connect an account',
     loading: 'Loading',
     close: 'Close',
     back: 'Back',
     retry: 'Try again',
     optional: 'Optional',
-    required: 'Required',
     help: 'How to connect {name}',
     fieldHelp: 'Help for {field}',
     opensInNewTab: 'opens in a new tab',
@@ -46,7 +44,6 @@ export const en = {
         openInTab: 'Open in a new tab instead',
         openHere: 'Continue in this tab instead',
         incomplete: 'Please check the marked fields.',
-        choose: 'Please choose',
         show: 'Show {field}',
         hide: 'Hide {field}',
         chooseFile: 'choose a file',

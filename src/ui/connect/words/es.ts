@@ -1,13 +1,11 @@
 import type { Words } from './en.ts';
 
 export const words: Words = {
-    pageTitle: 'Conectar una cuenta',
     loading: 'Cargando',
     close: 'Cerrar',
     back: 'Atrás',
     retry: 'Reintentar',
     optional: 'Opcional',
-    required: 'Obligatorio',
     help: 'Cómo conectar {name}',
     fieldHelp: 'Ayuda sobre {field}',
     opensInNewTab: 'se abre en una pestaña nueva',
@@ -41,7 +39,6 @@ export const words: Words = {
         openInTab: 'Abrir en una pestaña nueva',
         openHere: 'Continuar en esta pestaña',
         incomplete: 'Revise los campos marcados.',
-        choose: 'Elija una opción',
         show: 'Mostrar {field}',
         hide: 'Ocultar {field}',
         chooseFile: 'elija un archivo',

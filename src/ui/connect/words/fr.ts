@@ -1,13 +1,11 @@
 import type { Words } from './en.ts';
 
 export const words: Words = {
-    pageTitle: 'Connecter un compte',
     loading: 'Chargement',
     close: 'Fermer',
     back: 'Retour',
     retry: 'Réessayer',
     optional: 'Facultatif',
-    required: 'Obligatoire',
     help: 'Comment connecter {name}',
     fieldHelp: 'Aide pour {field}',
     opensInNewTab: 's’ouvre dans un nouvel onglet',
@@ -41,7 +39,6 @@ export const words: Words = {
         openInTab: 'Ouvrir plutôt dans un nouvel onglet',
         openHere: 'Continuer plutôt dans cet onglet',
         incomplete: 'Vérifiez les champs signalés.',
-        choose: 'Choisissez',
         show: 'Afficher {field}',
         hide: 'Masquer {field}',
         chooseFile: 'choisissez un fichier',

@@ -1,13 +1,11 @@
 import type { Words } from './en.ts';
 
 export const words: Words = {
-    pageTitle: 'アカウントを接続',
     loading: '読み込み中',
     close: '閉じる',
     back: '戻る',
     retry: 'もう一度試す',
     optional: '任意',
-    required: '必須',
     help: '{name} の接続方法',
     fieldHelp: '{field} のヘルプ',
     opensInNewTab: '新しいタブで開きます',
@@ -41,7 +39,6 @@ export const words: Words = {
         openInTab: '代わりに新しいタブで開く',
         openHere: '代わりにこのタブで続ける',
         incomplete: '印の付いた項目を確認してください。',
-        choose: '選択してください',
         show: '{field} を表示',
         hide: '{field} を隠す',
         chooseFile: 'ファイルを選択',
