@@ -10,6 +10,7 @@ import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
 import { compileBuiltin } from './providers/compiled-catalogue.ts';
+import { compileLogos } from './providers/logos/logos.ts';
 import { readSimulateOptions, startTwins, withDevKey } from './simulate.ts';
 import { systemSources } from './sources.ts';
 import { collectAfterStart } from './startup-memory.ts';
@@ -31,7 +32,7 @@ const usage = `Usage: valetkey [command]
   keys create <environment>|account
                 make an API key with full access and print it once, for when every other one is lost; safe beside running servers
   providers compile
-                check the built-in provider catalogue and compile it, so that the first start need not; an installation does this
+                check the built-in provider catalogue and compile it and its logos, so that the first start need not; an installation does this
 `;
 
 export async function run(words: readonly string[]): Promise<void> {
@@ -156,7 +157,8 @@ async function createKey(target: string): Promise<void> {
 function compileProviders(): void {
     try {
         const entries = compileBuiltin(builtinCatalogue.builtin, builtinCatalogue.compiled);
-        process.stdout.write(`Compiled ${entries.size} providers.\n`);
+        const logos = compileLogos();
+        process.stdout.write(`Compiled ${entries.size} providers${logos === undefined ? '' : `, ${logos.size} of them with a logo`}.\n`);
     } catch (error) {
         if (!(error instanceof CatalogueError)) throw error;
         process.stderr.write(error.problems.map((problem) => `${describeProblem(problem)}\n`).join(''));

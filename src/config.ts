@@ -37,6 +37,8 @@ export interface Config {
     /** Public base URL without a trailing slash. The OAuth callback is `<publicUrl>/oauth/callback`. */
     publicUrl: string;
     connectUiUrl: string;
+    /** Where the outcome socket is. */
+    websocketsPath: string;
     connectUi: {
         isServed: boolean;
         /** Where it is also served at the root; `undefined`: nowhere. */
@@ -107,6 +109,7 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
         port,
         publicUrl,
         connectUiUrl: readUrl(readOr(`${publicUrl}/connect-ui`, 'VALETKEY_CONNECT_UI_URL', 'NANGO_PUBLIC_CONNECT_URL')),
+        websocketsPath: readPath(readOr('/', 'VALETKEY_WEBSOCKETS_PATH', 'NANGO_SERVER_WEBSOCKETS_PATH')),
         connectUi: {
             isServed: readFlag(readOr('true', 'VALETKEY_SERVE_CONNECT_UI', 'FLAG_SERVE_CONNECT_UI')),
             port: connectUiPort && readPort(connectUiPort),
@@ -254,6 +257,14 @@ function readUrl({ name, text }: Setting): string {
         throw new StartupError(`${name} must be an absolute http(s) URL, such as https://auth.example.com.`);
     }
     return text.replace(/\/+$/, '');
+}
+
+/** As clients resolve it: a slash in front may be missing. */
+function readPath({ name, text }: Setting): string {
+    if (!/^[\w./~-]+$/.test(text)) {
+        throw new StartupError(`${name} must be a path, such as / or /ws.`);
+    }
+    return text.replace(/^\/*/, '/');
 }
 
 /** Becomes part of a header: origins, with `*.` for sub-domains, or one of the words that CSP has. */

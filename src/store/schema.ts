@@ -75,6 +75,8 @@ export interface ConnectUiSettings {
     defaultTheme: 'light' | 'dark' | 'system';
     theme: { light: { primary: string }; dark: { primary: string } };
     showWatermark: boolean;
+    /** Absent in what was stored before there was one: no. */
+    closeOnSuccess?: boolean;
 }
 
 interface EnvironmentSettingsTable {
