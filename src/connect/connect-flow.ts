@@ -9,6 +9,7 @@ import * as sessions from '../store/connect-sessions.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
 import type { ConnectOutcome } from '../store/schema.ts';
 import type { ConnectContext } from './connect-session.ts';
+import { interrupted, longestCallbackMs } from './interrupted-flows.ts';
 
 export const flowStates = ['unknown', 'started', 'returned', 'done'] as const;
 
@@ -80,9 +81,6 @@ export function statusOf(flow: ConnectFlowRead | undefined, sessionId: string, n
     return { state: 'started', outcome: null };
 }
 
-/** A token call, a hook and some patience with the database; a process that died in between writes nothing any more. */
-const longestCallbackMs = 3 * 60 * 1000;
-const interrupted = { type: 'unknown_err', description: 'The connection was interrupted before it was complete. Please start again.' };
 const abandoned = { type: 'state_err', description: 'Nobody came back from the provider within ten minutes. Please start again.' };
 
 const ended = (error: typeof interrupted, at: number): ConnectFlowStatus => ({

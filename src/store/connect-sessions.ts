@@ -55,13 +55,17 @@ export async function recordSuccess(db: Db, id: string, attempt: string, outcome
     return result.numUpdatedRows > 0n;
 }
 
-/** @returns `false` when the session is gone, or used up: what it succeeded with stays its outcome. */
-export async function recordFailure(db: Db, id: string, outcome: ConnectOutcome): Promise<boolean> {
+/**
+ * @param began of the attempt that failed, where that is long ago: what became of later ones stays the session's outcome
+ * @returns `false` when the session is gone, or used up: what it succeeded with stays its outcome.
+ */
+export async function recordFailure(db: Db, id: string, outcome: ConnectOutcome, began?: Date): Promise<boolean> {
     const result = await db
         .updateTable('connect_sessions')
         .set({ outcome: json(outcome) })
         .where('id', '=', id)
         .where('used_by', 'is', null)
+        .$if(began !== undefined, (query) => query.where(sql<boolean>`(outcome is null or (outcome ->> 'at')::timestamptz <= ${began})`))
         .executeTakeFirst();
     return result.numUpdatedRows > 0n;
 }
