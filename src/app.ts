@@ -7,6 +7,7 @@ import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
 import type { ConnectContext, ConnectStep } from './connect/connect-session.ts';
+import { FlowWaits } from './connect/flow-waits.ts';
 import { HookRetries } from './connect/hook-retries.ts';
 import { InterruptedFlows } from './connect/interrupted-flows.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
@@ -23,6 +24,9 @@ import { openLiveKeys } from './credentials/webhook-signing-keys.ts';
 import { createEgress, EgressAllowError, type Egress } from './egress/egress.ts';
 import { simulatedAddress } from './egress/reroute.ts';
 import { prepareEnvironments } from './environments/first-start.ts';
+import { readBuild } from './http/connect-ui/build.ts';
+import { ConnectUiPage, notBuiltMessage } from './http/connect-ui/page.ts';
+import { buildConnectUiServer } from './http/connect-ui/server.ts';
 import { buildMetricsServer } from './http/metrics-server.ts';
 import { OperationStreams } from './http/operation-streams.ts';
 import { buildServer } from './http/server.ts';
@@ -48,6 +52,8 @@ export interface App {
     server: FastifyInstance;
     /** Where the configuration wants metrics. */
     metricsServer: FastifyInstance | undefined;
+    /** Where the configuration wants the Connect UI on a port of its own. */
+    connectUiServer: FastifyInstance | undefined;
     database: Database;
     /** API keys that were made by this start, by environment; the account's under `account`. */
     newApiKeys: ReadonlyMap<string, string>;
@@ -68,6 +74,8 @@ export interface AppOptions {
     sources: Sources;
     /** Simulate mode: the server of the twins, which then gets every call and every browser that is not for this machine. */
     twinServer?: URL | undefined;
+    /** Where the Connect UI was built. */
+    connectUiDirectory?: string | undefined;
     onStep?: (step: FaultStep) => void | Promise<void>;
     /** Of a proof: time passes faster. */
     pace?: Pace;
@@ -78,8 +86,18 @@ export const builtinCatalogue = {
     compiled: join(import.meta.dirname, '../dist/catalogue.json'),
 };
 
+const builtConnectUi = join(import.meta.dirname, '../dist/ui/connect');
+
 /** @throws StartupError; nothing is written before everything that can be checked without the database was checked. */
-export async function buildApp({ config, logger, sources: system, twinServer, onStep, pace }: AppOptions): Promise<App> {
+export async function buildApp({
+    config,
+    logger,
+    sources: system,
+    twinServer,
+    connectUiDirectory = builtConnectUi,
+    onStep,
+    pace,
+}: AppOptions): Promise<App> {
     const inPace = (sources: Sources): Sources => (pace === undefined ? sources : paced(sources, pace));
     const egress = openEgress(config, inPace(system), twinServer);
     const catalogue = openCatalogue(config, egress, logger);
@@ -121,6 +139,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
         const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, tests, hints, observer: metrics, onStep });
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
+        const flowWaits = new FlowWaits({ db, sources, logger });
         const streams = new OperationStreams({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
         const retention = new Retention({ db, sources, logger, renewalLogKeptMs: config.renewalLogKeptMs });
@@ -140,6 +159,7 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             wakeDeliveries,
             onStep,
         };
+        const connectUi = openConnectUi(config, connectUiDirectory, logger);
         const interruptedFlows = new InterruptedFlows(connect);
         let isStopping = false;
         const services: Services = {
@@ -153,6 +173,8 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             clients,
             connect,
             sockets,
+            flowWaits,
+            connectUi,
             streams,
             renewals,
             revocations,
@@ -163,11 +185,13 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             isStopping: () => isStopping,
         };
         const server = await buildServer(services);
+        const connectUiServer = connectUi && config.connectUi.port !== undefined ? buildConnectUiServer(connectUi, sources) : undefined;
         metrics?.watchSlots(() => ({ renewals: refresher.busy, deliveries: delivery.busy, hooks: hookRetries.busy }));
         const metricsServer = metrics && buildMetricsServer(metrics);
         return {
             server,
             metricsServer,
+            connectUiServer,
             database,
             newApiKeys,
             keySource: keys.description,
@@ -184,7 +208,14 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
             },
             close: async () => {
                 isStopping = true;
-                await Promise.all([server.close(), metricsServer?.close(), sockets.stop(), streams.stop()]);
+                await Promise.all([
+                    server.close(),
+                    metricsServer?.close(),
+                    connectUiServer?.close(),
+                    sockets.stop(),
+                    flowWaits.stop(),
+                    streams.stop(),
+                ]);
                 await Promise.all([
                     clock.stop(),
                     hints.stop(),
@@ -210,6 +241,16 @@ export async function buildApp({ config, logger, sources: system, twinServer, on
               )
             : error;
     }
+}
+
+/** A server that only works, or is told not to, has none. */
+function openConnectUi(config: Config, directory: string, logger: Logger): ConnectUiPage | undefined {
+    if (!config.connectUi.isServed || !config.roles.has('api')) {
+        return undefined;
+    }
+    const page = new ConnectUiPage(config, readBuild(directory));
+    if (!page.isBuilt) logger.warn(notBuiltMessage);
+    return page;
 }
 
 /** SQLSTATE 42501, insufficient_privilege. */

@@ -11,6 +11,7 @@ import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
 import { compileBuiltin } from './providers/compiled-catalogue.ts';
+import { compileLogos } from './providers/logos/logos.ts';
 import { readSimulateOptions, startTwins, withDevKey } from './simulate.ts';
 import { systemSources } from './sources.ts';
 import { collectAfterStart } from './startup-memory.ts';
@@ -32,7 +33,7 @@ const usage = `Usage: valetkey [command]
   keys create <environment>|account
                 make an API key with full access and print it once, for when every other one is lost; safe beside running servers
   providers compile
-                check the built-in provider catalogue and compile it, so that the first start need not; an installation does this
+                check the built-in provider catalogue and compile it and its logos, so that the first start need not; an installation does this
 `;
 
 export async function run(words: readonly string[]): Promise<void> {
@@ -72,6 +73,8 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
     // Before anything is written: a key that is made and printed by a start that fails would be lost.
     await assertPortFree(config);
     if (config.metrics) await assertPortFree(config.metrics, 'VALETKEY_METRICS_PORT');
+    const connectUi = config.connectUi.port === undefined ? undefined : { host: config.host, port: config.connectUi.port };
+    if (connectUi) await assertPortFree(connectUi, 'VALETKEY_CONNECT_UI_PORT');
     const logger = newLogger(config);
     const twins = isSimulating ? await startTwins(config) : undefined;
     const app = await buildApp({ config, logger, sources: systemSources, twinServer: twins?.address }).catch(async (error: unknown) => {
@@ -88,6 +91,7 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
         });
     };
     if (config.metrics && app.metricsServer) await listen(app.metricsServer, config.metrics, 'VALETKEY_METRICS_PORT');
+    if (connectUi && app.connectUiServer) await listen(app.connectUiServer, connectUi, 'VALETKEY_CONNECT_UI_PORT');
     await listen(app.server, config);
     app.startWork();
     process.stdout.write(startupSummary(config, app, twins?.page));
@@ -161,7 +165,8 @@ async function createKey(target: string): Promise<void> {
 function compileProviders(): void {
     try {
         const entries = compileBuiltin(builtinCatalogue.builtin, builtinCatalogue.compiled);
-        process.stdout.write(`Compiled ${entries.size} providers.\n`);
+        const logos = compileLogos();
+        process.stdout.write(`Compiled ${entries.size} providers${logos === undefined ? '' : `, ${logos.size} of them with a logo`}.\n`);
     } catch (error) {
         if (!(error instanceof CatalogueError)) throw error;
         process.stderr.write(error.problems.map((problem) => `${describeProblem(problem)}\n`).join(''));

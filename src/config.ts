@@ -37,6 +37,15 @@ export interface Config {
     /** Public base URL without a trailing slash. The OAuth callback is `<publicUrl>/oauth/callback`. */
     publicUrl: string;
     connectUiUrl: string;
+    /** Where the outcome socket is. */
+    websocketsPath: string;
+    connectUi: {
+        isServed: boolean;
+        /** Where it is also served at the root; `undefined`: nowhere. */
+        port: number | undefined;
+        /** Who may put it into a frame (CSP `frame-ancestors`). */
+        frameAncestors: readonly string[];
+    };
     database: EmbeddedDatabase | PostgresDatabase;
     /** Newest first. `undefined`: the embedded mode's key file is used. */
     encryptionKeys: readonly RingKey[] | undefined;
@@ -96,11 +105,18 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
     // The embedded mode is for one person on one machine: it is not offered to the network unless told to.
     const host = read('HOST')?.text ?? (database.kind === 'embedded' ? '127.0.0.1' : '0.0.0.0');
     const metricsPort = read('VALETKEY_METRICS_PORT');
+    const connectUiPort = read('VALETKEY_CONNECT_UI_PORT', 'NANGO_CONNECT_UI_PORT');
     return {
         host,
         port,
         publicUrl,
         connectUiUrl: readUrl(readOr(`${publicUrl}/connect-ui`, 'VALETKEY_CONNECT_UI_URL', 'NANGO_PUBLIC_CONNECT_URL')),
+        websocketsPath: readPath(readOr('/', 'VALETKEY_WEBSOCKETS_PATH', 'NANGO_SERVER_WEBSOCKETS_PATH')),
+        connectUi: {
+            isServed: readFlag(readOr('true', 'VALETKEY_SERVE_CONNECT_UI', 'FLAG_SERVE_CONNECT_UI')),
+            port: connectUiPort && readPort(connectUiPort),
+            frameAncestors: readFrameAncestors(readOr('*', 'VALETKEY_CONNECT_UI_FRAME_ANCESTORS')),
+        },
         database,
         encryptionKeys: readKeyRing(read('VALETKEY_ENCRYPTION_KEY', 'NANGO_ENCRYPTION_KEY')),
         secretKeys: readSecretKeys(variables),
@@ -244,6 +260,25 @@ function readUrl({ name, text }: Setting): string {
         throw new StartupError(`${name} must be an absolute http(s) URL, such as https://auth.example.com.`);
     }
     return text.replace(/\/+$/, '');
+}
+
+/** As clients resolve it: a slash in front may be missing. */
+function readPath({ name, text }: Setting): string {
+    if (!/^[\w./~-]+$/.test(text)) {
+        throw new StartupError(`${name} must be a path, such as / or /ws.`);
+    }
+    return text.replace(/^\/*/, '/');
+}
+
+/** Becomes part of a header: origins, with `*.` for sub-domains, or one of the words that CSP has. */
+function readFrameAncestors({ name, text }: Setting): string[] {
+    const sources = text.split(/[\s,]+/).filter((source) => source !== '');
+    const isKnown = (source: string): boolean =>
+        /^(?:\*|'self'|'none'|[a-z][a-z0-9+.-]*:\/\/(?:\*\.)?[a-z0-9.-]+(?::(?:\d{1,5}|\*))?)$/i.test(source);
+    if (sources.length === 0 || !sources.every(isKnown)) {
+        throw new StartupError(`${name} must list origins, such as https://app.example.com or https://*.example.com, or be * for anybody.`);
+    }
+    return sources;
 }
 
 function readRoles({ name, text }: Setting): Set<'api' | 'worker'> {

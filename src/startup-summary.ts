@@ -11,6 +11,7 @@ export function startupSummary(config: Config, app: Pick<App, 'database' | 'newA
     const rows = [
         ['API', config.publicUrl],
         ['OAuth callback', `${config.publicUrl}/oauth/callback`],
+        ...(config.connectUi.isServed ? [['Connect UI', config.connectUiUrl]] : []),
         ['Database', app.database.description],
         ['Encryption key', app.keySource],
         ...(config.metrics === undefined ? [] : [['Metrics', `http://${config.metrics.host}:${config.metrics.port}/metrics`]]),

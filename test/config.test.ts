@@ -21,6 +21,8 @@ test('without any variable: an embedded database, offered to this machine only',
         port: 3003,
         publicUrl: 'http://localhost:3003',
         connectUiUrl: 'http://localhost:3003/connect-ui',
+        websocketsPath: '/',
+        connectUi: { isServed: true, port: undefined, frameAncestors: ['*'] },
         database: { kind: 'embedded', dataDir: resolve('data') },
         encryptionKeys: undefined,
         secretKeys: new Map(),
@@ -42,6 +44,7 @@ test('without any variable: an embedded database, offered to this machine only',
 });
 
 describe('each variable, and each alias', () => {
+    const connectUi = { isServed: true, port: undefined, frameAncestors: ['*'] };
     test.each<[string, string, Partial<Config>]>([
         ['PORT', '8080', { port: 8080, publicUrl: 'http://localhost:8080', connectUiUrl: 'http://localhost:8080/connect-ui' }],
         ['SERVER_PORT', '8081', { port: 8081 }],
@@ -56,6 +59,22 @@ describe('each variable, and each alias', () => {
         ['NANGO_SERVER_URL', 'https://auth.example.com', { publicUrl: 'https://auth.example.com' }],
         ['VALETKEY_CONNECT_UI_URL', 'https://ui.example.com/', { connectUiUrl: 'https://ui.example.com' }],
         ['NANGO_PUBLIC_CONNECT_URL', 'https://ui.example.com', { connectUiUrl: 'https://ui.example.com' }],
+        ['VALETKEY_CONNECT_UI_PORT', '3009', { connectUi: { ...connectUi, port: 3009 } }],
+        ['NANGO_CONNECT_UI_PORT', '3009', { connectUi: { ...connectUi, port: 3009 } }],
+        ['VALETKEY_WEBSOCKETS_PATH', '/ws', { websocketsPath: '/ws' }],
+        ['NANGO_SERVER_WEBSOCKETS_PATH', 'ws/', { websocketsPath: '/ws/' }],
+        ['VALETKEY_SERVE_CONNECT_UI', 'FALSE', { connectUi: { ...connectUi, isServed: false } }],
+        ['FLAG_SERVE_CONNECT_UI', 'false', { connectUi: { ...connectUi, isServed: false } }],
+        [
+            'VALETKEY_CONNECT_UI_FRAME_ANCESTORS',
+            "https://app.example.com, https://*.example.org:8443 'self' capacitor://localhost",
+            {
+                connectUi: {
+                    ...connectUi,
+                    frameAncestors: ['https://app.example.com', 'https://*.example.org:8443', "'self'", 'capacitor://localhost'],
+                },
+            },
+        ],
         ['VALETKEY_CREDENTIAL_TEST_INTERVAL', '0', { credentialTestMs: 0 }],
         ['VALETKEY_CREDENTIAL_TEST_INTERVAL', '90m', { credentialTestMs: 5_400_000 }],
         ['VALETKEY_CREDENTIAL_TEST_INTERVAL', '7 D', { credentialTestMs: 604_800_000 }],
@@ -161,6 +180,12 @@ describe('a bad value is one sentence that names its variable', () => {
         ['NANGO_SERVER_URL', '/auth', 'http(s) URL'],
         ['VALETKEY_CONNECT_UI_URL', 'javascript:alert(1)', 'http(s) URL'],
         ['NANGO_PUBLIC_CONNECT_URL', 'ui', 'http(s) URL'],
+        ['VALETKEY_CONNECT_UI_PORT', 'x', 'port number'],
+        ['FLAG_SERVE_CONNECT_UI', 'no', 'true or false'],
+        ['VALETKEY_WEBSOCKETS_PATH', '/?x', 'a path'],
+        ['VALETKEY_CONNECT_UI_FRAME_ANCESTORS', 'app.example.com', 'origins'],
+        ['VALETKEY_CONNECT_UI_FRAME_ANCESTORS', "https://a.example; script-src 'unsafe-inline'", 'origins'],
+        ['VALETKEY_CONNECT_UI_FRAME_ANCESTORS', ',', 'origins'],
         ['VALETKEY_DB_POOL_MAX', '0', 'whole number'],
         ['NANGO_DB_POOL_MAX', 'many', 'whole number'],
         ['VALETKEY_RATE_LIMIT_PER_MIN', '-5', 'whole number'],

@@ -31,7 +31,7 @@ export interface CallbackRequest {
 export interface CallbackResult {
     outcome: ConnectOutcome;
     /** The flow this answers; absent when the state is unknown, so that nobody waits. */
-    flow?: Pick<OauthFlowRow, 'id' | 'ws_client_id' | 'opener_origin'>;
+    flow?: Pick<OauthFlowRow, 'id' | 'ws_client_id' | 'opener_origin' | 'connect_flow_id' | 'returns_to_page'>;
     /** The binding cookie, to be cleared. */
     cookieName?: string;
 }

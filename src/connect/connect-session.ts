@@ -159,9 +159,9 @@ export async function deleteSession({ db, sources }: ConnectContext, session: Co
 export const isUsedUp = (session: ConnectSessionRow): boolean => session.used_by !== null;
 export const sessionUsedMessage = 'This connect session has been used, or was deleted.';
 
-/** The live session of a token, or `undefined` when it is unknown, deleted or expired. */
-export const findSession = (context: ConnectContext, token: string): Promise<SessionRead | undefined> =>
-    sessions.findByToken(context.db, context.vault.hashes(token), new Date(context.sources.now()));
+/** The live session of a token, or `undefined` when it is unknown, deleted or expired, for longer than `graceMs`. */
+export const findSession = (context: ConnectContext, token: string, graceMs = 0): Promise<SessionRead | undefined> =>
+    sessions.findByToken(context.db, context.vault.hashes(token), new Date(context.sources.now() - graceMs));
 
 /** What the session presets, per integration. */
 export async function sessionDefaults(context: ConnectContext, session: ConnectSessionRow): Promise<Record<string, IntegrationDefaults>> {

@@ -10,7 +10,7 @@ import { isUsedUp, type ConnectContext } from './connect-session.ts';
 import type { RedirectRequest } from './redirect-flow.ts';
 
 /** What the body says; where the outcome goes is known only when the URL is opened. */
-export type RequestedFlow = Omit<RedirectRequest, 'wsClientId' | 'openerOrigin'>;
+export type RequestedFlow = Omit<RedirectRequest, 'wsClientId' | 'openerOrigin' | 'returnsToPage'>;
 
 const lifetimeMs = 5 * 60 * 1000;
 

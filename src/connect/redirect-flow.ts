@@ -9,6 +9,7 @@ import { recorded } from '../auth-modes/recorded-context.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
+import { attachRedirectFlow } from './connect-flow.ts';
 import { attemptBegun, browserSentTo } from './attempt-steps.ts';
 import type { ConnectContext, IntegrationDefaults } from './connect-session.ts';
 
@@ -24,6 +25,10 @@ export interface RedirectRequest {
     wsClientId: string | undefined;
     /** The page that opened the popup, where it is known (S8). */
     openerOrigin: string | undefined;
+    /** What the page calls it (`connect-flow.ts`). */
+    connectFlowId?: string | undefined;
+    /** The browser has one window: its callback leads back to the Connect UI. */
+    returnsToPage: boolean;
 }
 
 /** Another OAuth app for this connection. */
@@ -142,8 +147,13 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         outcome: null,
         outcome_delivered_at: null,
         created_at: new Date(now),
+        connect_flow_id: request.connectFlowId ?? null,
+        returns_to_page: request.returnsToPage,
     };
     await flows.insert(context.db, flow, context.record?.messages());
+    if (request.connectFlowId !== undefined) {
+        await attachRedirectFlow(context, request.connectFlowId, id);
+    }
     return { location, cookie: { name: bindingCookieName(stateHash, publicUrl.startsWith('https:')), value: binding } };
 }
 

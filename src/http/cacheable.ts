@@ -16,30 +16,30 @@ export class Cacheable {
     readonly contentType: string;
     /** Of texts for people, where there are others to choose from. */
     readonly language: string | undefined;
-    readonly #text: string;
+    readonly #content: string | Buffer;
     readonly #fingerprint: string;
     readonly #compressed = new Map<ContentCoding, Form>();
 
-    constructor(text: string, contentType: string, language?: string) {
+    constructor(content: string | Buffer, contentType: string, language?: string) {
         this.contentType = contentType;
         this.language = language;
-        this.#text = text;
+        this.#content = content;
         // Two languages are two representations, also where nothing is there to translate.
-        this.#fingerprint = fingerprint(`${language ?? ''}\n${text}`);
+        this.#fingerprint = fingerprint(Buffer.concat([Buffer.from(`${language ?? ''}\n`), Buffer.from(content)]));
     }
 
     get isCompressible(): boolean {
-        return this.#text.length >= shortestCompressed;
+        return typeof this.#content === 'string' && this.#content.length >= shortestCompressed;
     }
 
     /** Compressed for the first who wants it so, and kept. */
     as(coding: ContentCoding | undefined): Form {
-        if (coding === undefined) {
-            return { body: this.#text, etag: `"${this.#fingerprint}"` };
+        if (coding === undefined || typeof this.#content !== 'string') {
+            return { body: this.#content, etag: `"${this.#fingerprint}"` };
         }
         let form = this.#compressed.get(coding);
         if (form === undefined) {
-            form = { body: compress(this.#text, coding), etag: `"${this.#fingerprint}-${coding}"` };
+            form = { body: compress(this.#content, coding), etag: `"${this.#fingerprint}-${coding}"` };
             this.#compressed.set(coding, form);
         }
         return form;
@@ -47,7 +47,7 @@ export class Cacheable {
 }
 
 /** Short, for URLs and ETags: it tells versions apart, nobody is kept from making another text for it. */
-export const fingerprint = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
+export const fingerprint = (text: string | Buffer): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
 /** 304 for those who have it (RFC 9110 §13.1.2). */
 export function sendCacheable(request: FastifyRequest, reply: FastifyReply, answer: Cacheable, cacheControl: string): FastifyReply {

@@ -167,7 +167,7 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
                 const input: Record<Part, unknown> = { query: undefined, params: undefined, body: undefined };
                 for (const part of order) {
                     const schema = part === 'body' && definition.bodyFor ? definition.bodyFor(request.body, request.principal) : schemas[part];
-                    input[part] = validate(part, schema, request[part]);
+                    input[part] = validate(part, schema, request[part], definition.authenticate.isForConnecting === true);
                 }
                 if (definition.noStore) {
                     reply.header('cache-control', 'no-store');
@@ -185,14 +185,14 @@ export function registerEndpoint(app: FastifyInstance, definition: Endpoint, ser
     }
 }
 
-function validate(part: Part, schema: Schema | undefined, value: unknown): unknown {
+function validate(part: Part, schema: Schema | undefined, value: unknown, isShown: boolean): unknown {
     if (schema === undefined || schema === anyQuery) {
         return value;
     }
     const result = schema.safeParse(value);
     const issues = result.success ? unstorableText(value) : toIssues(result.error);
     if (issues.length > 0) {
-        throw ApiError.invalid(invalidCode[part], issues);
+        throw ApiError.invalid(invalidCode[part], issues, { isShown });
     }
     return result.data;
 }

@@ -24,9 +24,14 @@ export class ApiError extends Error {
         this.headers = headers;
     }
 
-    /** Shape A: validation. */
-    static invalid(code: 'invalid_body' | 'invalid_query_params' | 'invalid_uri_params', errors: Issue[]): ApiError {
-        return new ApiError(400, { code, errors });
+    /** Shape A: validation. @param isShown the frontend client shows the message, and knows nothing of `errors` (http-api §12, do better). */
+    static invalid(
+        code: 'invalid_body' | 'invalid_query_params' | 'invalid_uri_params',
+        errors: Issue[],
+        { isShown = false }: { isShown?: boolean } = {},
+    ): ApiError {
+        const message = errors.map((issue) => [...issue.path, issue.message].join(': ')).join('; ');
+        return new ApiError(400, { code, ...(isShown ? { message } : {}), errors });
     }
 
     /** Shape B. */

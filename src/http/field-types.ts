@@ -58,6 +58,11 @@ export const QueryBool = z
     // of all the words for it, those that clients have
     .meta({ type: 'boolean' });
 
+/** Unguessable, because whoever knows it may ask what became of the flow (frontend contract §7.3). */
+export const FlowId = z
+    .uuid()
+    .describe('What the page calls this flow: a UUID of its own, by which `GET /connect/flows/{flowId}` tells how it ended.');
+
 /** `params[…]`: an object whose string leaves count; anything else in it is ignored. */
 export const LooseObject = z.record(z.string(), z.unknown());
 

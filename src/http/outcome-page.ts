@@ -8,13 +8,13 @@ const closeAfterMs = 500;
 export function sendOutcomePage(
     reply: FastifyReply,
     outcome: ConnectOutcome,
-    options: { sources: Sources; openerOrigin: string | undefined; status?: number },
+    options: { sources: Sources; openerOrigin: string | undefined; status?: number; back?: string },
 ): FastifyReply {
     const nonce = options.sources.random(16).toString('base64');
     return reply
         .code(options.status ?? (outcome.status === 'success' ? 200 : 400))
         .headers(pageHeaders(nonce))
-        .send(page(outcome, nonce, messageTarget(options.openerOrigin)));
+        .send(page(outcome, nonce, messageTarget(options.openerOrigin), options.back));
 }
 
 /** For a browser that no attempt is waiting for: says one thing, tells nobody, and leads nowhere (S7). */
@@ -25,6 +25,9 @@ export function sendNoticePage(reply: FastifyReply, notice: { title: string; tex
         .headers(pageHeaders(nonce))
         .send(frame({ isGood: true, title: notice.title, detail: notice.text, nonce }));
 }
+
+/** On the way to another page: neither the address of this one nor the answer is kept. */
+export const leavingHeaders = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' } as const;
 
 /** Strict CSP with a nonce; nothing of the URL (`code`, `state`) leaves by referrer or cache (S8). No COOP: it would cut the opener off. */
 const pageHeaders = (nonce: string): Record<string, string> => ({
@@ -37,23 +40,39 @@ const pageHeaders = (nonce: string): Record<string, string> => ({
 /** Sandboxed pages and files have the origin `null`, which cannot be posted to: the attempt would end the page's script. */
 const messageTarget = (origin: string | undefined): string | undefined => (origin !== undefined && URL.canParse(origin) ? origin : undefined);
 
-function page(outcome: ConnectOutcome, nonce: string, openerOrigin: string | undefined): string {
+function page(outcome: ConnectOutcome, nonce: string, openerOrigin: string | undefined, back: string | undefined): string {
     const isSuccess = outcome.status === 'success';
     const [title, detail] = wordsFor(outcome);
+    const code = isSuccess ? {} : { code: outcome.error?.type ?? '' };
     const message = isSuccess
         ? { type: 'nango_oauth_callback_success' }
         : { type: 'nango_oauth_callback_error', payload: { message: detail, errorType: outcome.error?.type ?? 'unknown_err' } };
+    // The only window stays, and has nobody to tell.
+    if (back !== undefined) {
+        return frame({ isGood: isSuccess, title, detail, nonce, way: `<p><a href="${escapeHtml(back)}">Back</a></p>`, ...code });
+    }
     const script = `<script nonce="${nonce}">
 const message = ${inlineJson(message)};
 const openerOrigin = ${inlineJson(openerOrigin ?? null)};
 if (window.opener && openerOrigin) window.opener.postMessage(message, openerOrigin);
 new BroadcastChannel('nango-oauth-callback').postMessage(message);
-const leave = () => { window.close(); };
+const leave = () => {
+    window.close();
+    // Still here: nobody but its user may close this window.
+    setTimeout(() => { document.getElementById('stuck').hidden = false; }, 300);
+};
+const button = document.getElementById('close');
+button.hidden = false;
+button.addEventListener('click', leave);
 window.addEventListener('message', (event) => { if (event.data && event.data.type === 'nango_oauth_callback_ack') leave(); });
 ${isSuccess ? `setTimeout(leave, ${closeAfterMs});` : ''}
 </script>`;
-    return frame({ isGood: isSuccess, title, detail, nonce, script, ...(isSuccess ? {} : { code: outcome.error?.type ?? '' }) });
+    return frame({ isGood: isSuccess, title, detail, nonce, script, way: closing, ...code });
 }
+
+/** For the script, which shows what can help (frontend contract §7.39). */
+const closing = `<p><button type="button" id="close" hidden>Close window</button></p>
+<p id="stuck" role="status" hidden>This window cannot close itself. Please close it, and go on where you came from.</p>`;
 
 function wordsFor(outcome: ConnectOutcome): [title: string, detail: string] {
     if (outcome.status === 'error') {
@@ -71,11 +90,13 @@ interface Frame {
     nonce: string;
     /** Of a failure. */
     code?: string;
+    /** What can be done here. */
+    way?: string;
     /** With its element. */
     script?: string;
 }
 
-const frame = ({ isGood, title, detail, nonce, code, script }: Frame): string => `<!doctype html>
+const frame = ({ isGood, title, detail, nonce, code, way, script }: Frame): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -93,6 +114,9 @@ h1 { margin: 14px 0 6px; font-size: 20px; font-weight: 650; }
 p { margin: 0; color: var(--quiet); overflow-wrap: anywhere; }
 p + p { margin-top: 14px; font-size: 14px; }
 code { font: 13px/1.4 ui-monospace, monospace; }
+button, a { display: inline-block; padding: 9px 18px; border: 1px solid var(--edge); border-radius: 9px; background: none; color: inherit; font: inherit; text-decoration: none; cursor: pointer; }
+button:hover, a:hover { border-color: currentColor; }
+[hidden] { display: none; }
 </style>
 </head>
 <body>
@@ -101,6 +125,7 @@ code { font: 13px/1.4 ui-monospace, monospace; }
 <h1>${title}</h1>
 <p>${escapeHtml(detail)}</p>
 ${code === undefined ? '' : `<p>You can close this window and try again. <code>${escapeHtml(code)}</code></p>`}
+${way ?? ''}
 </main>
 ${script ?? ''}
 </body>

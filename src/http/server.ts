@@ -2,20 +2,21 @@
  * The API surface, one file per resource under `endpoints/`. This file builds the server they are registered on: parsing,
  * CORS, security headers, errors, the outcome socket. It decides nothing about connections or credentials.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { parse as parseFlatQuery } from 'node:querystring';
 import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { parse as parseNestedQuery } from 'qs';
-import { WebSocketServer } from 'ws';
 import type { Config } from '../config.ts';
-import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
 import { registerEndpoint } from './endpoint.ts';
 import { endpointsOf, probesOf } from './endpoints/index.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
+import { securityHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
+import { acceptSockets } from './socket-upgrades.ts';
 
 /** proxy-addr's form: hop 0 is who the socket belongs to. */
 function trustedBy({ trustedProxies }: Config): string[] | ((address: string, hop: number) => boolean) {
@@ -42,6 +43,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         bodyLimit: config.bodyLimitBytes,
         trustProxy: trustedBy(config),
         routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, maxParamLength: longestParam, querystringParser: parseQuery },
+        rewriteUrl: ({ url = '/' }: IncomingMessage) => (services.connectUi === undefined ? url : connectUiAtRoot(url)),
         forceCloseConnections: 'idle',
         // Fastify's default is forever; half a request would hold up shutdown as long.
         requestTimeout: 60_000,
@@ -103,7 +105,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         registerEndpoint(app, definition, services, limits);
     }
     if (isApi) {
-        acceptSockets(app, services.sockets);
+        acceptSockets(app, config, services.sockets);
     }
     return app;
 }
@@ -141,18 +143,11 @@ const corsResponseHeaders = [
 /** What the CORS plugin sets, for answers that are given before it runs. */
 const readableAnywhere = { 'access-control-allow-origin': '*', 'access-control-expose-headers': corsResponseHeaders.join(', ') };
 
-/** http-api §1.11. No Cross-Origin-Opener-Policy: it would cut popups off from their opener (frontend contract §1.9). */
-const securityHeaders = {
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'SAMEORIGIN',
-    'referrer-policy': 'strict-origin',
-    'x-dns-prefetch-control': 'off',
-    'x-download-options': 'noopen',
-    'x-xss-protection': '0',
-    // For JSON; pages bring their own.
-    'content-security-policy': "default-src 'none'; frame-ancestors 'self'",
-    'strict-transport-security': 'max-age=5184000; includeSubDomains',
-};
+/**
+ * Clients up to 0.68.1 can embed the Connect UI at the root of an origin only (frontend contract §1.1), and always say `apiURL`. Seen from
+ * the root its assets are where they are seen from `/connect-ui`.
+ */
+const connectUiAtRoot = (url: string): string => (/^\/\?(?:.*&)?apiURL=/.test(url) ? `/connect-ui${url.slice(1)}` : url);
 
 /** Brackets nest (http-api §1.8). Without prototypes, so that a filter named `constructor` is a filter like any other. */
 function parseQuery(text: string): Record<string, unknown> {
@@ -215,21 +210,4 @@ function acceptBodies(app: FastifyInstance): void {
         done(null, parseQuery(body as string)),
     );
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-}
-
-/** The outcome socket of the official frontend client: `/`, exactly, from any origin (frontend contract §1.8). */
-function acceptSockets(app: FastifyInstance, sockets: OutcomeSockets): void {
-    const server = new WebSocketServer({ noServer: true, maxPayload: 1024 });
-    app.server.on('upgrade', (request, socket, head) => {
-        if (request.url?.split('?')[0] !== '/') {
-            // Node leaves the socket to us: without a listener, its reset would end the process.
-            socket.on('error', () => {});
-            socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-            return;
-        }
-        server.handleUpgrade(request, socket, head, (client) => sockets.add(client, request.headers.origin));
-    });
-    app.addHook('onClose', () => {
-        server.close();
-    });
 }

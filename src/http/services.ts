@@ -4,6 +4,7 @@ import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts'
 import type { LocalTokens } from '../auth-modes/local-tokens.ts';
 import type { Config } from '../config.ts';
 import type { ConnectContext } from '../connect/connect-session.ts';
+import type { FlowWaits } from '../connect/flow-waits.ts';
 import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
 import type { Revocations } from '../connect/revocations.ts';
 import type { FetchedConnections } from '../credentials/fetched-connections.ts';
@@ -13,6 +14,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import type { Database } from '../store/database.ts';
+import type { ConnectUiPage } from './connect-ui/page.ts';
 import type { OperationStreams } from './operation-streams.ts';
 
 export interface Services {
@@ -26,6 +28,9 @@ export interface Services {
     clients: RegisteredClients;
     connect: ConnectContext;
     sockets: OutcomeSockets;
+    flowWaits: FlowWaits;
+    /** Absent where it is switched off. */
+    connectUi: ConnectUiPage | undefined;
     streams: OperationStreams;
     renewals: Renewals;
     revocations: Revocations;

@@ -218,6 +218,23 @@ async function change(
         .execute();
 }
 
+/** What the person's browser says of an attempt. No operation has more of these than anybody would read: they are anybody's to send. */
+export async function sayFromBrowser(
+    db: Db,
+    id: string,
+    said: Pick<OperationRow, 'level' | 'message'> & { meta: Readonly<Record<string, unknown>>; at: Date },
+): Promise<void> {
+    await sql`
+        insert into operation_messages (operation_id, operation_created_at, source, level, type, context, message, meta, created_at)
+        select ${id}, ${beganAt(id)}, 'user', ${said.level}, 'log', 'auth', ${said.message}, ${json(said.meta)}, ${said.at}
+        where (
+            select count(*) from operation_messages m
+            where m.operation_id = ${id} and m.operation_created_at = ${beganAt(id)} and m.source = 'user'
+        ) < ${sql.lit(mostFromBrowser)}`.execute(db);
+}
+
+const mostFromBrowser = 200;
+
 export interface Renewed {
     id: string;
     environmentId: string;

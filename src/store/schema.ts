@@ -81,6 +81,8 @@ export interface ConnectUiSettings {
     defaultTheme: 'light' | 'dark' | 'system';
     theme: { light: { primary: string }; dark: { primary: string } };
     showWatermark: boolean;
+    /** Absent in what was stored before there was one: no. */
+    closeOnSuccess?: boolean;
 }
 
 interface EnvironmentSettingsTable {
@@ -275,6 +277,17 @@ interface OauthFlowsTable {
     outcome: Json<ConnectOutcome | null> | null;
     outcome_delivered_at: Time | null;
     created_at: Time;
+    connect_flow_id: Generated<string | null>;
+    returns_to_page: Generated<boolean>;
+}
+
+interface ConnectFlowsTable {
+    id: string;
+    connect_session_id: string;
+    provider_config_key: string;
+    oauth_flow_id: string | null;
+    outcome: Json<ConnectOutcome | null> | null;
+    created_at: Time;
 }
 
 interface OauthFlowRequestsTable {
@@ -468,6 +481,7 @@ export interface Schema {
     connect_sessions: ConnectSessionsTable;
     oauth_flows: OauthFlowsTable;
     oauth_flow_requests: OauthFlowRequestsTable;
+    connect_flows: ConnectFlowsTable;
     credential_journal: CredentialJournalTable;
     post_connection_hooks: PostConnectionHooksTable;
     webhook_events: WebhookEventsTable;

@@ -21,6 +21,8 @@ export interface TestAppOptions {
     providers?: string;
     /** Simulate mode: where the twins are. */
     twinServer?: URL;
+    /** A built Connect UI; default none, whatever was built. */
+    connectUiDirectory?: string;
     /** Waits of exactly this many milliseconds take that many instead: a deadline that a test need not sit out. */
     waits?: Readonly<Record<number, number>> | ((ms: number) => number);
 }
@@ -101,7 +103,13 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     };
     let logged = '';
     const logger = pino({ level: config.logLevel }, { write: (line: string) => void (logged += line) });
-    const app = await buildApp({ config, logger, sources, twinServer: options.twinServer });
+    const app = await buildApp({
+        config,
+        logger,
+        sources,
+        twinServer: options.twinServer,
+        connectUiDirectory: options.connectUiDirectory ?? directory,
+    });
     const declared = new DeclaredAnswers();
     declared.watch(app.server);
     const vault = await openVault(app.database.db, config.encryptionKeys!, sources);

@@ -6,7 +6,8 @@
  * server without any CORS header would pass. Playwright's own stay, with one change: its `--disable-features` contains
  * `ThirdPartyStoragePartitioning`, with which storage and BroadcastChannel reach where they would not at a user's. Chromium
  * takes the last `--disable-features` it is given, so ours repeats the others of Playwright's list that tests need.
- * Playwright adds `--no-sandbox` itself, root or not; tests only visit pages of their own.
+ * Its `--disable-popup-blocking` goes: windows that no click asked for are blocked, where the browser can (the package's headless
+ * shell cannot). Playwright adds `--no-sandbox` itself, root or not; tests only visit pages of their own.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -58,6 +59,7 @@ export async function launchBrowser(): Promise<Browser> {
     return chromium.launch({
         executablePath: path,
         args: [`--disable-features=${disabledFeatures.join(',')}`],
+        ignoreDefaultArgs: ['--disable-popup-blocking'],
         env: { ...(process.env as Record<string, string>), ...env },
     });
 }

@@ -40,6 +40,7 @@ export const tables = Object.keys({
     post_connection_hooks: true,
     oauth_flow_requests: true,
     oauth_flows: true,
+    connect_flows: true,
     connect_sessions: true,
     connections: true,
     connection_facets: true,

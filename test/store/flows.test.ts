@@ -30,6 +30,8 @@ const flowOf = (integration: IntegrationRow, overrides: Partial<NewOauthFlow> = 
     outcome: null,
     outcome_delivered_at: null,
     created_at: madeAt,
+    connect_flow_id: null,
+    returns_to_page: false,
     ...overrides,
 });
 

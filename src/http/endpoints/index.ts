@@ -22,6 +22,8 @@ import { providerEndpoints } from './catalogue/providers.ts';
 import { createReconnectSession } from './connect-sessions/create-reconnect-session.ts';
 import { createConnectSession } from './connect-sessions/create-session.ts';
 import { deleteConnectSession } from './connect-sessions/delete-session.ts';
+import { connectUiEndpoints } from './connect-ui/connect-ui.ts';
+import { readConnectFlow } from './connect-sessions/read-flow.ts';
 import { readConnectSession } from './connect-sessions/read-session.ts';
 import { connectTelemetry } from './connect-sessions/telemetry.ts';
 import { deleteConnection } from './connections/delete-connection.ts';
@@ -109,7 +111,9 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     createReconnectSession(services),
     readConnectSession(services),
     deleteConnectSession(services),
+    readConnectFlow(services),
     connectTelemetry(services),
+    ...connectUiEndpoints(services),
     createOauthFlow(services),
     oauthConnect(services),
     oauthCallback(services),

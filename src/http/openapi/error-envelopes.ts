@@ -13,6 +13,7 @@ export const ValidationError = z
     .strictObject({
         error: z.strictObject({
             code: z.enum(['invalid_body', 'invalid_query_params', 'invalid_uri_params']),
+            message: z.string().optional().describe('For people; where the browser client shows it. May change.'),
             errors: z.array(ValidationIssue),
         }),
     })

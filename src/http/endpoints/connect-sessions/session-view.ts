@@ -15,6 +15,17 @@ const EndUserAnswer = z.strictObject({
     organization: z.strictObject({ id: z.string(), display_name: nullableText }).nullable(),
 });
 
+export const OutcomeAnswer = z
+    .strictObject({
+        status: z.enum(['success', 'error']),
+        provider_config_key: z.string().optional(),
+        connection_id: z.string().optional(),
+        is_pending: z.boolean().optional(),
+        error: z.strictObject({ type: z.string(), description: z.string() }).optional(),
+        at: z.iso.datetime(),
+    })
+    .nullable();
+
 const PrimaryColour = z.strictObject({ primary: z.string() });
 
 export const SessionAnswer = z.strictObject({
@@ -24,6 +35,7 @@ export const SessionAnswer = z.strictObject({
             showWatermark: z.boolean(),
             defaultTheme: z.enum(['light', 'dark', 'system']),
             theme: z.strictObject({ light: PrimaryColour, dark: PrimaryColour }),
+            closeOnSuccess: z.boolean(),
         }),
         allowed_integrations: z.array(z.string()).optional().describe('Absent: no restriction.'),
         integrations_config_defaults: z
@@ -39,33 +51,28 @@ export const SessionAnswer = z.strictObject({
         overrides: z.record(z.string(), z.strictObject({ docs_connect: z.string().optional() })).optional(),
         return_url: z.string().optional().describe('Where a Connect page of its own sends the user afterwards.'),
         websocketsPath: z.string(),
-        outcome: z
-            .strictObject({
-                status: z.enum(['success', 'error']),
-                provider_config_key: z.string().optional(),
-                connection_id: z.string().optional(),
-                is_pending: z.boolean().optional(),
-                error: z.strictObject({ type: z.string(), description: z.string() }).optional(),
-                at: z.iso.datetime(),
-            })
-            .nullable()
-            .meta({
-                description: 'How the last attempt ended, for pages whose popup is gone; `null` before the first.',
-                examples: [
-                    {
-                        status: 'success',
-                        provider_config_key: 'github-prod',
-                        connection_id: '5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55',
-                        is_pending: false,
-                        at: '2026-01-02T03:04:05.678Z',
-                    },
-                ],
-            }),
+        outcome: OutcomeAnswer.meta({
+            description: 'How the last attempt ended, for pages whose popup is gone; `null` before the first.',
+            examples: [
+                {
+                    status: 'success',
+                    provider_config_key: 'github-prod',
+                    connection_id: '5c1f7d2e-8a44-4d7b-9f0e-2b6f3a1c9d55',
+                    is_pending: false,
+                    at: '2026-01-02T03:04:05.678Z',
+                },
+            ],
+        }),
     }),
 });
 
 /** @param endUser the one of the connection that is renewed, or the session's own */
-export const sessionView = (session: SessionRead, endUser: EndUser | null, defaults: Record<string, IntegrationDefaults>) => ({
+export const sessionView = (
+    session: SessionRead,
+    endUser: EndUser | null,
+    defaults: Record<string, IntegrationDefaults>,
+    websocketsPath: string,
+) => ({
     data: {
         endUser,
         connectUISettings: connectUiSettings(session),
@@ -74,7 +81,7 @@ export const sessionView = (session: SessionRead, endUser: EndUser | null, defau
         ...(session.connection_id === null ? {} : { isReconnecting: true }),
         ...(session.overrides === null ? {} : { overrides: session.overrides }),
         ...(session.return_url === null ? {} : { return_url: session.return_url }),
-        websocketsPath: '/',
+        websocketsPath,
         outcome: session.outcome,
     },
 });

@@ -91,9 +91,8 @@ export async function connectSubmitted(
 /** A session decides the connection id itself. */
 export function assertNoConnectionId(query: Readonly<Record<string, unknown>>): void {
     if (query['connection_id'] !== undefined) {
-        throw ApiError.invalid('invalid_query_params', [
-            { code: 'custom', message: 'connection_id cannot be chosen with a connect session', path: ['connection_id'] },
-        ]);
+        const message = 'A connect session decides this itself';
+        throw ApiError.invalid('invalid_query_params', [{ code: 'custom', message, path: ['connection_id'] }], { isShown: true });
     }
 }
 

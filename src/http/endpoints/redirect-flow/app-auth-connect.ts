@@ -4,9 +4,9 @@ import type { ConnectOutcome } from '../../../store/schema.ts';
 import { publicEndpoint } from '../../authentication.ts';
 import { anyQuery, endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
-import { sendOutcomePage } from '../../outcome-page.ts';
+import { leavingHeaders, sendOutcomePage } from '../../outcome-page.ts';
 import type { Services } from '../../services.ts';
-import { finishRedirectFlow, isText, sendInstallationNotice } from './finish-flow.ts';
+import { finishRedirectFlow, isText, pageOf, sendInstallationNotice } from './finish-flow.ts';
 
 /** Failures that the contract answers in JSON. */
 const jsonTypes = new Set(['unknown_provider_config', 'invalid_auth_mode', 'wrong_auth_mode']);
@@ -22,7 +22,7 @@ export const appAuthConnect = (services: Services) =>
             'The setup URL to register at a GitHub App that is connected in the auth mode APP. GitHub adds `installation_id`, `setup_action` and the `state` that ' +
             'it was given. As at `/oauth/callback`, it has to be the browser that began the flow, and a page says how it ended. Without `state`, but with a ' +
             '`setup_action` of `install` or `update`, somebody changed an installation at GitHub: the page says so, and nothing happens here.',
-        answers: { 200: 'text/html', 400: 'text/html', 404: 'text/html', 500: 'text/html' },
+        answers: { 200: 'text/html', 302: null, 400: 'text/html', 404: 'text/html', 500: 'text/html' },
         errors: { 400: [...jsonTypes] },
         authenticate: publicEndpoint,
         access: 'anyone',
@@ -50,7 +50,11 @@ export const appAuthConnect = (services: Services) =>
             const { payload: _payload, customField: _customField, ...own } = query as Record<string, unknown>;
             const { outcome, flow } = await finishRedirectFlow(services, { query: own, request, reply }, 'APP');
             const type = outcome.error?.type;
-            if (outcome.error !== undefined && jsonTypes.has(outcome.error.type)) {
+            const page = pageOf(services, flow);
+            if (page !== undefined) {
+                return reply.headers(leavingHeaders).redirect(page, 302);
+            }
+            if (outcome.error !== undefined && jsonTypes.has(outcome.error.type) && !flow?.connect_flow_id) {
                 throw ApiError.legacy(400, outcome.error.type, outcome.error.description);
             }
             return sendOutcomePage(reply, outcome, {

@@ -23,7 +23,23 @@ export async function finishRedirectFlow(services: Services, { query, request, r
     }
     // The socket first: the page closes itself, and with it the client's patience (§1.7 step 10).
     await services.sockets.deliver(flow?.ws_client_id, outcome, flow?.id);
+    services.flowWaits.wake();
     return result;
+}
+
+/** The Connect UI's page, which shows how the flow ended; `undefined` for a flow that has a window of its own. */
+export const pageOf = ({ config }: Services, flow: CallbackResult['flow']): string | undefined =>
+    flow?.returns_to_page ? connectUiPage(config, flow.connect_flow_id ?? undefined) : undefined;
+
+export function connectUiPage({ connectUiUrl }: Services['config'], flowId: string | undefined): string {
+    const page = new URL(connectUiUrl);
+    page.search = '';
+    page.hash = '';
+    page.pathname = `${page.pathname.replace(/\/+$/, '')}/`;
+    if (flowId !== undefined) {
+        page.searchParams.set('flow', flowId);
+    }
+    return page.href;
 }
 
 /** Somebody changed an installation at the provider, without a flow of ours. */

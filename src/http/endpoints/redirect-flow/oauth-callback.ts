@@ -4,9 +4,9 @@ import type { ConnectOutcome } from '../../../store/schema.ts';
 import { publicEndpoint } from '../../authentication.ts';
 import { anyQuery, endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
-import { sendOutcomePage } from '../../outcome-page.ts';
+import { leavingHeaders, sendOutcomePage } from '../../outcome-page.ts';
 import type { Services } from '../../services.ts';
-import { finishRedirectFlow, isInstallationNotice, sendInstallationNotice } from './finish-flow.ts';
+import { finishRedirectFlow, isInstallationNotice, pageOf, sendInstallationNotice } from './finish-flow.ts';
 
 export const oauthCallback = (services: Services) =>
     endpoint({
@@ -17,10 +17,10 @@ export const oauthCallback = (services: Services) =>
         summary: 'Finish a redirect flow',
         description:
             'Where the provider sends the browser back, with `state` and `code` or an error; the address to register at the provider. The page tells its opener and ' +
-            'the socket how it ended, and closes itself after a success. It has to be the browser that began the flow. A plugin whose credentials its ' +
+            'the socket how it ended, and closes itself after a success; a flow of the Connect UI in the same tab leads back there. It has to be the browser that began the flow. A plugin whose credentials its ' +
             'provider rejects is answered in JSON. Without `state`, but with `installation_id` and `setup_action`, somebody changed an installation at the ' +
             'provider: the page says so, and nothing happens here.',
-        answers: { 200: 'text/html', 400: 'text/html', 500: 'text/html' },
+        answers: { 200: 'text/html', 302: null, 400: 'text/html', 500: 'text/html' },
         errors: { 400: ['connection_test_failed'] },
         authenticate: publicEndpoint,
         access: 'anyone',
@@ -47,7 +47,12 @@ export const oauthCallback = (services: Services) =>
                 return sendInstallationNotice(services, reply);
             }
             const { outcome, flow } = await finishRedirectFlow(services, { query, request, reply });
-            if (outcome.error?.type === 'connection_test_failed') {
+            const page = pageOf(services, flow);
+            if (page !== undefined) {
+                return reply.headers(leavingHeaders).redirect(page, 302);
+            }
+            // The page that named the flow learns it from there, and its popup is for a person.
+            if (outcome.error?.type === 'connection_test_failed' && !flow?.connect_flow_id) {
                 throw ApiError.simple(400, outcome.error.type, outcome.error.description);
             }
             return sendOutcomePage(reply, outcome, { sources: services.sources, openerOrigin: flow?.opener_origin ?? undefined });

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { admit, resolveTarget } from '../../../connect/attempt.ts';
 import { recording } from '../../../connect/attempt-steps.ts';
-import type { ConnectContext } from '../../../connect/connect-session.ts';
+import { beginConnectFlow, failConnectFlow } from '../../../connect/connect-flow.ts';
+import { findSession, sessionTokenPattern, type ConnectContext } from '../../../connect/connect-session.ts';
 import { describeFailure, recordFailedAttempt } from '../../../connect/failed-attempt.ts';
 import { takeFlowRequest, type RequestedFlow } from '../../../connect/flow-request.ts';
 import { flowLifetimeMs, startRedirectFlow, type StartedFlow } from '../../../connect/redirect-flow.ts';
@@ -13,10 +14,11 @@ import type { ConnectOutcome } from '../../../store/schema.ts';
 import { principalOf, sessionInQuery, type Authentication } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError, toApiError } from '../../errors.ts';
-import { LooseObject } from '../../field-types.ts';
-import { sendOutcomePage } from '../../outcome-page.ts';
+import { FlowId, LooseObject } from '../../field-types.ts';
+import { leavingHeaders, sendOutcomePage } from '../../outcome-page.ts';
 import type { Services } from '../../services.ts';
 import { assertNoConnectionId } from '../direct-auth/direct-auth.ts';
+import { connectUiPage } from './finish-flow.ts';
 
 /** Nothing is refused for its shape (§11.2): what is not what it should be counts as absent. */
 const Query = z.looseObject({
@@ -32,6 +34,12 @@ const Query = z.looseObject({
         .unknown()
         .optional()
         .meta({ type: 'string', description: 'A prepared flow, in place of a session token; it is in the URL that `POST /oauth/flows` gives.' }),
+    flow_id: FlowId.optional(),
+    return_to: z
+        .literal('page')
+        .optional()
+        .catch(undefined)
+        .describe('`page`: this window is the only one, and in the end goes back to the Connect UI, with `flow`.'),
     connection_id: z.unknown().optional().meta({ description: 'Refused: the connect session decides which connection it is.', deprecated: true }),
 });
 
@@ -53,7 +61,7 @@ export const oauthConnect = (services: Services) =>
         summary: 'Begin a redirect flow in the browser',
         description:
             'Opened in a popup; sends the browser on to the provider. A failure is a page, and a message on the socket where one is named; without a socket, ' +
-            'failures with a code below are JSON. Other query parameters are ignored.',
+            'failures with a code below are JSON. A page that passes a `flow_id` asks `GET /connect/flows/{flowId}` instead. Other query parameters are ignored.',
         answers: { 302: null, 400: 'text/html', 401: 'text/html', 415: 'text/html', 429: 'text/html' },
         errors: { 400: ['integration_not_allowed', 'invalid_connection'] },
         isSingleUse: true,
@@ -70,16 +78,25 @@ export const oauthConnect = (services: Services) =>
             const session = principal.session!;
             const { sockets, config } = services;
             const connect = recording(services.connect);
+            const connectFlowId = found?.connectFlowId ?? query.flow_id;
+            if (connectFlowId !== undefined) {
+                await begin(services, { flowId: connectFlowId, session, providerConfigKey: params.providerConfigKey });
+            }
             let started: StartedFlow;
             try {
                 const attempt = await admit(connect, session, await resolveTarget(connect, session, params.providerConfigKey));
                 started = await startRedirectFlow(connect, attempt, {
                     ...(found ?? requestedIn(query)),
+                    connectFlowId,
+                    returnsToPage: query.return_to === 'page',
                     wsClientId: query.ws_client_id,
                     openerOrigin: sockets.originOf(query.ws_client_id) ?? originOf(request.headers.referer),
                 });
             } catch (error) {
-                await recordFailure(connect, session, params.providerConfigKey, error);
+                // Nobody failed: the same person goes on in another window.
+                if (!(error instanceof ConnectFailure && error.type === 'superseded')) {
+                    await recordFailure(connect, session, params.providerConfigKey, error);
+                }
                 throw error;
             }
             return reply
@@ -90,7 +107,7 @@ export const oauthConnect = (services: Services) =>
                     sameSite: 'lax',
                     maxAge: flowLifetimeMs / 1000,
                 })
-                .headers({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
+                .headers(leavingHeaders)
                 .redirect(services.browserAddress(started.location), 302);
         },
     });
@@ -123,6 +140,7 @@ function requestedIn(query: z.output<typeof Query>): RequestedFlow {
         authorizationParams: strings(query.authorization_params),
         clientOverride: { clientId: credentials['oauth_client_id_override'], clientSecret: credentials['oauth_client_secret_override'] },
         refreshTokenOverride: credentials['oauth_refresh_token_override'],
+        connectFlowId: query.flow_id,
     };
 }
 
@@ -136,17 +154,27 @@ async function recordFailure(connect: ConnectContext, session: SessionRead, prov
     await recordFailedAttempt(connect, { session, providerConfigKey, error: { type: popupTypes[type] ?? type, description } });
 }
 
-/** A page and a socket message where somebody waits in a browser; JSON where the contract has it and nobody does (§7.7). */
+/** @throws ApiError 400 for a name that somebody else has, or that is used up */
+async function begin(services: Services, named: Parameters<typeof beginConnectFlow>[1]): Promise<void> {
+    if (!(await beginConnectFlow(services.connect, named))) {
+        throw ApiError.invalid('invalid_query_params', [{ code: 'custom', message: 'This flow_id has been used', path: ['flow_id'] }]);
+    }
+    services.flowWaits.wake();
+}
+
+/** A page, and a message to whoever waits, where somebody does in a browser; JSON where the contract has it and nobody does (§7.7). */
 async function answerFailure(services: Services, error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { sources, sockets, logger } = services;
     const query = request.query as Record<string, unknown>;
     const socketId = typeof query['ws_client_id'] === 'string' ? query['ws_client_id'] : undefined;
+    const isTheOnlyWindow = query['return_to'] === 'page';
+    const flowId = (request.found as RequestedFlow | undefined)?.connectFlowId ?? FlowId.safeParse(query['flow_id']).data;
     const known = toApiError(error);
     if (known === undefined) {
         logger.error({ err: error }, 'a redirect flow could not be started');
     }
     const isJson = error instanceof ApiError || (error instanceof ConnectFailure && jsonTypes.has(error.type));
-    if (known !== undefined && isJson && socketId === undefined) {
+    if (known !== undefined && isJson && socketId === undefined && flowId === undefined && !isTheOnlyWindow) {
         return reply.code(known.status).headers(known.headers).send(known.body);
     }
     const outcome: ConnectOutcome = {
@@ -155,13 +183,40 @@ async function answerFailure(services: Services, error: unknown, request: Fastif
         error: popupError(error),
         at: new Date(sources.now()).toISOString(),
     };
+    const isRecorded = flowId !== undefined && (await recordForPage(services, request, flowId, outcome));
+    if (isRecorded && isTheOnlyWindow) {
+        return reply.headers(leavingHeaders).redirect(connectUiPage(services.config, flowId), 302);
+    }
     const openerOrigin = sockets.originOf(socketId);
     await sockets.deliver(socketId, outcome);
     return sendOutcomePage(reply.headers(known?.headers ?? {}), outcome, {
         sources,
         openerOrigin,
         status: error instanceof ApiError ? error.status : 400,
+        ...(isTheOnlyWindow ? { back: connectUiPage(services.config, flowId) } : {}),
     });
+}
+
+/** Where the flow's page will find it. @returns `false` when its session is unknown or over, so that nobody can ask */
+async function recordForPage(services: Services, request: FastifyRequest, flowId: string, outcome: ConnectOutcome): Promise<boolean> {
+    const session = request.principal?.session ?? (await sessionIn(services, request.query as Record<string, unknown>));
+    if (session === undefined) {
+        return false;
+    }
+    try {
+        await failConnectFlow(services.connect, { flowId, session, providerConfigKey: outcome.provider_config_key ?? '' }, outcome.error!);
+    } catch (error) {
+        services.logger.error({ err: error }, 'the page of a redirect flow could not be told that it failed');
+        return false;
+    }
+    services.flowWaits.wake();
+    return true;
+}
+
+/** Of a request that was refused before its caller was known: a single-use session after its success. */
+async function sessionIn({ connect }: Services, query: Readonly<Record<string, unknown>>): Promise<SessionRead | undefined> {
+    const token = query['connect_session_token'];
+    return typeof token === 'string' && sessionTokenPattern.test(token) ? findSession(connect, token).catch(() => undefined) : undefined;
 }
 
 function popupError(error: unknown): { type: string; description: string } {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { requestFlow } from '../../../connect/flow-request.ts';
 import { connectSession } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
-import { IntegrationKey } from '../../field-types.ts';
+import { FlowId, IntegrationKey } from '../../field-types.ts';
 import type { Services } from '../../services.ts';
 
 const Strings = z.record(z.string(), z.string()).default({});
@@ -29,6 +29,7 @@ export const createOauthFlow = (services: Services) =>
         access: 'connect session',
         body: z.strictObject({
             provider_config_key: IntegrationKey,
+            flow_id: FlowId.optional(),
             params: Strings.describe('The connection configuration that the provider’s entry asks for.'),
             authorization_params: Strings.describe('Added to the authorization URL. Reserved names are refused.'),
             credentials: z
@@ -47,6 +48,7 @@ export const createOauthFlow = (services: Services) =>
                 authorizationParams: body.authorization_params,
                 clientOverride: { clientId: body.credentials.oauth_client_id_override, clientSecret: body.credentials.oauth_client_secret_override },
                 refreshTokenOverride: body.credentials.oauth_refresh_token_override,
+                connectFlowId: body.flow_id,
             });
             return reply.code(201).send({ data: { url, expires_at: expiresAt.toISOString() } });
         },
