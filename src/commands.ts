@@ -4,8 +4,9 @@ import { pino, type Logger } from 'pino';
 import { buildApp, builtinCatalogue } from './app.ts';
 import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
-import { openVault, rotateDataKey } from './credentials/key-ring.ts';
-import { reseal } from './credentials/reseal.ts';
+import { openVault } from './credentials/key-ring.ts';
+import { rotateKeys } from './credentials/key-rotation.ts';
+import { isPassing } from './credentials/until-database-answers.ts';
 import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
@@ -49,7 +50,7 @@ export async function run(words: readonly string[]): Promise<void> {
         } else if (command === 'migrate') {
             await migrateOnly();
         } else if (command === 'keys rotate') {
-            await rotateKeys();
+            await rotate();
         } else if (words[0] === 'keys' && words[1] === 'create' && words[2] !== undefined && words.length === 3) {
             await createKey(words[2]);
         } else if (command === 'providers compile') {
@@ -117,17 +118,24 @@ async function migrateOnly(): Promise<void> {
     }
 }
 
-async function rotateKeys(): Promise<void> {
+async function rotate(): Promise<void> {
     const config = loadConfig();
     const database = await openDatabase(config.database);
     try {
         const { ring } = findEncryptionKey(config, systemSources, await dataKeys.exist(database.db));
         await migrate(database.db);
-        await openVault(database.db, ring, systemSources);
-        await rotateDataKey(database.db, ring, systemSources);
-        const vault = await openVault(database.db, ring, systemSources);
-        const count = await reseal(database.db, vault, (progress) => process.stdout.write(`${progress}\n`));
-        process.stdout.write(`Sealed ${count} values with data key ${vault.currentKeyId}.\n`);
+        const { keyId, count } = await rotateKeys(database.db, {
+            ring,
+            sources: systemSources,
+            onProgress: (text) => process.stdout.write(`${text}\n`),
+        });
+        process.stdout.write(`Sealed ${count} values with data key ${keyId}.\n`);
+    } catch (error) {
+        if (error instanceof StartupError || !isPassing(error)) {
+            throw error;
+        }
+        process.stderr.write('The database went away. What is sealed anew stays so, and nothing is lost: run this again when it is back.\n');
+        process.exitCode = 1;
     } finally {
         await database.close();
     }

@@ -63,6 +63,8 @@ export interface Config {
     rateLimitPerMinute: number;
     /** How often typed-in credentials are tested at their provider; 0: not at all. */
     credentialTestMs: number;
+    /** How long routine renewals stay in the operation log. */
+    renewalLogKeptMs: number;
     roles: ReadonlySet<'api' | 'worker'>;
     logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
     bodyLimitBytes: number;
@@ -125,6 +127,7 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
         egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')?.text),
         rateLimitPerMinute: readCount(readOr('6000', 'VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN')),
         credentialTestMs: readInterval(readOr('24h', 'VALETKEY_CREDENTIAL_TEST_INTERVAL')),
+        renewalLogKeptMs: readLogDays(readOr('3d', 'VALETKEY_RENEWAL_LOG_KEPT')),
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
         logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
@@ -315,6 +318,15 @@ function readInterval({ name, text }: Setting): number {
         throw new StartupError(`${name} must be 0, or an interval of an hour and more, such as 24h.`);
     }
     return ms;
+}
+
+/** Whole days, for the log is kept by the day; no more than all else in it. */
+function readLogDays({ name, text }: Setting): number {
+    const days = Number(/^(\d{1,2})\s*d$/i.exec(text)?.[1] ?? 0);
+    if (days < 1 || days > 15) {
+        throw new StartupError(`${name} must be a number of days from 1d to 15d.`);
+    }
+    return days * 86_400_000;
 }
 
 const splitList = (text: string | undefined): string[] =>

@@ -70,22 +70,12 @@ export function statusOf(flow: ConnectFlowRead | undefined, sessionId: string, n
         return { state: 'done', outcome: flow.outcome };
     }
     if (flow.returned_at !== null) {
-        const givenUpAt = flow.returned_at.getTime() + longestCallbackMs;
-        return givenUpAt <= now ? ended(interrupted, givenUpAt) : { state: 'returned', outcome: null };
+        return { state: 'returned', outcome: null };
     }
     // Nobody can come back with it any more, so nothing will ever be written.
     if (flow.expires_at !== null && flow.expires_at.getTime() <= now) {
-        return ended(abandoned, flow.expires_at.getTime());
+        const error = { type: 'state_err', description: 'Nobody came back from the provider within ten minutes. Please start again.' };
+        return { state: 'done', outcome: { status: 'error', error, at: flow.expires_at.toISOString() } };
     }
     return { state: 'started', outcome: null };
 }
-
-/** A token call, a hook and some patience with the database; a process that died in between writes nothing any more. */
-const longestCallbackMs = 3 * 60 * 1000;
-const interrupted = { type: 'unknown_err', description: 'The connection was interrupted before it was complete. Please start again.' };
-const abandoned = { type: 'state_err', description: 'Nobody came back from the provider within ten minutes. Please start again.' };
-
-const ended = (error: typeof interrupted, at: number): ConnectFlowStatus => ({
-    state: 'done',
-    outcome: { status: 'error', error, at: new Date(at).toISOString() },
-});

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Egress } from '../egress/egress.ts';
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import * as sessions from '../store/connect-sessions.ts';
@@ -16,6 +17,9 @@ import type { SessionRead } from '../store/connect-sessions.ts';
 import { json } from '../store/database.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectSessionRow, EndUser, Schema } from '../store/schema.ts';
+
+/** Labelled moments of a callback, for fault injection. */
+export type ConnectStep = 'connect-consumed' | 'connect-answered' | 'connect-committed';
 
 /** What every connect attempt works with. */
 export interface ConnectContext {
@@ -30,10 +34,11 @@ export interface ConnectContext {
     connectUiUrl: string;
     /** How often typed-in credentials are tested at their provider; 0: not at all. */
     credentialTestMs: number;
+    /** Of one attempt: what it did, for its operation. */
+    record?: OperationRecord | undefined;
     /** There may be a webhook to send. */
     wakeDeliveries(): void;
-    /** For fault injection. */
-    onStep?: ((step: 'connect-answered' | 'connect-committed') => void | Promise<void>) | undefined;
+    onStep?: ((step: ConnectStep) => void | Promise<void>) | undefined;
 }
 
 /** What a session presets for one integration; may hold secrets, so it is stored sealed. */

@@ -45,7 +45,7 @@ describe('nango.auth() in Chromium', () => {
         if (opened && inPopup) {
             await inPopup(await opened);
         }
-        const handle = await page.waitForFunction(() => (globalThis as { outcome?: unknown }).outcome, undefined, { timeout: 15_000 });
+        const handle = await page.waitForFunction(() => (globalThis as { outcome?: unknown }).outcome);
         return (await handle.jsonValue()) as Outcome;
     };
     const approve = async (popup: Page): Promise<void> => {
@@ -107,7 +107,7 @@ describe('nango.auth() in Chromium', () => {
             await approve(opened);
         });
         expect(outcome).toEqual({ resolved: { providerConfigKey: 'oidc', connectionId: expect.any(String) as string, isPending: false } });
-        await expect.poll(() => popup!.isClosed(), { timeout: 15_000 }).toBe(true);
+        await expect.poll(() => popup!.isClosed()).toBe(true);
         const connection = await valetkey.client.getConnection('oidc', outcome.resolved!.connectionId);
         expect(connection).toMatchObject({ provider: 'oidc-test', end_user: { id: 'browser-user' }, credentials: { type: 'OAUTH2' } });
     });

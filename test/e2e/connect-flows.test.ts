@@ -258,16 +258,6 @@ test('a flow from which nobody comes back has ended when nobody can', async () =
     expect(await status()).toMatchObject({ state: 'done', outcome: { status: 'error', error: { type: 'state_err' } } });
 });
 
-test('a flow whose callback was cut off has ended when nothing can be written any more', async () => {
-    await open(valetkey);
-    const returned = (minutes: number) =>
-        valetkey.query(`update oauth_flows set consumed_at = now() - $1 * interval '1 minute' where connect_flow_id = $2`, [minutes, flowId]);
-    await returned(2);
-    expect(await status()).toEqual({ state: 'returned', outcome: null });
-    await returned(4);
-    expect(await status()).toMatchObject({ state: 'done', outcome: { status: 'error', error: { type: 'unknown_err' } } });
-});
-
 test('a flow that was begun before its session expired can be asked for after it, for as long as it can finish', async () => {
     const started = await open(valetkey);
     const expired = (minutes: number) =>
