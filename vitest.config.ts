@@ -11,6 +11,8 @@ export default defineConfig({
         // Generous: it is there to end a test that hangs, not to judge a machine that is busy.
         testTimeout: 60_000,
         hookTimeout: 60_000,
+        // As generous, for the same reason.
+        expect: { poll: { timeout: 30_000 } },
         reporters: ['default'],
         // It knows the runtime by a release field that not every build of Node 26 carries.
         onConsoleLog: (log) => !log.includes('oidc-provider WARNING: Unsupported runtime'),

@@ -6,15 +6,16 @@ import { RegisteredClients } from './auth-modes/mcp/registered-clients.ts';
 import { LocalTokens } from './auth-modes/local-tokens.ts';
 import { renewalStrategies } from './auth-modes/renewal-strategies.ts';
 import { StartupError, type Config } from './config.ts';
-import type { ConnectContext } from './connect/connect-session.ts';
+import type { ConnectContext, ConnectStep } from './connect/connect-session.ts';
 import { FlowWaits } from './connect/flow-waits.ts';
 import { HookRetries } from './connect/hook-retries.ts';
+import { InterruptedFlows } from './connect/interrupted-flows.ts';
 import { OutcomeSockets } from './connect/outcome-sockets.ts';
 import { Revocations } from './connect/revocations.ts';
 import { CredentialTests } from './credentials/credential-tests.ts';
 import { FetchedConnections } from './credentials/fetched-connections.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
-import { openVault } from './credentials/key-ring.ts';
+import { openVault, type RotationStep } from './credentials/key-ring.ts';
 import { Refresher } from './credentials/refresher.ts';
 import { RenewalFailures } from './credentials/renewal-failures.ts';
 import type { RenewalStep } from './credentials/leased-renewal.ts';
@@ -27,6 +28,7 @@ import { readBuild } from './http/connect-ui/build.ts';
 import { ConnectUiPage, notBuiltMessage } from './http/connect-ui/page.ts';
 import { buildConnectUiServer } from './http/connect-ui/server.ts';
 import { buildMetricsServer } from './http/metrics-server.ts';
+import { OperationStreams } from './http/operation-streams.ts';
 import { buildServer } from './http/server.ts';
 import type { Services } from './http/services.ts';
 import { CatalogueError, loadCatalogue, type Catalogue } from './providers/catalogue.ts';
@@ -63,8 +65,8 @@ export interface App {
     close(): Promise<void>;
 }
 
-/** Moments at which a test may let the process die. */
-export type FaultStep = RenewalStep | 'connect-answered' | 'connect-committed' | 'webhook-sending' | 'webhook-sent';
+/** Moments at which a test may let something go wrong. */
+export type FaultStep = RenewalStep | ConnectStep | 'webhook-sending' | 'webhook-sent' | RotationStep;
 
 export interface AppOptions {
     config: Config;
@@ -111,7 +113,7 @@ export async function buildApp({
         await keepPartitions(database.db, sources.now(), operationsKeptMs).catch((error: unknown) =>
             logger.warn({ err: error }, 'the operation log has no partition for today yet'),
         );
-        const vault = await openVault(database.db, keys.ring, sources);
+        const vault = await openVault(database.db, keys.ring, sources, onStep);
         const newApiKeys = await prepareEnvironments(database.db, { vault, sources }, config);
 
         const { db } = database;
@@ -138,8 +140,9 @@ export async function buildApp({
         const refresher = new Refresher(renewals, { db, sources, logger, owner });
         const sockets = new OutcomeSockets({ db, sources, logger });
         const flowWaits = new FlowWaits({ db, sources, logger });
+        const streams = new OperationStreams({ db, sources, logger });
         const fetched = new FetchedConnections({ db, sources, logger });
-        const retention = new Retention({ db, sources, logger });
+        const retention = new Retention({ db, sources, logger, renewalLogKeptMs: config.renewalLogKeptMs });
         const revocations = new Revocations({ db, vault, catalogue, egress, sources, clients, logger });
         const hookRetries = new HookRetries({ db, vault, catalogue, egress, sources, clients, logger, owner });
         const connect: ConnectContext = {
@@ -157,6 +160,7 @@ export async function buildApp({
             onStep,
         };
         const connectUi = openConnectUi(config, connectUiDirectory, logger);
+        const interruptedFlows = new InterruptedFlows(connect);
         let isStopping = false;
         const services: Services = {
             config,
@@ -171,6 +175,7 @@ export async function buildApp({
             sockets,
             flowWaits,
             connectUi,
+            streams,
             renewals,
             revocations,
             fetched,
@@ -197,18 +202,27 @@ export async function buildApp({
                     refresher.start();
                     delivery.start();
                     hookRetries.start();
+                    interruptedFlows.start();
                     retention.start();
                 }
             },
             close: async () => {
                 isStopping = true;
-                await Promise.all([server.close(), metricsServer?.close(), connectUiServer?.close(), sockets.stop(), flowWaits.stop()]);
+                await Promise.all([
+                    server.close(),
+                    metricsServer?.close(),
+                    connectUiServer?.close(),
+                    sockets.stop(),
+                    flowWaits.stop(),
+                    streams.stop(),
+                ]);
                 await Promise.all([
                     clock.stop(),
                     hints.stop(),
                     refresher.stop(),
                     delivery.stop(),
                     hookRetries.stop(),
+                    interruptedFlows.stop(),
                     retention.stop(),
                     renewals.drain(),
                     revocations.drain(),

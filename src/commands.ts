@@ -4,12 +4,14 @@ import { pino, type Logger } from 'pino';
 import { buildApp, builtinCatalogue } from './app.ts';
 import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
-import { openVault, rotateDataKey } from './credentials/key-ring.ts';
-import { reseal } from './credentials/reseal.ts';
+import { openVault } from './credentials/key-ring.ts';
+import { rotateKeys } from './credentials/key-rotation.ts';
+import { isPassing } from './credentials/until-database-answers.ts';
 import { createRecoveryKey } from './environments/api-keys.ts';
 import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
 import { compileBuiltin } from './providers/compiled-catalogue.ts';
+import { compileLogos } from './providers/logos/logos.ts';
 import { readSimulateOptions, startTwins, withDevKey } from './simulate.ts';
 import { systemSources } from './sources.ts';
 import { collectAfterStart } from './startup-memory.ts';
@@ -31,7 +33,7 @@ const usage = `Usage: valetkey [command]
   keys create <environment>|account
                 make an API key with full access and print it once, for when every other one is lost; safe beside running servers
   providers compile
-                check the built-in provider catalogue and compile it, so that the first start need not; an installation does this
+                check the built-in provider catalogue and compile it and its logos, so that the first start need not; an installation does this
 `;
 
 export async function run(words: readonly string[]): Promise<void> {
@@ -48,7 +50,7 @@ export async function run(words: readonly string[]): Promise<void> {
         } else if (command === 'migrate') {
             await migrateOnly();
         } else if (command === 'keys rotate') {
-            await rotateKeys();
+            await rotate();
         } else if (words[0] === 'keys' && words[1] === 'create' && words[2] !== undefined && words.length === 3) {
             await createKey(words[2]);
         } else if (command === 'providers compile') {
@@ -116,17 +118,24 @@ async function migrateOnly(): Promise<void> {
     }
 }
 
-async function rotateKeys(): Promise<void> {
+async function rotate(): Promise<void> {
     const config = loadConfig();
     const database = await openDatabase(config.database);
     try {
         const { ring } = findEncryptionKey(config, systemSources, await dataKeys.exist(database.db));
         await migrate(database.db);
-        await openVault(database.db, ring, systemSources);
-        await rotateDataKey(database.db, ring, systemSources);
-        const vault = await openVault(database.db, ring, systemSources);
-        const count = await reseal(database.db, vault, (progress) => process.stdout.write(`${progress}\n`));
-        process.stdout.write(`Sealed ${count} values with data key ${vault.currentKeyId}.\n`);
+        const { keyId, count } = await rotateKeys(database.db, {
+            ring,
+            sources: systemSources,
+            onProgress: (text) => process.stdout.write(`${text}\n`),
+        });
+        process.stdout.write(`Sealed ${count} values with data key ${keyId}.\n`);
+    } catch (error) {
+        if (error instanceof StartupError || !isPassing(error)) {
+            throw error;
+        }
+        process.stderr.write('The database went away. What is sealed anew stays so, and nothing is lost: run this again when it is back.\n');
+        process.exitCode = 1;
     } finally {
         await database.close();
     }
@@ -156,7 +165,8 @@ async function createKey(target: string): Promise<void> {
 function compileProviders(): void {
     try {
         const entries = compileBuiltin(builtinCatalogue.builtin, builtinCatalogue.compiled);
-        process.stdout.write(`Compiled ${entries.size} providers.\n`);
+        const logos = compileLogos();
+        process.stdout.write(`Compiled ${entries.size} providers${logos === undefined ? '' : `, ${logos.size} of them with a logo`}.\n`);
     } catch (error) {
         if (!(error instanceof CatalogueError)) throw error;
         process.stderr.write(error.problems.map((problem) => `${describeProblem(problem)}\n`).join(''));

@@ -37,6 +37,8 @@ export interface Config {
     /** Public base URL without a trailing slash. The OAuth callback is `<publicUrl>/oauth/callback`. */
     publicUrl: string;
     connectUiUrl: string;
+    /** Where the outcome socket is. */
+    websocketsPath: string;
     connectUi: {
         isServed: boolean;
         /** Where it is also served at the root; `undefined`: nowhere. */
@@ -61,6 +63,8 @@ export interface Config {
     rateLimitPerMinute: number;
     /** How often typed-in credentials are tested at their provider; 0: not at all. */
     credentialTestMs: number;
+    /** How long routine renewals stay in the operation log. */
+    renewalLogKeptMs: number;
     roles: ReadonlySet<'api' | 'worker'>;
     logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
     bodyLimitBytes: number;
@@ -107,6 +111,7 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
         port,
         publicUrl,
         connectUiUrl: readUrl(readOr(`${publicUrl}/connect-ui`, 'VALETKEY_CONNECT_UI_URL', 'NANGO_PUBLIC_CONNECT_URL')),
+        websocketsPath: readPath(readOr('/', 'VALETKEY_WEBSOCKETS_PATH', 'NANGO_SERVER_WEBSOCKETS_PATH')),
         connectUi: {
             isServed: readFlag(readOr('true', 'VALETKEY_SERVE_CONNECT_UI', 'FLAG_SERVE_CONNECT_UI')),
             port: connectUiPort && readPort(connectUiPort),
@@ -122,6 +127,7 @@ export function loadConfig(variables: Variables = process.env, { isSimulating = 
         egressAllow: splitList(read('VALETKEY_EGRESS_ALLOW')?.text),
         rateLimitPerMinute: readCount(readOr('6000', 'VALETKEY_RATE_LIMIT_PER_MIN', 'DEFAULT_RATE_LIMIT_PER_MIN')),
         credentialTestMs: readInterval(readOr('24h', 'VALETKEY_CREDENTIAL_TEST_INTERVAL')),
+        renewalLogKeptMs: readLogDays(readOr('3d', 'VALETKEY_RENEWAL_LOG_KEPT')),
         roles: readRoles(readOr('api,worker', 'VALETKEY_ROLES')),
         logLevel: readLogLevel(readOr('info', 'LOG_LEVEL')),
         bodyLimitBytes: readSize(readOr('75mb', 'VALETKEY_BODY_LIMIT', 'NANGO_SERVER_PUBLIC_BODY_LIMIT')),
@@ -256,6 +262,14 @@ function readUrl({ name, text }: Setting): string {
     return text.replace(/\/+$/, '');
 }
 
+/** As clients resolve it: a slash in front may be missing. */
+function readPath({ name, text }: Setting): string {
+    if (!/^[\w./~-]+$/.test(text)) {
+        throw new StartupError(`${name} must be a path, such as / or /ws.`);
+    }
+    return text.replace(/^\/*/, '/');
+}
+
 /** Becomes part of a header: origins, with `*.` for sub-domains, or one of the words that CSP has. */
 function readFrameAncestors({ name, text }: Setting): string[] {
     const sources = text.split(/[\s,]+/).filter((source) => source !== '');
@@ -304,6 +318,15 @@ function readInterval({ name, text }: Setting): number {
         throw new StartupError(`${name} must be 0, or an interval of an hour and more, such as 24h.`);
     }
     return ms;
+}
+
+/** Whole days, for the log is kept by the day; no more than all else in it. */
+function readLogDays({ name, text }: Setting): number {
+    const days = Number(/^(\d{1,2})\s*d$/i.exec(text)?.[1] ?? 0);
+    if (days < 1 || days > 15) {
+        throw new StartupError(`${name} must be a number of days from 1d to 15d.`);
+    }
+    return days * 86_400_000;
 }
 
 const splitList = (text: string | undefined): string[] =>

@@ -9,21 +9,32 @@ import * as flows from './store/oauth-flows.ts';
 import { keepPartitions } from './store/operation-partitions.ts';
 import * as operations from './store/operations.ts';
 import * as retained from './store/retention.ts';
+import { dropRoutine } from './store/routine-operations.ts';
 import type { Schema } from './store/schema.ts';
 import * as tokenHosts from './store/token-hosts.ts';
 import * as signingKeys from './store/webhook-signing-keys.ts';
 
 const hour = 3600 * 1000;
 const day = 24 * hour;
+/** Webhooks §5.1: how soon it is said of an operation that nothing more will come of it. */
+const expiryMs = 10 * 60 * 1000;
 /** O1. */
 export const operationsKeptMs = 15 * day;
 
+interface Dependencies {
+    db: Kysely<Schema>;
+    sources: Sources;
+    logger: Logger;
+    /** How long routine renewals stay in the operation log. */
+    renewalLogKeptMs: number;
+}
+
 export class Retention {
-    readonly #dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger };
+    readonly #dependencies: Dependencies;
     readonly #stopping = new AbortController();
     #loop: Promise<void> | undefined;
 
-    constructor(dependencies: { db: Kysely<Schema>; sources: Sources; logger: Logger }) {
+    constructor(dependencies: Dependencies) {
         this.#dependencies = dependencies;
     }
 
@@ -37,17 +48,18 @@ export class Retention {
     }
 
     async #run(): Promise<void> {
-        const { sources, logger } = this.#dependencies;
-        while (!this.#stopping.signal.aborted) {
-            await sources.sleep(hour, this.#stopping.signal).catch(() => {});
+        const { db, sources, logger } = this.#dependencies;
+        for (let round = 1; !this.#stopping.signal.aborted; round += 1) {
+            await sources.sleep(expiryMs, this.#stopping.signal).catch(() => {});
             if (!this.#stopping.signal.aborted) {
-                await this.purge().catch((error: unknown) => logger.error({ err: error }, 'expired rows could not be removed'));
+                const work = round % (hour / expiryMs) === 0 ? this.purge() : operations.expire(db, new Date(sources.now()));
+                await work.catch((error: unknown) => logger.error({ err: error }, 'expired rows could not be removed'));
             }
         }
     }
 
     async purge(): Promise<void> {
-        const { db, sources } = this.#dependencies;
+        const { db, sources, renewalLogKeptMs } = this.#dependencies;
         const before = (age: number): Date => new Date(sources.now() - age);
         await flows.purge(db, before(2 * day));
         await sessions.purge(db, before(31 * day));
@@ -61,5 +73,7 @@ export class Retention {
         await expirePending({ db, sources });
         await tokenHosts.purge(db, before(day));
         await retained.purgeConnections(db, before(31 * day));
+        // Last: where somebody reads the whole log, as a backup does, it gives up, until the next time.
+        await dropRoutine(db, sources.now(), renewalLogKeptMs);
     }
 }

@@ -152,7 +152,7 @@ export interface AuthMode {
      * Where what was typed in is used as it is: tried at the provider again, once a day and not when it is read (auth-modes §17.1).
      * @throws ConnectFailure
      */
-    retest?(context: ModeContext, credentials: Credentials): Promise<Pick<Obtained, 'unverified'>>;
+    retest?(context: ModeContext, credentials: Credentials): Promise<Pick<Obtained, 'unverified' | 'retryAfterMs'>>;
     /** Absent: credentials of this mode are never renewed. */
     renewal?(context: ModeContext, current: Credentials): RenewalStrategy;
     /**

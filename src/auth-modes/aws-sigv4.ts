@@ -3,6 +3,7 @@
  * (auth-modes §11.3). Renewal assumes it again.
  */
 import type { AwsCredentials, Obtained } from '../credentials/credential.ts';
+import { shownExpiry } from '../credentials/expiry.ts';
 import type { RenewalStrategy } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { effectiveSettings } from '../providers/integration-config.ts';
@@ -154,11 +155,11 @@ function roleSession(context: ModeContext): RenewalStrategy {
                 access_key_id: keys.accessKeyId,
                 secret_access_key: keys.secretAccessKey,
                 session_token: keys.sessionToken,
-                expires_at: new Date(keys.expiresAt).toISOString(),
+                ...shownExpiry(keys.end),
             };
             return {
                 obtainedAt: receipt.requestedAt,
-                expiresAt: keys.expiresAt,
+                ...keys.end,
                 credentials: { ...(credentials as AwsCredentials), ...shown, raw: shown },
             };
         },

@@ -2,7 +2,7 @@
  * AWS Security Token Service: temporary keys for a role, and the proof whose they are (auth-modes §11.3). Built in: AssumeRole with
  * keys of the integration; custom: a service of the integration's owner that does so on its own.
  */
-import { parseExpiresAt } from '../credentials/expiry.ts';
+import { endsAt, firstKnown, readExpiry, type Expiry } from '../credentials/expiry.ts';
 import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
 import { EgressError, type Egress, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
@@ -28,7 +28,7 @@ export interface TemporaryKeys {
     accessKeyId: string;
     secretAccessKey: string;
     sessionToken: string;
-    expiresAt: number;
+    end: Expiry;
 }
 
 interface Caller {
@@ -131,7 +131,7 @@ export function readTemporaryKeys(receipt: TokenReceipt): TemporaryKeys {
         accessKeyId,
         secretAccessKey,
         sessionToken,
-        expiresAt: parseExpiresAt(date, receipt.requestedAt) ?? receipt.requestedAt + roleSeconds * 1000,
+        end: firstKnown(readExpiry({ expires_at: date }, receipt.requestedAt), endsAt(receipt.requestedAt + roleSeconds * 1000, 'assumed')),
     };
 }
 

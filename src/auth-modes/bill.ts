@@ -1,5 +1,6 @@
 /** BILL: a login for a session of 35 minutes; renewal is the same login again (auth-modes §11.2). */
 import type { BillCredentials, Obtained } from '../credentials/credential.ts';
+import { endsAt, shownExpiry } from '../credentials/expiry.ts';
 import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { submittedText, type AuthMode, type ModeContext } from './auth-mode.ts';
@@ -70,16 +71,16 @@ function readSession(receipt: TokenReceipt, current: BillCredentials): Obtained 
     if (receipt.status !== 200 || typeof sessionId !== 'string' || sessionId === '') {
         throw new TokenFailure('unknown', 'The login was answered without a session.', { type: failureType });
     }
-    const expiresAt = receipt.requestedAt + sessionMs;
+    const end = endsAt(receipt.requestedAt + sessionMs, 'assumed');
     return {
         obtainedAt: receipt.requestedAt,
-        expiresAt,
+        ...end,
         credentials: {
             ...current,
             organization_id: typeof organizationId === 'string' && organizationId !== '' ? organizationId : current.organization_id,
             session_id: sessionId,
             user_id: typeof userId === 'string' ? userId : '',
-            expires_at: new Date(expiresAt).toISOString(),
+            ...shownExpiry(end),
             raw,
         },
     };

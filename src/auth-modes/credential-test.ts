@@ -4,6 +4,7 @@
  */
 import type { Credentials, Obtained } from '../credentials/credential.ts';
 import { EgressError, type EgressErrorCode } from '../egress/egress.ts';
+import { parseRetryAfter } from '../egress/retry-after.ts';
 import { ApiRequestError, type ApiRequest } from '../providers/api-request.ts';
 import type { VerificationScript } from '../providers/hooks/hook.ts';
 import { verificationScripts } from '../providers/hooks/index.ts';
@@ -22,10 +23,12 @@ const readBytes = 4096;
 /** `doubt` is an answer that neither proves the credentials nor refuses them. */
 export class CredentialTestFailure extends ConnectFailure {
     readonly says: 'refusal' | 'doubt';
+    readonly retryAfterMs: number | undefined;
 
-    constructor(says: CredentialTestFailure['says'], message: string) {
+    constructor(says: CredentialTestFailure['says'], message: string, retryAfterMs?: number) {
         super('connection_test_failed', message);
         this.says = says;
+        this.retryAfterMs = retryAfterMs;
     }
 }
 
@@ -35,7 +38,7 @@ const scriptOf = ({ entry }: Provider): VerificationScript | undefined => verifi
 export const isTestable = (provider: Provider): boolean => scriptOf(provider) !== undefined || provider.verification !== undefined;
 
 /** `unverified`: the provider said nothing about the credentials, so that trying again is worth it (A3). */
-export type Tested = Pick<Obtained, 'unverified'>;
+export type Tested = Pick<Obtained, 'unverified' | 'retryAfterMs'>;
 
 const tested: Tested = {};
 
@@ -53,8 +56,9 @@ export async function testCredentials(context: ModeContext, credentials: Credent
         return tested;
     }
     const answers: (number | EgressErrorCode)[] = [];
+    const patience = new Patience();
     for (const request of requests) {
-        const answer = await ask(context, request);
+        const answer = await ask(context, request, patience);
         if (typeof answer === 'number' && answer >= 200 && answer < 300) {
             return tested;
         }
@@ -62,32 +66,52 @@ export async function testCredentials(context: ModeContext, credentials: Credent
     }
     const { displayName } = context.provider;
     if (answers.every(isSilence)) {
-        return silence(displayName, answers.join(', '));
+        return silence(displayName, patience, answers.join(', '));
     }
     throw answers.includes(401) || answers.includes(403)
-        ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`)
-        : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${answers.join(', ')}).`);
+        ? new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`, patience.ms)
+        : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${answers.join(', ')}).`, patience.ms);
+}
+
+/** The longest that any answer asks for (R5, RFC 9110 §10.2.3). */
+class Patience {
+    ms: number | undefined;
+
+    note({ headers }: { headers: Readonly<Record<string, string>> }, now: number): void {
+        const asked = parseRetryAfter(headers['retry-after'], now);
+        this.ms = asked === undefined ? this.ms : Math.max(asked, this.ms ?? 0);
+    }
 }
 
 async function testByScript(script: VerificationScript, context: ModeContext, credentials: Credentials): Promise<Tested> {
     const { displayName } = context.provider;
+    const hook = hookContext(context, credentials);
+    const patience = new Patience();
+    const call: typeof hook.call = async (wanted) => {
+        const answer = await hook.call(wanted);
+        patience.note(answer, context.sources.now());
+        return answer;
+    };
     try {
-        const verdict = await script(hookContext(context, credentials));
+        const verdict = await script({ ...hook, call });
         if (verdict === 'rejected') {
-            throw new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`);
+            throw new CredentialTestFailure('refusal', `${displayName} rejected these credentials.`, patience.ms);
         }
-        return verdict === 'accepted' ? tested : silence(displayName);
+        return verdict === 'accepted' ? tested : silence(displayName, patience);
     } catch (error) {
         if (error instanceof EgressError && isSilence(error.code)) {
-            return silence(displayName, error.code);
+            return silence(displayName, patience, error.code);
         }
         const text = hookFailureText(error);
-        throw text === undefined ? error : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${text}).`);
+        throw text === undefined
+            ? error
+            : new CredentialTestFailure('doubt', `${displayName} did not confirm these credentials (${text}).`, patience.ms);
     }
 }
 
-const silence = (displayName: string, answers?: string): Tested => ({
+const silence = (displayName: string, { ms: retryAfterMs }: Patience, answers?: string): Tested => ({
     unverified: `${displayName} could not be asked about these credentials${answers === undefined ? '' : ` (${answers})`}.`,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
 
 async function prepareRequests(context: ModeContext, credentials: Credentials): Promise<ApiRequest[]> {
@@ -103,9 +127,9 @@ async function prepareRequests(context: ModeContext, credentials: Credentials): 
 }
 
 /** @returns the status, or why there is none */
-async function ask({ egress }: ModeContext, { body, ...request }: ApiRequest): Promise<number | EgressErrorCode> {
+async function ask({ egress }: ModeContext, { body, ...request }: ApiRequest, patience: Patience): Promise<number | EgressErrorCode> {
     try {
-        const { status } = await egress.request({
+        const answer = await egress.request({
             ...request,
             ...(body === undefined ? {} : { body }),
             deadlineMs: testMs,
@@ -113,7 +137,8 @@ async function ask({ egress }: ModeContext, { body, ...request }: ApiRequest): P
             oversize: 'truncate',
             maxRedirects: 0,
         });
-        return status;
+        patience.note(answer, answer.receivedAt);
+        return answer.status;
     } catch (error) {
         if (!(error instanceof EgressError)) {
             throw error;

@@ -1,6 +1,6 @@
 /** What APP and CUSTOM share: the token of an app's installation, and the JWT that buys it. */
 import type { Obtained } from '../credentials/credential.ts';
-import { parseExpiresAt } from '../credentials/expiry.ts';
+import { endsAt, firstKnown, readExpiry, shownExpiry } from '../credentials/expiry.ts';
 import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import type { UrlTemplate } from '../providers/url-template.ts';
@@ -81,14 +81,15 @@ function readInstallationToken(receipt: TokenReceipt): Obtained {
     if (typeof token !== 'string' || token === '') {
         throw new TokenFailure('unknown', 'The token endpoint answered without an installation token.', { type: failureType });
     }
-    const expiresAt = parseExpiresAt(raw['expires_at'], receipt.requestedAt) ?? receipt.requestedAt + usualLifetimeMs;
+    const named = readExpiry({ expires_at: raw['expires_at'] }, receipt.requestedAt);
+    const end = firstKnown(named, endsAt(receipt.requestedAt + usualLifetimeMs, 'assumed'));
     return {
         obtainedAt: receipt.requestedAt,
-        expiresAt,
+        ...end,
         credentials: {
             type: 'APP',
             access_token: token,
-            expires_at: new Date(expiresAt).toISOString(),
+            ...shownExpiry(end),
             raw,
             ...(receipt.presentedAssertion === undefined ? {} : { jwtToken: receipt.presentedAssertion }),
         },

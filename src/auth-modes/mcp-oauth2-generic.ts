@@ -142,7 +142,7 @@ async function acquireClient(context: ModeContext, server: AuthorizationServer, 
             'The authorization server of this MCP server neither registers clients (RFC 7591) nor can it read the client metadata of this server.',
         );
     }
-    return clientOf(await clients.acquire(integration, request));
+    return clientOf(await clients.acquire(integration, request, context.egress));
 }
 
 function registrationRequest(

@@ -158,10 +158,10 @@ function withOverride(context: ModeContext, credentials: OAuth2Credentials): Mod
 
 /** @throws ConnectFailure */
 async function acquireClient(context: ModeContext, redirectUri: string): Promise<Client> {
-    const { provider, integration, clients } = context;
+    const { provider, integration, clients, egress } = context;
     switch (provider.entry.client_registration) {
         case 'dynamic':
-            return clientOf(await clients.acquire(integration, registrationRequest(provider, redirectUri, integration.extras.custom)));
+            return clientOf(await clients.acquire(integration, registrationRequest(provider, redirectUri, integration.extras.custom), egress));
         case 'cimd':
             return metadataClient(provider, clients.publicUrl, integration, redirectUri);
         default:

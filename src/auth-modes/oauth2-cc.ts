@@ -1,6 +1,6 @@
 /** OAUTH2_CC: client credentials (RFC 6749 §4.4). The client belongs to the connection; renewal is the same call again. */
 import type { Obtained, OAuth2ClientCredentials } from '../credentials/credential.ts';
-import { expiryNotes, parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
+import { endsAt, firstKnown, readExpiry, shownExpiry } from '../credentials/expiry.ts';
 import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { parseTemplate, references } from '../providers/expression.ts';
@@ -199,14 +199,12 @@ function readClientToken(receipt: TokenReceipt, current: OAuth2ClientCredentials
     if (typeof token !== 'string') {
         throw new TokenFailure('unknown', 'The token endpoint answered without an access token.', { type: 'incomplete_raw_credentials' });
     }
-    const named =
-        parseExpiresAt(raw['expires_at'], receipt.requestedAt) ?? parseExpiresIn(inSeconds(raw['expires_in'], context), receipt.requestedAt);
-    const expiresAt = named ?? receipt.requestedAt + assumedTokenLifetimeMs;
+    const named = readExpiry({ expires_at: raw['expires_at'], expires_in: inSeconds(raw['expires_in'], context) }, receipt.requestedAt);
+    const end = firstKnown(named, endsAt(receipt.requestedAt + assumedTokenLifetimeMs, 'assumed'));
     return {
         obtainedAt: receipt.requestedAt,
-        expiresAt,
-        ...expiryNotes(named, raw['expires_at'], raw['expires_in']),
-        credentials: { ...current, token, expires_at: new Date(expiresAt).toISOString(), raw },
+        ...end,
+        credentials: { ...current, token, ...shownExpiry(end), raw },
         ...metadataIn(raw, context),
     };
 }

@@ -165,18 +165,21 @@ export function refreshTokenGrant(context: ModeContext, current: Credentials, { 
     const { entry } = provider;
     const effective = withOwnClient(context, current as OAuth2Credentials);
     const exception = exceptionOf(provider);
+    // Asked for twice per renewal: by the gate, and by the call.
+    let built: URL | undefined;
+    const refreshUrl = (): URL => (built ??= tokenUrl(effective, provider.refreshUrl ?? provider.tokenUrl));
     return {
         marginSeconds: entry.token_expiration_buffer ?? exception?.marginSeconds,
         assumedLifetimeSeconds: entry.assumed_expires_in ?? exception?.assumedLifetimeSeconds,
         maxIdleSeconds: entry.max_idle,
         tokenLimits: entry.token_limits,
-        tokenHost: () => hostOf(() => tokenUrl(effective, provider.refreshUrl ?? provider.tokenUrl)),
+        tokenHost: () => hostOf(refreshUrl),
         canRenew: (credentials) =>
             credentials.type === 'OAUTH2' && (credentials.refresh_token !== undefined || exception?.renewsWithoutRefreshToken === true),
         isSecretConfig: (name) => provider.configRules.get(name)?.field.secret === true,
         present: (credentials, refreshToken, deadlineMs) => {
             const { access_token: accessToken, raw } = credentials as OAuth2Credentials;
-            const request = asTokenFailure(() => refreshRequest(effective, refreshToken ?? ''));
+            const request = asTokenFailure(() => refreshRequest(effective, refreshToken ?? '', refreshUrl()));
             const usual = (ms: number): Promise<TokenReceipt> =>
                 requestToken(egress, {
                     ...request,
@@ -243,10 +246,14 @@ export function withOwnClient(
 }
 
 /** R7: always `refresh_token` unless the entry says otherwise; `token_params` belong to the code exchange. */
-export function refreshRequest(context: ModeContext, refreshToken: string): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
+export function refreshRequest(
+    context: ModeContext,
+    refreshToken: string,
+    url = tokenUrl(context, context.provider.refreshUrl ?? context.provider.tokenUrl),
+): Omit<TokenRequest, 'deadlineMs' | 'secrets'> {
     const { provider } = context;
     return {
-        ...tokenRequest(context, tokenUrl(context, provider.refreshUrl ?? provider.tokenUrl)),
+        ...tokenRequest(context, url),
         params: {
             grant_type: 'refresh_token',
             ...interpolateParams(provider.entry.refresh_params ?? {}, context),

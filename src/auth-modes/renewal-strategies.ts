@@ -6,6 +6,7 @@ import type { RenewalStrategies } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import type { Vault } from '../credentials/vault.ts';
 import type { Egress } from '../egress/egress.ts';
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
@@ -15,6 +16,7 @@ import { CredentialTestFailure, isTestable } from './credential-test.ts';
 import { authModes } from './index.ts';
 import type { RegisteredClients } from './mcp/registered-clients.ts';
 import { openIntegration } from './open-integration.ts';
+import { recorded } from './recorded-context.ts';
 
 export function renewalStrategies(context: {
     catalogue: Catalogue;
@@ -32,39 +34,45 @@ export function renewalStrategies(context: {
         }
         return { provider, mode: authModes.get(provider.authMode) };
     };
-    const contextOf = async (provider: Provider, target: RenewalTarget): Promise<ModeContext> => {
+    const contextOf = async (
+        provider: Provider,
+        target: RenewalTarget,
+        credentials: Credentials,
+        record: OperationRecord | undefined,
+    ): Promise<ModeContext> => {
         const integration = await openIntegration(vault, target.integration, target.is_production);
-        return { provider, integration, connectionConfig: await openConfig(vault, target), egress, sources, clients };
+        const context = { provider, integration, connectionConfig: await openConfig(vault, target), egress, sources, clients };
+        return recorded(record, context, () => credentials);
     };
     return {
         authModeOf: (name) => catalogue.get(name)?.authMode ?? 'OAUTH2',
-        strategyFor: async (target, credentials: Credentials) => {
+        strategyFor: async (target, credentials, record) => {
             const { provider, mode } = known(target.provider);
-            return mode?.renewal?.(await contextOf(provider, target), credentials);
+            return mode?.renewal?.(await contextOf(provider, target, credentials, record), credentials);
         },
-        testOf: async (target, credentials) => {
+        testOf: async (target, credentials, record) => {
             const { provider, mode } = known(target.provider);
             const { retest } = mode ?? {};
             if (retest === undefined || !isTestable(provider)) {
                 return retest && {};
             }
-            const modeContext = await contextOf(provider, target);
+            const modeContext = await contextOf(provider, target, credentials, record);
             return { run: () => verdictOf(retest(modeContext, credentials)) };
         },
     };
 }
 
 /** An entry that does not fit the connection any more says nothing about its credentials either. */
-async function verdictOf(test: Promise<Pick<Obtained, 'unverified'>>): Promise<TestVerdict> {
+async function verdictOf(test: Promise<Pick<Obtained, 'unverified' | 'retryAfterMs'>>): Promise<TestVerdict> {
     try {
-        const { unverified } = await test;
-        return unverified === undefined ? { kind: 'accepted' } : { kind: 'unavailable', description: unverified };
+        const { unverified, retryAfterMs } = await test;
+        return unverified === undefined ? { kind: 'accepted' } : { kind: 'unavailable', description: unverified, retryAfterMs };
     } catch (error) {
         if (!(error instanceof ConnectFailure)) {
             throw error;
         }
-        const says = error instanceof CredentialTestFailure ? error.says : undefined;
+        const { says, retryAfterMs } = error instanceof CredentialTestFailure ? error : { says: undefined, retryAfterMs: undefined };
         const kind = says === 'refusal' ? 'rejected' : says === 'doubt' ? 'unconfirmed' : 'unavailable';
-        return { kind, description: error.message };
+        return { kind, description: error.message, retryAfterMs };
     }
 }

@@ -5,7 +5,7 @@
  * parses before the answer can be journalled (R2, R11, N5). It builds the authorization request, in `authorization-url.ts`.
  */
 import type { OAuth2Credentials, Obtained } from '../credentials/credential.ts';
-import { expiryNotes, parseExpiresAt, parseExpiresIn } from '../credentials/expiry.ts';
+import { readExpiry, shownExpiry } from '../credentials/expiry.ts';
 import type { TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { classify, safeText, TokenFailure } from '../credentials/token-failure.ts';
 import { EgressError, type ClientCertificate, type Egress, type EgressErrorCode, type EgressRequest, type EgressResponse } from '../egress/egress.ts';
@@ -257,12 +257,12 @@ export function obtainedFrom(
         throw new TokenFailure('unknown', 'The token endpoint answered without an access token.', { type: 'unable_to_parse_token_response' });
     }
     const refreshToken = source.refresh_token;
-    const expiresAt = parseExpiresAt(source.expires_at, receipt.requestedAt) ?? parseExpiresIn(source.expires_in, receipt.requestedAt);
-    const expiry = expiresAt === null ? {} : { expires_at: new Date(expiresAt).toISOString() };
+    const { expires_at, expires_in } = source;
+    const end = readExpiry({ expires_at, expires_in }, receipt.requestedAt);
+    const expiry = shownExpiry(end);
     return {
         obtainedAt: receipt.requestedAt,
-        expiresAt,
-        ...expiryNotes(expiresAt, source.expires_at, source.expires_in),
+        ...end,
         credentials: {
             type: 'OAUTH2',
             access_token: accessToken,

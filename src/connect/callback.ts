@@ -1,8 +1,9 @@
 /** The second half of a redirect flow: from the provider's callback to a stored connection, or to a reason why there is none. */
 import { ConnectFailure, type Completed, type ModeIntegration, type RedirectFlow } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { authModes } from '../auth-modes/index.ts';
-import { openConfig } from '../credentials/connection-secrets.ts';
+import { isSecretName, openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { equalInConstantTime } from '../credentials/vault.ts';
@@ -13,6 +14,7 @@ import type { SessionRead } from '../store/connect-sessions.ts';
 import * as integrations from '../store/integrations.ts';
 import * as flows from '../store/oauth-flows.ts';
 import type { ConnectionRow, ConnectOutcome, IntegrationRow, OauthFlowRow } from '../store/schema.ts';
+import { accessGranted, browserCameBack, recording } from './attempt-steps.ts';
 import { assertMayRenew, connectedAccount } from './connected-account.ts';
 import { isUsedUp, sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
@@ -52,8 +54,9 @@ export async function completeCallback(context: ConnectContext, request: Callbac
             outcome: unattributed(context, 'invalid_oauth_state', 'This connection attempt is unknown or was finished before. Please start again.'),
         };
     }
+    await context.onStep?.('connect-consumed');
     const cookieName = bindingCookieName(stateHash, context.publicUrl.startsWith('https:'));
-    return { outcome: await finishFlow(context, request, flow, cookieName), flow, cookieName };
+    return { outcome: await finishFlow(recording(context), request, flow, cookieName), flow, cookieName };
 }
 
 async function finishFlow(context: ConnectContext, request: CallbackRequest, flow: OauthFlowRow, cookieName: string): Promise<ConnectOutcome> {
@@ -61,6 +64,7 @@ async function finishFlow(context: ConnectContext, request: CallbackRequest, flo
     const integration = await integrations.findById(context.db, flow.integration_id);
     const provider = integration && context.catalogue.get(integration.provider);
     const mode = provider && authModes.get(provider.authMode);
+    browserCameBack(context, request.query);
     try {
         if (request.onlyMode !== undefined) {
             assertMode(request.onlyMode, integration, provider);
@@ -193,23 +197,23 @@ async function complete(
     },
 ): Promise<{ obtained: Completed; connectionConfig: Record<string, unknown> }> {
     const { provider, integration, request, flow, secrets, storedConfig } = input;
+    const modeContext = { ...context, provider, integration, connectionConfig: secrets.connectionConfig };
+    const { clientOverride, refreshTokenOverride, verifier, memo } = secrets;
     const obtained = await redirect.complete({
-        ...context,
-        provider,
-        integration,
-        connectionConfig: secrets.connectionConfig,
+        ...recorded(context.record, modeContext, () => [secretsIn(request, provider), refreshTokenOverride, verifier, { memo }]),
         query: request.query,
         redirectUri: flow.redirect_uri,
-        pkceVerifier: secrets.verifier,
-        memo: secrets.memo,
+        pkceVerifier: verifier,
+        memo,
         ...(storedConfig === undefined ? {} : { storedConfig }),
     });
+    const { oauth_scopes_override: scopes } = secrets.connectionConfig;
+    accessGranted(context, obtained, Array.isArray(scopes) ? scopes.join(',') : integration.scopes);
     for (const note of obtained.notes ?? []) {
         context.logger.warn({ flow: flow.id, provider: provider.name }, note);
     }
     // N3: what the provider says about the account wins over anything that was set before.
     const connectionConfig = { ...secrets.connectionConfig, ...obtained.derivedConfig };
-    const { clientOverride, refreshTokenOverride } = secrets;
     const hasOwnApp = clientOverride.clientId !== undefined || clientOverride.clientSecret !== undefined;
     if (!hasOwnApp || obtained.credentials.type !== 'OAUTH2' || obtained.credentials.access_token === undefined) {
         return { obtained, connectionConfig };
@@ -228,6 +232,14 @@ async function complete(
         obtained: { ...obtained, credentials },
         connectionConfig: refreshTokenOverride === undefined ? connectionConfig : { ...connectionConfig, overrideTokenRefresh: true },
     };
+}
+
+/** All that came back, but what becomes configuration in the clear, such as the account's host. */
+function secretsIn({ query }: CallbackRequest, { entry }: Provider): unknown {
+    const isClear = (name: string): boolean =>
+        entry.redirect_uri_metadata?.includes(name) === true && entry.connection_config?.[name]?.secret !== true && !isSecretName(name);
+    const rest = Object.fromEntries(Object.entries(query).filter(([name]) => !isClear(name)));
+    return [query[entry.authorization_code_param_in_callback ?? 'code'], { rest }];
 }
 
 /** §1.3 names two failures of a callback; a refused code exchange is `unknown` (it is no refresh), other refusals keep their own type. */

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Egress } from '../egress/egress.ts';
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import * as sessions from '../store/connect-sessions.ts';
@@ -16,6 +17,9 @@ import type { SessionRead } from '../store/connect-sessions.ts';
 import { json } from '../store/database.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectSessionRow, EndUser, Schema } from '../store/schema.ts';
+
+/** Labelled moments of a callback, for fault injection. */
+export type ConnectStep = 'connect-consumed' | 'connect-answered' | 'connect-committed';
 
 /** What every connect attempt works with. */
 export interface ConnectContext {
@@ -30,10 +34,11 @@ export interface ConnectContext {
     connectUiUrl: string;
     /** How often typed-in credentials are tested at their provider; 0: not at all. */
     credentialTestMs: number;
+    /** Of one attempt: what it did, for its operation. */
+    record?: OperationRecord | undefined;
     /** There may be a webhook to send. */
     wakeDeliveries(): void;
-    /** For fault injection. */
-    onStep?: ((step: 'connect-answered' | 'connect-committed') => void | Promise<void>) | undefined;
+    onStep?: ((step: ConnectStep) => void | Promise<void>) | undefined;
 }
 
 /** What a session presets for one integration; may hold secrets, so it is stored sealed. */
@@ -154,9 +159,9 @@ export async function deleteSession({ db, sources }: ConnectContext, session: Co
 export const isUsedUp = (session: ConnectSessionRow): boolean => session.used_by !== null;
 export const sessionUsedMessage = 'This connect session has been used, or was deleted.';
 
-/** The live session of a token, or `undefined` when it is unknown, deleted or expired. */
-export const findSession = (context: ConnectContext, token: string): Promise<SessionRead | undefined> =>
-    sessions.findByToken(context.db, context.vault.hashes(token), new Date(context.sources.now()));
+/** The live session of a token, or `undefined` when it is unknown, deleted or expired, for longer than `graceMs`. */
+export const findSession = (context: ConnectContext, token: string, graceMs = 0): Promise<SessionRead | undefined> =>
+    sessions.findByToken(context.db, context.vault.hashes(token), new Date(context.sources.now() - graceMs));
 
 /** What the session presets, per integration. */
 export async function sessionDefaults(context: ConnectContext, session: ConnectSessionRow): Promise<Record<string, IntegrationDefaults>> {

@@ -9,6 +9,7 @@ import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
+import { stopWaiting } from './pending.ts';
 import type { Revocations } from './revocations.ts';
 
 export interface Deletion {
@@ -37,6 +38,7 @@ export async function deleteConnection(
             return undefined;
         }
         await connections.remove(transaction, integration.id, connectionId, at);
+        await stopWaiting(transaction, row, 'Connection deleted', at);
         const revocation = revocations.plan(row, mayRevoke);
         await operations.open(transaction, {
             id: operationId,

@@ -1,11 +1,13 @@
 /** Connecting with typed-in credentials: checked against the entry, tested at the provider, then stored. */
 import { ConnectFailure, type DirectFlow, type ModeContext } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Obtained } from '../credentials/credential.ts';
 import { checkCredentials, trimCredentials } from '../providers/fields.ts';
 import { presetCredentials } from '../providers/integration-config.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
+import { attemptBegun, credentialsTaken, recording } from './attempt-steps.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
 import { saveConnection, type SavedConnection } from './save-connection.ts';
@@ -17,21 +19,25 @@ export interface DirectRequest {
 }
 
 /** @throws ConnectFailure `connection_test_failed`, `url_param_err`, …; the session's outcome says so too. */
-export async function connectDirectly(context: ConnectContext, attempt: Attempt, request: DirectRequest): Promise<SavedConnection> {
+export async function connectDirectly(given: ConnectContext, attempt: Attempt, request: DirectRequest): Promise<SavedConnection> {
     const { provider, mode, session, integration } = attempt;
+    const context = recording(given);
     if (mode.direct === undefined) {
         throw new ConnectFailure('invalid_auth_mode', `${provider.displayName} is not connected with typed-in credentials.`);
     }
+    attemptBegun(context, attempt, 'typed-in credentials');
     try {
         const config = { ...connectionConfig(attempt, request.params), ...sessionAuthorizationParams(attempt) };
         const effective = await openIntegration(context.vault, integration, session.is_production);
         const storedConfig = attempt.existing && (await openConfig(context.vault, attempt.existing));
+        const modeContext = { ...context, provider, integration: effective, connectionConfig: config };
         const obtained = await proveSubmitted(
             mode.direct,
-            { ...context, provider, integration: effective, connectionConfig: config },
+            recorded(context.record, modeContext, () => request.submitted),
             request.submitted,
             storedConfig,
         );
+        credentialsTaken(context, obtained);
         // N3: what the provider says about the account wins over what was typed in.
         return await saveConnection(context, attempt, obtained, { ...config, ...obtained.derivedConfig }, effective);
     } catch (error) {

@@ -14,6 +14,8 @@ export interface FailedAttempt {
     flowId?: string;
     providerConfigKey: string;
     connectionId?: string;
+    /** When it began, where that is long ago: the session's later attempts are its news. */
+    began?: Date;
     error: { type: string; description: string };
     /** Set when the customer's backend is told (§1.3): failures after the provider's redirect and exceptions. */
     webhook?: { provider: string; authMode: string; errorType: string };
@@ -32,11 +34,12 @@ export async function recordFailedAttempt(context: ConnectContext, failed: Faile
     };
     await db.transaction().execute(async (transaction) => {
         // The session before its flow: whoever deletes it takes the rows in this order too.
-        const isRecorded = session !== undefined && (await sessions.recordFailure(transaction, session.id, outcome));
-        if (failed.flowId !== undefined) {
-            await flows.recordOutcome(transaction, failed.flowId, outcome);
+        if (session !== undefined) {
+            await sessions.lock(transaction, session.id);
         }
-        if (!isRecorded) {
+        // Told once, although a callback that was only slow may have been given up meanwhile (`interrupted-flows.ts`).
+        const isFirst = failed.flowId === undefined || (await flows.recordFailure(transaction, failed.flowId, outcome));
+        if (session === undefined || !isFirst || !(await sessions.recordFailure(transaction, session.id, outcome, failed.began))) {
             return;
         }
         if (session.operation_id !== null) {
@@ -45,6 +48,7 @@ export async function recordFailedAttempt(context: ConnectContext, failed: Faile
                 message: error.description,
                 error: { type: error.type, message: error.description },
                 ...(failed.connectionId === undefined ? {} : { connectionId: failed.connectionId }),
+                said: context.record?.messages(),
                 at,
             });
         }

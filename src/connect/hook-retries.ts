@@ -3,11 +3,13 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { mergeConfig, openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { credentialsPlace } from '../credentials/credential-places.ts';
 import { VaultError, type Vault } from '../credentials/vault.ts';
 import type { Egress } from '../egress/egress.ts';
+import { OperationRecord } from '../egress/operation-record.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { PostConnectionHook } from '../providers/hooks/hook.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -19,7 +21,7 @@ import { claimDue, hookQueue, LeasedWorker } from '../store/leased-work.ts';
 import * as operations from '../store/operations.ts';
 import * as hooks from '../store/post-connection-hooks.ts';
 import type { ConnectionRow, IntegrationRow, PostConnectionHookRow, Schema } from '../store/schema.ts';
-import { discover, failureMessage, nextAttemptAt, postConnectionHook, type Discovery } from './post-connection.ts';
+import { attempt, discover, failureMessage, nextAttemptAt, postConnectionHook, type Discovery } from './post-connection.ts';
 import { isMarkedSecret } from './upsert-connection.ts';
 
 const concurrency = 5;
@@ -89,8 +91,12 @@ export class HookRetries {
             await this.#giveWay(claimed);
             return;
         }
-        const discovery = await this.#discover(target);
-        await (discovery.outcome === 'found' ? this.#finish(claimed, target, discovery.config) : this.#postpone(claimed, discovery.reason));
+        const asked = new OperationRecord(this.#dependencies.sources);
+        asked.retry = attempt(claimed.attempts + 1);
+        const discovery = await this.#discover(target, asked);
+        await (discovery.outcome === 'found'
+            ? this.#finish(claimed, target, discovery.config, asked)
+            : this.#postpone(claimed, discovery.reason, asked));
     }
 
     async #targetOf({ connection_row_id }: PostConnectionHookRow): Promise<Target | undefined> {
@@ -102,7 +108,7 @@ export class HookRetries {
         return row && integration && provider && hook && { row, integration, provider, hook };
     }
 
-    async #discover({ row, integration, provider, hook }: Target): Promise<Discovery> {
+    async #discover({ row, integration, provider, hook }: Target, asked: OperationRecord): Promise<Discovery> {
         const { db, vault, egress, sources, clients, logger } = this.#dependencies;
         const environment = await environments.findById(db, row.environment_id);
         try {
@@ -116,7 +122,12 @@ export class HookRetries {
                 clients,
                 logger,
             };
-            return await discover(hook, context, credentials, hookMs);
+            return await discover(
+                hook,
+                recorded(asked, context, () => credentials),
+                credentials,
+                hookMs,
+            );
         } catch (error) {
             if (error instanceof VaultError) {
                 return { outcome: 'failed', reason: 'The stored credentials cannot be opened.' };
@@ -126,7 +137,12 @@ export class HookRetries {
     }
 
     /** Writes the names that were found and no other, on the row as it is by now (R3); nothing when somebody connected again meanwhile. */
-    async #finish(claimed: PostConnectionHookRow, { provider }: Target, found: Readonly<Record<string, unknown>>): Promise<void> {
+    async #finish(
+        claimed: PostConnectionHookRow,
+        { provider }: Target,
+        found: Readonly<Record<string, unknown>>,
+        asked: OperationRecord,
+    ): Promise<void> {
         const { db, vault, sources } = this.#dependencies;
         const at = new Date(sources.now());
         await db.transaction().execute(async (transaction) => {
@@ -144,12 +160,13 @@ export class HookRetries {
             await operations.end(transaction, claimed.operation_id, {
                 state: 'success',
                 message: `Details of the account looked up at attempt ${claimed.attempts + 1}`,
+                said: asked.messages(),
                 at,
             });
         });
     }
 
-    async #postpone(claimed: PostConnectionHookRow, reason: string): Promise<void> {
+    async #postpone(claimed: PostConnectionHookRow, reason: string, asked: OperationRecord): Promise<void> {
         const { db, sources, logger } = this.#dependencies;
         const attempts = claimed.attempts + 1;
         const dueAt = nextAttemptAt(attempts, sources);
@@ -171,6 +188,7 @@ export class HookRetries {
                 level: dueAt === null ? 'error' : 'warn',
                 message,
                 meta: { attempts },
+                said: asked.messages(),
                 at,
             });
             if (dueAt === null) {

@@ -5,6 +5,7 @@
 import { ConnectFailure, type AuthMode } from '../auth-modes/auth-mode.ts';
 import { authModes } from '../auth-modes/index.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials, Obtained } from '../credentials/credential.ts';
 import { checkConnectionConfig, withDefaults, type FieldIssue } from '../providers/fields.ts';
@@ -17,6 +18,7 @@ import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectionRow, EndUser, EnvironmentRow, IntegrationRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
+import { attemptBegun, credentialsTaken, recording } from './attempt-steps.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { obtainImported, type Submission } from './imported-credentials.ts';
@@ -79,8 +81,9 @@ export async function findImportTarget(
 }
 
 /** @throws ImportRefused; ConnectFailure `missing_account_id`, `connection_test_failed`, `verification_unavailable`, `url_param_err`; TokenFailure when an installation gives no token */
-export async function importConnection(context: ConnectContext, target: ImportTarget, request: ImportRequest): Promise<ImportedConnection> {
+export async function importConnection(outer: ConnectContext, target: ImportTarget, request: ImportRequest): Promise<ImportedConnection> {
     const { integration, provider, mode } = target;
+    const context = recording(outer);
     const connectionId = request.connectionId ?? newRandomId(context.sources);
     const given = checkedConfig(provider, { ...request.connectionConfig, ...installationIn(request) });
     const stored = request.connectionId === undefined ? undefined : await connections.findByKey(context.db, integration.id, connectionId);
@@ -90,9 +93,15 @@ export async function importConnection(context: ConnectContext, target: ImportTa
     }
     assertTagsFit(request, stored);
     const opened = await openIntegration(context.vault, integration, target.environment.is_production);
-    const modeContext = { ...context, provider, integration: opened, connectionConfig: effectiveConfig };
+    const modeContext = recorded(
+        context.record,
+        { ...context, provider, integration: opened, connectionConfig: effectiveConfig },
+        () => request.credentials,
+    );
+    attemptBegun(context, target, 'import');
     try {
         const obtained = await obtainImported(modeContext, mode, request);
+        credentialsTaken(context, obtained);
         assertMayKeep(obtained, target.environment.accept_unverified_credentials);
         const { credentials } = obtained;
         // The app's proof is shown where a connect attempt would have left it (auth-modes §12.1).
@@ -213,9 +222,9 @@ async function recordFailure(context: ConnectContext, target: ImportTarget, conn
 
 type Ending = Pick<Parameters<typeof operations.open>[1], 'state' | 'level' | 'message' | 'connection_row_id' | 'error'>;
 
-async function logOperation(db: Db, { sources }: ConnectContext, target: ImportTarget, connectionId: string, ending: Ending): Promise<void> {
+async function logOperation(db: Db, { sources, record }: ConnectContext, target: ImportTarget, connectionId: string, ending: Ending): Promise<void> {
     const at = new Date(sources.now());
-    await operations.open(db, {
+    const operation = {
         id: operations.newOperationId(sources),
         environment_id: target.environment.id,
         type: 'auth',
@@ -227,5 +236,6 @@ async function logOperation(db: Db, { sources }: ConnectContext, target: ImportT
         ended_at: at,
         expires_at: null,
         ...ending,
-    });
+    };
+    await operations.open(db, operation, record?.messages());
 }

@@ -3,7 +3,7 @@ import { ConnectFailure, type AuthMode, type ModeContext } from '../auth-modes/a
 import { testCredentials } from '../auth-modes/credential-test.ts';
 import { assumedTokenLifetimeMs } from '../auth-modes/oauth2-cc.ts';
 import type { AppCredentials, Credentials, OAuth2ClientCredentials, Obtained, TbaCredentials } from '../credentials/credential.ts';
-import { parseStoredExpiry } from '../credentials/expiry.ts';
+import { endsAt, parseStoredExpiry, shownExpiry, withoutEnd } from '../credentials/expiry.ts';
 import { proveSubmitted } from './direct-connect.ts';
 
 type ConfigOverride = { client_id?: string | undefined; client_secret?: string | undefined };
@@ -109,12 +109,9 @@ function obtained(
     credentials: (expiry: { expires_at?: string }) => Credentials,
 ): Obtained {
     const now = sources.now();
-    const expiresAt = parseStoredExpiry(date, now) ?? (assumedMs === null ? null : now + assumedMs);
-    return {
-        credentials: credentials(expiresAt === null ? {} : { expires_at: new Date(expiresAt).toISOString() }),
-        obtainedAt: now,
-        expiresAt,
-    };
+    const given = parseStoredExpiry(date, now);
+    const end = given !== null ? endsAt(given, 'import') : assumedMs !== null ? endsAt(now + assumedMs, 'assumed') : withoutEnd;
+    return { credentials: credentials(shownExpiry(end)), obtainedAt: now, ...end };
 }
 
 function importClient(context: ModeContext, submitted: SubmittedCredentials & { type: 'OAUTH2_CC' }, raw: Record<string, unknown>): Obtained {

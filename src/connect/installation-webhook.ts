@@ -4,6 +4,7 @@ import { completeInstallation } from '../auth-modes/custom.ts';
 import { authModes } from '../auth-modes/index.ts';
 import { oauth2 } from '../auth-modes/oauth2.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import { credentialsPlace } from '../credentials/credential-places.ts';
 import type { Credentials, Obtained } from '../credentials/credential.ts';
@@ -19,6 +20,7 @@ import * as integrations from '../store/integrations.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectionRow, EnvironmentRow, IntegrationRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
+import { accessGranted, recording } from './attempt-steps.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { settledConfig } from './pending.ts';
@@ -44,7 +46,8 @@ export interface ReceivedWebhook {
  */
 export type WebhookResult = 'not expected' | 'unsigned' | 'forged' | 'ignored' | 'nobody' | 'completed' | 'failed';
 
-export async function receiveInstallationWebhook(context: ConnectContext, received: ReceivedWebhook): Promise<WebhookResult> {
+export async function receiveInstallationWebhook(given: ConnectContext, received: ReceivedWebhook): Promise<WebhookResult> {
+    const context = recording(given);
     const { environment, integration, headers, body } = received;
     const provider = context.catalogue.get(integration.provider);
     const webhook = provider && installationWebhookOf(provider);
@@ -120,7 +123,13 @@ async function complete(context: ConnectContext, completion: Completion): Promis
     const effective = await openIntegration(vault, integration, environment.is_production);
     const { values } = checkDerivedConfig(provider, event.metadata, 'webhook');
     const connectionConfig = { ...(await openConfig(vault, waiting)), ...values };
-    const obtained = await obtain({ ...context, provider, integration: effective, connectionConfig }, event);
+    context.record?.step('The provider announced the installation');
+    const modeContext = { ...context, provider, integration: effective, connectionConfig };
+    const obtained = await obtain(
+        recorded(context.record, modeContext, () => [event.code, event.installationId]),
+        event,
+    );
+    accessGranted(context, obtained, effective.scopes);
     const derived = { ...values, ...obtained.derivedConfig, ...settledConfig };
     const target = {
         provider,
@@ -188,7 +197,7 @@ async function personsOwn({ vault }: ConnectContext, row: ConnectionRow): Promis
 }
 
 async function settle(
-    { sources }: ConnectContext,
+    { sources, record }: ConnectContext,
     transaction: Parameters<typeof upsertConnection>[0],
     { environment, integration, provider, row: before }: Completion & { row: ConnectionRow },
     row: ConnectionRow,
@@ -198,6 +207,7 @@ async function settle(
         await operations.end(transaction, operationId, {
             state: 'success',
             message: 'Installation confirmed by the provider',
+            said: record?.messages(),
             at: new Date(sources.now()),
         });
     }
@@ -217,9 +227,15 @@ async function settle(
 }
 
 /** It goes on waiting: the provider may send the event again. */
-async function noteFailure({ db, sources }: ConnectContext, waiting: ConnectionRow, type: string, description: string): Promise<void> {
+async function noteFailure({ db, sources, record }: ConnectContext, waiting: ConnectionRow, type: string, description: string): Promise<void> {
     const operationId = waiting.connection_config['pendingLog'];
     if (typeof operationId === 'string') {
-        await operations.amend(db, [operationId], { level: 'error', message: description, meta: { failed: type }, at: new Date(sources.now()) });
+        await operations.amend(db, [operationId], {
+            level: 'error',
+            message: description,
+            meta: { failed: type },
+            said: record?.messages() ?? [],
+            at: new Date(sources.now()),
+        });
     }
 }

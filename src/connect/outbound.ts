@@ -17,19 +17,22 @@ import * as installations from '../store/installations.ts';
 import * as operations from '../store/operations.ts';
 import type { ConnectionRow } from '../store/schema.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
+import { attemptBegun, recording } from './attempt-steps.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
-import { openPending, pendingConfig } from './pending.ts';
+import { openPending, pendingConfig, stopWaiting } from './pending.ts';
 import { saveConnection } from './save-connection.ts';
 
 const awaited: AwaitedCredentials = { type: 'OAUTH2' };
 
 /** @returns the connection that now waits. @throws ConnectFailure; the session's outcome says so too */
-export async function connectOutbound(context: ConnectContext, attempt: Attempt, params: Readonly<Record<string, unknown>>): Promise<ConnectionRow> {
+export async function connectOutbound(given: ConnectContext, attempt: Attempt, params: Readonly<Record<string, unknown>>): Promise<ConnectionRow> {
     const { provider, session, integration } = attempt;
+    const context = recording(given);
     if (provider.authMode !== 'OAUTH2' || provider.entry.installation !== 'outbound') {
         throw new ConnectFailure('invalid_auth_mode', `${provider.displayName} is not installed from its own side.`);
     }
+    attemptBegun(context, attempt, 'installation from the provider’s side');
     try {
         const config = connectionConfig(attempt, params);
         const effective = await openIntegration(context.vault, integration, session.is_production);
@@ -61,7 +64,7 @@ async function awaitAgain(
     existing: ConnectionRow,
     config: Record<string, unknown>,
 ): Promise<ConnectionRow> {
-    const { db, vault, sources } = context;
+    const { db, vault, sources, record } = context;
     const at = new Date(sources.now());
     const operationId = operations.newOperationId(sources);
     const outcome = {
@@ -82,6 +85,7 @@ async function awaitAgain(
         }
         const isMarkedSecret = (name: string): boolean => provider.entry.connection_config?.[name]?.secret === true;
         const { clear, sealed } = await mergeConfig(vault, row, { ...config, ...pendingConfig(operationId) }, isMarkedSecret);
+        await stopWaiting(transaction, row, 'Connected again', at);
         await installations.replaceConfig(transaction, row.id, { connection_config: json(clear), sealed_secrets: sealed, updated_at: at });
         await openPending(transaction, operationId, integration, row, at);
         if (session.operation_id !== null) {
@@ -91,6 +95,7 @@ async function awaitAgain(
                 connectionRowId: row.id,
                 connectionId: row.connection_id,
                 integrationId: integration.id,
+                said: record?.messages(),
                 at,
             });
         }

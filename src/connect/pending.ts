@@ -45,6 +45,14 @@ export const openPending = (
         expires_at: new Date(at.getTime() + pendingLifetimeMs),
     });
 
+/** The operation that a connection waited with, when nothing is waited for any more: it was deleted, or connected in another way. */
+export async function stopWaiting(db: Db, row: Pick<ConnectionRow, 'connection_config'> | undefined, why: string, at: Date): Promise<void> {
+    const operationId = row?.connection_config['pendingLog'];
+    if (typeof operationId === 'string') {
+        await operations.cancel(db, operationId, why, at);
+    }
+}
+
 /** Ends what has waited for a week: without credentials of its own, a connection is deleted. */
 export async function expirePending({ db, sources }: { db: Kysely<Schema>; sources: Sources }): Promise<void> {
     const at = new Date(sources.now());

@@ -6,9 +6,11 @@
 import type { Logger } from 'pino';
 import type { ModeContext, ModeIntegration } from '../auth-modes/auth-mode.ts';
 import { hookContext, hookFailureText } from '../auth-modes/hook-context.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { untilDatabaseAnswers } from '../credentials/until-database-answers.ts';
+import { OperationRecord, type Retry } from '../egress/operation-record.ts';
 import { foundConfigIssues } from '../providers/fields.ts';
 import type { PostConnectionHook } from '../providers/hooks/hook.ts';
 import { postConnectionHooks } from '../providers/hooks/index.ts';
@@ -33,6 +35,9 @@ export function nextAttemptAt(failedAttempts: number, sources: Sources): Date | 
     const wait = waits[failedAttempts - 1];
     return wait === undefined ? null : new Date(sources.now() + wait * (0.8 + 0.4 * randomFraction(sources)));
 }
+
+/** @param number from 1. Its wait is the planned one. */
+export const attempt = (number: number): Retry => ({ attempt: number, max: waits.length + 1, waited: waits[number - 2] ?? 0 });
 
 export const postConnectionHook = ({ entry }: Provider): PostConnectionHook | undefined =>
     postConnectionHooks.get(String(entry['post_connection_script']));
@@ -77,6 +82,8 @@ export interface Completion {
     connectionConfig: Record<string, unknown>;
     /** Why something may be missing. */
     unfinished?: string;
+    /** What was asked and answered; absent: nothing was. */
+    asked?: OperationRecord;
 }
 
 /** Asks the provider's hook, where it has one, about a connection that is about to be stored. */
@@ -89,50 +96,63 @@ export async function completeConfig(context: ConnectContext, given: ToComplete)
     const stored = await untilDatabaseAnswers(() => connections.findByKey(context.db, given.integration.id, given.connectionId), context);
     const whole = { ...(stored && (await openConfig(context.vault, stored))), ...connectionConfig };
     const modeContext = { ...context, provider, integration: given.opened, connectionConfig: whole };
-    const discovery = await discover(hook, modeContext, given.credentials, inlineMs);
-    return discovery.outcome === 'found'
-        ? { connectionConfig: { ...connectionConfig, ...discovery.config } }
-        : { connectionConfig, unfinished: discovery.reason };
+    const asked = new OperationRecord(context.sources);
+    asked.retry = attempt(1);
+    const discovery = await discover(
+        hook,
+        recorded(asked, modeContext, () => given.credentials),
+        given.credentials,
+        inlineMs,
+    );
+    if (discovery.outcome === 'found') {
+        context.record?.step(`Details of the account found: ${namesOf(discovery.config)}`);
+        return { connectionConfig: { ...connectionConfig, ...discovery.config }, asked };
+    }
+    context.record?.step(failureMessage(discovery.reason), { level: 'warn' });
+    return { connectionConfig, unfinished: discovery.reason, asked };
 }
+
+const namesOf = (config: Readonly<Record<string, unknown>>): string => Object.keys(config).join(', ') || 'none';
 
 /** For the connection that is stored with it. */
 export const statusAfter = ({ unfinished }: Completion): PostConnectionStatus | null => (unfinished === undefined ? null : 'metadata_pending');
 
 /** In the transaction that stores the connection: what an earlier connect left to do is over, and what this one did begins. */
-export async function recordCompletion(db: Db, context: ConnectContext, row: ConnectionRow, { unfinished }: Completion): Promise<void> {
+export async function recordCompletion(db: Db, context: ConnectContext, row: ConnectionRow, { unfinished, asked }: Completion): Promise<void> {
     const { sources, logger } = context;
     const at = new Date(sources.now());
     const earlier = await hooks.removeOf(db, row.id);
     if (earlier !== undefined) {
         await operations.cancel(db, earlier, 'Connected again', at);
     }
-    if (unfinished === undefined) {
-        return;
-    }
-    logger.warn({ connection_row: row.id, provider: row.provider, attempt: 1, reason: unfinished }, 'post-connection hook failed');
-    const operationId = operations.newOperationId(sources);
-    await operations.open(db, {
-        id: operationId,
+    const operation = {
+        id: operations.newOperationId(sources),
         environment_id: row.environment_id,
         ...operations.postConnection,
-        state: 'running',
-        level: 'warn',
-        message: failureMessage(unfinished),
         integration_id: row.integration_id,
         connection_row_id: row.id,
         connection_id: row.connection_id,
         error: null,
         meta: json({ attempts: 1 }),
         created_at: at,
-        ended_at: null,
         expires_at: null,
-    });
+    };
+    if (unfinished === undefined) {
+        if (asked !== undefined) {
+            const done = { state: 'success', level: 'info', message: 'Details of the account looked up', ended_at: at } as const;
+            await operations.open(db, { ...operation, ...done }, asked.messages());
+        }
+        return;
+    }
+    logger.warn({ connection_row: row.id, provider: row.provider, attempt: 1, reason: unfinished }, 'post-connection hook failed');
+    const begun = { state: 'running', level: 'warn', message: failureMessage(unfinished), ended_at: null } as const;
+    await operations.open(db, { ...operation, ...begun }, asked?.messages());
     await hooks.insert(db, {
         id: newRowId(sources),
         environment_id: row.environment_id,
         connection_row_id: row.id,
         provider: row.provider,
-        operation_id: operationId,
+        operation_id: operation.id,
         dueAt: nextAttemptAt(1, sources) ?? at,
         at,
     });

@@ -5,9 +5,11 @@
 import { createHash } from 'node:crypto';
 import { ConnectFailure, type AuthMode, type RedirectStarted } from '../auth-modes/auth-mode.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
+import { attemptBegun, browserSentTo } from './attempt-steps.ts';
 import { attachRedirectFlow } from './connect-flow.ts';
 import type { ConnectContext, IntegrationDefaults } from './connect-session.ts';
 
@@ -78,6 +80,7 @@ type RedirectAttempt = Omit<Attempt, 'mode'> & { mode: AuthMode | undefined };
 export async function startRedirectFlow(context: ConnectContext, attempt: RedirectAttempt, request: RedirectRequest): Promise<StartedFlow> {
     const { vault, sources, publicUrl } = context;
     const { session, integration, provider, mode, defaults } = attempt;
+    attemptBegun(context, attempt, 'consent at the provider');
     const clientOverride = clientOverrideOf(defaults, request);
     const own = await openIntegration(context.vault, integration, session.is_production);
     const effective = {
@@ -104,10 +107,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         memo = {},
         issuer,
     } = await mode.redirect.start({
-        ...context,
-        provider,
-        integration: effective,
-        connectionConfig: config,
+        ...recorded(context.record, { ...context, provider, integration: effective, connectionConfig: config }, () => [state, verifier]),
         redirectUri,
         state,
         pkceVerifier: verifier,
@@ -116,6 +116,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         sessionAuthorizationParams: defaults.authorization_params,
         userScope: defaults.user_scopes,
     });
+    browserSentTo(context, location);
     const secrets: FlowSecrets = {
         verifier,
         connectionConfig: config,
@@ -128,7 +129,7 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
     };
     const now = sources.now();
     const stateHash = digest(state);
-    await flows.insert(context.db, {
+    const flow = {
         id,
         environment_id: session.environment_id,
         integration_id: integration.id,
@@ -148,7 +149,8 @@ export async function startRedirectFlow(context: ConnectContext, attempt: Redire
         created_at: new Date(now),
         connect_flow_id: request.connectFlowId ?? null,
         returns_to_page: request.returnsToPage,
-    });
+    };
+    await flows.insert(context.db, flow, context.record?.messages());
     if (request.connectFlowId !== undefined) {
         await attachRedirectFlow(context, request.connectFlowId, id);
     }

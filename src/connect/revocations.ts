@@ -6,12 +6,14 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { RegisteredClients } from '../auth-modes/mcp/registered-clients.ts';
 import { openIntegration } from '../auth-modes/open-integration.ts';
+import { recorded } from '../auth-modes/recorded-context.ts';
 import { endsAll, isRevocable, revokeGrant, type RevocationOutcome, type SkipReason } from '../auth-modes/revocation.ts';
 import { openConfig } from '../credentials/connection-secrets.ts';
 import type { Credentials } from '../credentials/credential.ts';
 import { credentialsPlace } from '../credentials/credential-places.ts';
 import { VaultError, type Vault } from '../credentials/vault.ts';
 import type { Egress } from '../egress/egress.ts';
+import { OperationRecord } from '../egress/operation-record.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import * as connections from '../store/connections.ts';
@@ -90,14 +92,15 @@ export class Revocations {
     }
 
     async #carryOut(deleted: DeletedConnection): Promise<void> {
-        const outcome = await this.#revoke(deleted).catch((error: unknown): RevocationOutcome => {
+        const asked = new OperationRecord(this.#dependencies.sources);
+        const outcome = await this.#revoke(deleted, asked).catch((error: unknown): RevocationOutcome => {
             this.#dependencies.logger.error({ err: error, connection_row: deleted.row.id }, 'a revocation failed unexpectedly');
             return { outcome: 'failed', code: 'server_error' };
         });
-        await this.#record([deleted.operationId], outcome);
+        await this.#record([deleted.operationId], outcome, asked);
     }
 
-    async #revoke({ row, integration }: DeletedConnection): Promise<RevocationOutcome> {
+    async #revoke({ row, integration }: DeletedConnection, asked: OperationRecord): Promise<RevocationOutcome> {
         const { db, vault, catalogue, egress, sources, clients } = this.#dependencies;
         const provider = catalogue.get(row.provider);
         if (provider === undefined) {
@@ -117,7 +120,10 @@ export class Revocations {
             };
             return endsAll(provider, row.credential_type) && (await this.#mayBeShared(row, integration, credentials))
                 ? { outcome: 'skipped', reason: 'possibly_shared_grant' }
-                : await revokeGrant(context, credentials);
+                : await revokeGrant(
+                      recorded(asked, context, () => credentials),
+                      credentials,
+                  );
         } catch (error) {
             if (error instanceof VaultError) {
                 return { outcome: 'skipped', reason: 'credentials_unreadable' };
@@ -133,13 +139,13 @@ export class Revocations {
         return clientId !== null && connections.mayShareGrant(this.#dependencies.db, clientId, end_user?.id ?? tags['end_user_id']);
     }
 
-    async #record(operationIds: readonly string[], revocation: RevocationOutcome): Promise<void> {
+    async #record(operationIds: readonly string[], revocation: RevocationOutcome, asked?: OperationRecord): Promise<void> {
         if (operationIds.length === 0) {
             return;
         }
         const { db, sources, logger } = this.#dependencies;
         await operations
-            .amend(db, operationIds, { ...summaryOf(revocation), meta: { revocation }, at: new Date(sources.now()) })
+            .amend(db, operationIds, { ...summaryOf(revocation), meta: { revocation }, said: asked?.messages() ?? [], at: new Date(sources.now()) })
             .catch((error: unknown) => logger.warn({ err: error }, 'outcome of a revocation not recorded'));
     }
 }

@@ -11,7 +11,7 @@ import { newRowId } from '../sources.ts';
 import type { ConnectionRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import type { Attempt } from './attempt.ts';
-import { openPending, pendingConfig, settledConfig } from './pending.ts';
+import { openPending, pendingConfig, settledConfig, stopWaiting } from './pending.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { renewedTags } from './tags.ts';
@@ -108,12 +108,14 @@ async function finish(
     at: Date,
 ): Promise<void> {
     const { session, integration, provider, obtained } = attempt;
+    await stopWaiting(db, saved.before, 'Connected again', at);
     if (session.operation_id !== null) {
         await operations.end(db, session.operation_id, {
             ...successOf(saved.operation === 'creation' ? 'Connection created' : 'Connection renewed by its user', obtained),
             connectionRowId: saved.row.id,
             connectionId: saved.row.connection_id,
             integrationId: integration.id,
+            said: context.record?.messages(),
             at,
         });
     }

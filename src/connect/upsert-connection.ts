@@ -22,6 +22,8 @@ import type { ConnectContext } from './connect-session.ts';
 export interface SavedConnection {
     row: ConnectionRow;
     operation: 'creation' | 'override';
+    /** As it was; absent for a creation. */
+    before?: ConnectionRow;
 }
 
 /** What is said about a connection beside its credentials. A member that is absent was not mentioned. */
@@ -65,7 +67,7 @@ export async function upsertConnection(transaction: Db, context: ConnectContext,
     for (;;) {
         const existing = await connections.lockByKey(transaction, given.integration.id, given.connectionId);
         if (existing !== undefined) {
-            return { row: await override(transaction, context, existing, given), operation: 'override' };
+            return { row: await override(transaction, context, existing, given), operation: 'override', before: existing };
         }
         const row = await create(transaction, context, given);
         if (row !== undefined) {
@@ -83,7 +85,12 @@ export function firstSchedule(
 ): Schedule {
     const { sources, credentialTestMs } = context;
     if (target.mode?.retest !== undefined) {
-        return { nextAt: firstTestAt(obtained.unverified === undefined, credentialTestMs, sources), refreshTokenExpiresAt: null, noticeAt: null };
+        const { unverified, retryAfterMs } = obtained;
+        return {
+            nextAt: firstTestAt(unverified === undefined, credentialTestMs, sources, retryAfterMs),
+            refreshTokenExpiresAt: null,
+            noticeAt: null,
+        };
     }
     return scheduleOf(obtained, target.mode?.renewal?.({ ...context, ...target }, obtained.credentials), sources);
 }
@@ -105,6 +112,7 @@ function create(db: Db, { vault, sources }: ConnectContext, given: ConnectionToS
         sealed_secrets: config.sealed,
         credentials_obtained_at: new Date(obtained.obtainedAt),
         credentials_expires_at: dateOrNull(obtained.expiresAt),
+        credentials_expires_at_source: obtained.expiresAtSource ?? null,
         auth_state: given.isPending ? 'pending' : 'ok',
         auth_error: null,
         next_refresh_at: dateOrNull(given.schedule.nextAt),
@@ -146,6 +154,7 @@ async function override(db: Db, { vault, sources }: ConnectContext, existing: Co
         credentialType: credentialTypeOf(obtained.credentials),
         obtainedAt: new Date(obtained.obtainedAt),
         expiresAt: dateOrNull(obtained.expiresAt),
+        expiresAtSource: obtained.expiresAtSource ?? null,
         nextRefreshAt: dateOrNull(given.schedule.nextAt),
         refreshTokenExpiresAt: dateOrNull(given.schedule.refreshTokenExpiresAt),
         expiryNoticeAt: dateOrNull(given.schedule.noticeAt),

@@ -66,7 +66,7 @@ export class CallShares {
             },
             () => {},
         );
-        return admitted.promise.finally(() => abort.abort());
+        return admitted.promise.finally(() => abort.abort('admitted'));
     }
 
     leave(limit: SharedLimit): void {
@@ -185,7 +185,7 @@ export class CallShares {
 
     async #rest(scope: Scope, ms: number): Promise<void> {
         const abort = new AbortController();
-        scope.hurry = () => abort.abort();
+        scope.hurry = () => abort.abort('hurry');
         await this.#dependencies.sources.sleep(ms, abort.signal).catch(() => {});
         scope.hurry = undefined;
     }

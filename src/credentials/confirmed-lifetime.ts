@@ -57,6 +57,7 @@ export async function livesOn(
         // The token is as old as it was: its refresh token still has to be used once a week (R12).
         obtainedAt: target.credentials_obtained_at,
         expiresAt: new Date(expiresAt),
+        expiresAtSource: 'introspection',
         nextRefreshAt: new Date(nextAt),
         now: new Date(sources.now()),
     });

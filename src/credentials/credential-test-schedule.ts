@@ -17,7 +17,7 @@ const idle = day;
 export type TestVerdict =
     | { kind: 'accepted' }
     /** `rejected`: they are not valid; `unconfirmed`: an answer that is neither; `unavailable`: nothing was said about them. */
-    | { kind: 'rejected' | 'unconfirmed' | 'unavailable'; description: string };
+    | { kind: 'rejected' | 'unconfirmed' | 'unavailable'; description: string; retryAfterMs?: number | undefined };
 
 /** What is remembered between tests. `refusals`, `attempts`: in a row, of the provider and of ours to reach it. */
 export interface TestProgress {
@@ -34,9 +34,9 @@ export interface TestOutcome {
     nextAt: number;
 }
 
-/** @param isProven what was stored had passed its test, or needed none */
-export const firstTestAt = (isProven: boolean, intervalMs: number, sources: Sources): number =>
-    isProven ? nextTestAt(intervalMs, sources) : sources.now() + spread(soon, sources);
+/** @param isProven what was stored had passed its test, or needed none @param retryAfterMs what the provider asked for, which did not test it */
+export const firstTestAt = (isProven: boolean, intervalMs: number, sources: Sources, retryAfterMs = 0): number =>
+    isProven ? nextTestAt(intervalMs, sources) : sources.now() + Math.max(spread(soon, sources), retryAfterMs);
 
 /** Spread by ±10 %: what was stored together is not tested together for ever. */
 export const nextTestAt = (intervalMs: number, sources: Sources): number => sources.now() + spread(intervalMs === 0 ? idle : intervalMs, sources);
@@ -49,7 +49,14 @@ export function postponedTo(dueAt: number, intervalMs: number, sources: Sources)
 
 export const nextLookAt = (sources: Sources): number => sources.now() + spread(idle, sources);
 
+/** Not before the provider wants to be asked again (R5, RFC 9110 §10.2.3). */
 export function afterTest(verdict: TestVerdict, before: TestProgress, intervalMs: number, sources: Sources): TestOutcome {
+    const outcome = outcomeOf(verdict, before, intervalMs, sources);
+    const patience = verdict.kind === 'accepted' ? 0 : (verdict.retryAfterMs ?? 0);
+    return { ...outcome, nextAt: Math.max(outcome.nextAt, sources.now() + patience) };
+}
+
+function outcomeOf(verdict: TestVerdict, before: TestProgress, intervalMs: number, sources: Sources): TestOutcome {
     const tomorrow = nextTestAt(intervalMs, sources);
     if (verdict.kind === 'accepted') {
         return { verdict: 'accepted', refusals: 0, attempts: 0, nextAt: tomorrow };

@@ -4,6 +4,7 @@
  * is confirmed once (R5), then said: state, operation, and at most one webhook, in one transaction (R15).
  */
 import type { Kysely } from 'kysely';
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
@@ -42,7 +43,7 @@ export class CredentialTests {
     }
 
     /** Must be called by the holder of the lease with this epoch; ends the lease. */
-    async carryOut(target: RenewalTarget, epoch: number, { run }: CredentialTest): Promise<void> {
+    async carryOut(target: RenewalTarget, epoch: number, { run }: CredentialTest, calls?: OperationRecord): Promise<void> {
         const dueAt = target.next_refresh_at?.getTime() ?? 0;
         const isTestable = run !== undefined && this.#intervalMs > 0;
         const later = isTestable ? postponedTo(dueAt, this.#intervalMs, this.#sources) : nextLookAt(this.#sources);
@@ -59,11 +60,19 @@ export class CredentialTests {
         const outcome = afterTest(verdict, progress, this.#intervalMs, this.#sources);
         await this.#db
             .transaction()
-            .execute((transaction) => this.#record(transaction, target, epoch, outcome, 'description' in verdict ? verdict.description : ''));
+            .execute((transaction) =>
+                this.#record(transaction, target, epoch, outcome, { description: 'description' in verdict ? verdict.description : '', calls }),
+            );
         this.#wakeDeliveries();
     }
 
-    async #record(db: Db, target: RenewalTarget, epoch: number, outcome: TestOutcome, description: string): Promise<void> {
+    async #record(
+        db: Db,
+        target: RenewalTarget,
+        epoch: number,
+        outcome: TestOutcome,
+        { description, calls }: { description: string; calls: OperationRecord | undefined },
+    ): Promise<void> {
         const now = new Date(this.#sources.now());
         const operationId = operations.newOperationId(this.#sources);
         const error = outcome.verdict === 'rejected' ? { type: failureType, description } : undefined;
@@ -86,7 +95,7 @@ export class CredentialTests {
         const authMode = this.#strategies.authModeOf(target.provider);
         const event = eventAbout(target, authMode);
         if (error !== undefined) {
-            await logFailure(db, target, { id: operationId, action: 'connection_test', error, at: now });
+            await logFailure(db, target, { id: operationId, action: 'connection_test', error, calls, at: now });
         }
         const wasReported = target.refresh_failure_reported_at !== null;
         if (isNews && error !== undefined) {

@@ -1,4 +1,5 @@
 /** What a connection's `sealed_credentials` holds, field for field as the API returns it (auth-modes §1.1). */
+import type { ExpirySource } from '../store/schema.ts';
 import { withoutValueAt } from './json-path.ts';
 
 export interface OAuth2Credentials {
@@ -159,12 +160,16 @@ export interface Obtained {
     obtainedAt: number;
     /** `null`: no expiry is known. */
     expiresAt: number | null;
+    /** What says so (R16). */
+    expiresAtSource?: ExpirySource | null;
     /** Connection configuration that the provider supplied along with them: checked, and it wins over what is stored (N3, R18). */
     derivedConfig?: Record<string, unknown>;
     /** To be renewed by then although the credentials live longer: something that came with them ends earlier, or is to be tried again. */
     renewBy?: number | undefined;
     /** Why the provider could not be asked about them, for people; absent: it confirmed them, or they are not tested. */
     unverified?: string | undefined;
+    /** How long the provider wants to be left alone, where it said so to such a question. */
+    retryAfterMs?: number | undefined;
     /** What went wrong without harm to the credentials; for the log. */
     notes?: readonly string[] | undefined;
 }

@@ -3,6 +3,7 @@
  * One parser for every token response (R16); one margin rule for every provider (R8).
  */
 import { randomFraction, type Sources } from '../sources.ts';
+import type { ExpirySource } from '../store/schema.ts';
 
 const second = 1000;
 const minute = 60 * second;
@@ -67,11 +68,54 @@ export function parseLifetime(value: unknown, requestedAt: number): number | nul
     return parseExpiresIn(number === undefined || unitMs === undefined ? value : (Number(number) * unitMs) / second, requestedAt);
 }
 
-/** R16: what names an expiry that cannot be right counts as silent about it, and the log says so. Values stay out of it. */
-export const expiryNotes = (expiresAt: number | null, ...given: unknown[]): { notes?: readonly string[] } =>
-    expiresAt === null && given.some(Boolean)
-        ? { notes: ['The answer names an expiry that cannot be read, or lies more than 20 years ahead or an hour ago; it counts as unknown.'] }
-        : {};
+/** When credentials end, as far as it is known, and what says so. */
+export interface Expiry {
+    expiresAt: number | null;
+    /** `null`: nothing does. */
+    expiresAtSource: ExpirySource | null;
+    /** What could not be used, for the log. Values stay out of it. */
+    notes?: readonly string[];
+}
+
+const impossible = 'The answer names an expiry that cannot be read, or lies more than 20 years ahead or an hour ago; it counts as unknown.';
+
+/**
+ * R16: what an answer says of its token's end, in any mode: a moment, a lifetime, or the `exp` of the token itself (seconds). What cannot
+ * be right counts as silent, and the log says so.
+ */
+export function readExpiry(said: { expires_at?: unknown; expires_in?: unknown; exp?: unknown }, requestedAt: number): Expiry {
+    const readings = [
+        ['expires_at', parseExpiresAt(said.expires_at, requestedAt)],
+        ['expires_in', parseLifetime(said.expires_in, requestedAt)],
+        ['token', parseExpiresAt(said.exp, requestedAt)],
+    ] as const;
+    const [source, expiresAt] = readings.find(([, moment]) => moment !== null) ?? [null, null];
+    const isImpossible = expiresAt === null && [said.expires_at, said.expires_in, said.exp].some(Boolean);
+    return { expiresAt, expiresAtSource: source, ...(isImpossible ? { notes: [impossible] } : {}) };
+}
+
+export const endsAt = (expiresAt: number, expiresAtSource: ExpirySource): Expiry => ({ expiresAt, expiresAtSource });
+
+export const withoutEnd: Expiry = { expiresAt: null, expiresAtSource: null };
+
+export const firstKnown = (...ends: readonly Expiry[]): Expiry =>
+    chosenAmong(
+        ends,
+        ends.find(({ expiresAt }) => expiresAt !== null),
+    );
+
+export const earliestOf = (...ends: readonly Expiry[]): Expiry =>
+    chosenAmong(ends, ends.toSorted((a, b) => (a.expiresAt ?? Infinity) - (b.expiresAt ?? Infinity))[0]);
+
+/** What could not be used is said whichever was chosen. */
+function chosenAmong(ends: readonly Expiry[], { expiresAt, expiresAtSource }: Expiry = withoutEnd): Expiry {
+    const notes = [...new Set(ends.flatMap((end) => end.notes ?? []))];
+    return { expiresAt, expiresAtSource, ...(notes.length === 0 ? {} : { notes }) };
+}
+
+/** As the credentials show it. */
+export const shownExpiry = ({ expiresAt }: Expiry): { expires_at?: string } =>
+    expiresAt === null ? {} : { expires_at: new Date(expiresAt).toISOString() };
 
 const zoneless = /^\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$/;
 const daysHoursMinutes = /^\s*(\d+):([01]?\d|2[0-3]):([0-5]?\d)\s*$/;

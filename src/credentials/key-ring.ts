@@ -13,8 +13,12 @@ import { Vault, type DataKey } from './vault.ts';
 
 type Purpose = DataKeyRow['purpose'];
 
+/** Labelled moments of replacing keys, the operator's (the first) and the data key (the others), for fault injection. */
+export type RotationStep = 'key-rewrapped' | 'key-made' | 'value-opened' | 'values-sealed';
+export type OnRotationStep = (step: RotationStep) => void | Promise<void>;
+
 /** @throws StartupError when the ring does not open the data keys of this database. */
-export async function openVault(db: Kysely<Schema>, ring: readonly RingKey[], sources: Sources): Promise<Vault> {
+export async function openVault(db: Kysely<Schema>, ring: readonly RingKey[], sources: Sources, onStep?: OnRotationStep): Promise<Vault> {
     const wrappers = ring.map((entry) => new Wrapper(entry));
     const newest = wrappers[0];
     if (newest === undefined) {
@@ -32,6 +36,7 @@ export async function openVault(db: Kysely<Schema>, ring: readonly RingKey[], so
     for (const row of await dataKeys.list(db)) {
         if (!row.wrapped.startsWith(`v1.${newest.fingerprint}.`)) {
             await dataKeys.rewrap(db, row, newest.wrap(unwrap(row, wrappers).key, row.id, row.purpose, sources));
+            await onStep?.('key-rewrapped');
         }
     }
     return new Vault(sources, await load(), load);

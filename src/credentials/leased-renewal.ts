@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import { OperationRecord } from '../egress/operation-record.ts';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
@@ -107,6 +108,7 @@ export class LeasedRenewal {
     async #renew(target: RenewalTarget, epoch: number, request: RenewalRequest): Promise<RenewalResult> {
         const { db, sources, strategies, failures } = this.#dependencies;
         const { id } = target;
+        const record = new OperationRecord(sources);
         try {
             const recoveredAt = target.journal === null ? undefined : await this.#answers.applyJournalled(target, epoch);
             if (recoveredAt !== undefined) {
@@ -119,14 +121,14 @@ export class LeasedRenewal {
                 return { kind: 'unchanged' };
             }
             const credentials = await openCredentials(this.#dependencies.vault, target);
-            const test = await strategies.testOf?.(target, credentials);
+            const test = await strategies.testOf?.(target, credentials, record);
             if (test !== undefined) {
                 await (request.isBackground
-                    ? this.#dependencies.tests?.carryOut(target, epoch, test)
+                    ? this.#dependencies.tests?.carryOut(target, epoch, test, record)
                     : writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }));
                 return { kind: 'unchanged' };
             }
-            const strategy = await strategies.strategyFor(target, credentials);
+            const strategy = await strategies.strategyFor(target, credentials, record);
             if (strategy === undefined || !strategy.canRenew(credentials)) {
                 return await failures.nothingToRenewWith(target, epoch);
             }
@@ -150,7 +152,7 @@ export class LeasedRenewal {
                 await failures.putBack(target, epoch, admission.until);
                 return { ...admission, by: request };
             }
-            const receipt = await this.#call(strategy, target, credentials, leaseEnd - writeReserveMs).then(
+            const receipt = await this.#call(strategy, target, credentials, { until: leaseEnd - writeReserveMs, record }).then(
                 (answer) => {
                     admission.leave(answer && 'answered');
                     return answer;
@@ -187,13 +189,18 @@ export class LeasedRenewal {
                 throw error;
             }
             const failure = known ?? this.#unexpected(error, target);
-            await untilDatabaseAnswers(() => failures.record(target, epoch, failure), this.#dependencies);
+            await untilDatabaseAnswers(() => failures.record(target, epoch, failure, record), this.#dependencies);
             return { kind: 'failed', failure, at: sources.now() };
         }
     }
 
     /** @returns the provider's answer, or `undefined` when a reconnect or a later lease has overtaken this one. */
-    async #call(strategy: RenewalStrategy, target: RenewalTarget, credentials: Credentials, until: number): Promise<TokenReceipt | undefined> {
+    async #call(
+        strategy: RenewalStrategy,
+        target: RenewalTarget,
+        credentials: Credentials,
+        { until, record }: Pick<Grant, 'until' | 'record'>,
+    ): Promise<TokenReceipt | undefined> {
         const { sources, vault, observer } = this.#dependencies;
         const intent: RefreshIntent = {
             epoch: target.refresh_epoch,
@@ -211,7 +218,7 @@ export class LeasedRenewal {
         const previousRefreshToken = async (): Promise<string | undefined> =>
             sealedPrevious === null ? undefined : vault.openFresh(sealedPrevious, previousTokenPlace(target));
         const onCall: Grant['onCall'] = observer && ((ms, outcome) => observer.tokenCalled(target.provider, ms, outcome));
-        return presentGrant(strategy, { credentials, previousRefreshToken, until, onCall }, sources);
+        return presentGrant(strategy, { credentials, previousRefreshToken, until, onCall, record }, sources);
     }
 
     /** A mistake of ours is not the connection's end: recorded like an outage, so that neither readers nor the queue hang on it. */

@@ -1,4 +1,5 @@
 /** Presenting a refresh token to its provider: once, and only when it is refused for good, once more and with the one before it. */
+import type { OperationRecord, Retry } from '../egress/operation-record.ts';
 import type { Sources } from '../sources.ts';
 import { refreshTokenOf, type Credentials } from './credential.ts';
 import type { RenewalStrategy, TokenReceipt } from './renewal-strategy.ts';
@@ -15,7 +16,12 @@ export interface Grant {
     until: number;
     /** Told of every call. */
     onCall?: ((ms: number, outcome: 'answered' | 'failed') => void) | undefined;
+    /** Told which attempt a call belongs to. */
+    record?: OperationRecord | undefined;
 }
+
+const attempt = (number: number, waited: number): Retry => ({ attempt: number, max: 3, waited });
+const firstAttempt = attempt(1, 0);
 
 /**
  * R5: a permanent refusal is confirmed once. R2c: if it is the token that is refused, not the client, the one before it is
@@ -23,6 +29,13 @@ export interface Grant {
  */
 export async function presentGrant(strategy: RenewalStrategy, grant: Grant, sources: Sources): Promise<TokenReceipt> {
     const newest = refreshTokenOf(grant.credentials);
+    const { record } = grant;
+    const count = (retry: Retry): void => {
+        if (record !== undefined) {
+            record.retry = retry;
+        }
+    };
+    count(firstAttempt);
     const present = async (refreshToken: string | undefined): Promise<TokenReceipt> => {
         const timeLeft = grant.until - sources.now();
         if (timeLeft < confirmPauseMs) {
@@ -41,6 +54,7 @@ export async function presentGrant(strategy: RenewalStrategy, grant: Grant, sour
         permanent(error);
     }
     await sources.sleep(confirmPauseMs);
+    count(attempt(2, confirmPauseMs));
     let refusal: TokenFailure;
     try {
         return await present(newest);
@@ -51,6 +65,8 @@ export async function presentGrant(strategy: RenewalStrategy, grant: Grant, sour
     if (previous === undefined) {
         throw refusal;
     }
+    count(attempt(3, 0));
+    record?.conceal(() => previous);
     return present(previous);
 }
 

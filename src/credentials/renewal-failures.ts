@@ -1,5 +1,6 @@
 /** Writes what a failed renewal does to a connection (`failure-outcome.ts`): its state, the operation log, and at most one webhook. */
 import type { Kysely } from 'kysely';
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
@@ -36,8 +37,8 @@ export class RenewalFailures {
     }
 
     /** Writes the outcome of a failed token call, if this process still held the lease. */
-    async record(target: RenewalTarget, epoch: number, failure: TokenFailure): Promise<void> {
-        await this.#write(target, epoch, outcomeOfFailure(target, failure, this.#sources));
+    async record(target: RenewalTarget, epoch: number, failure: TokenFailure, calls?: OperationRecord): Promise<void> {
+        await this.#write(target, epoch, outcomeOfFailure(target, failure, this.#sources), calls);
     }
 
     /**
@@ -116,7 +117,7 @@ export class RenewalFailures {
         this.#wakeDeliveries();
     }
 
-    async #write(target: RenewalTarget, epoch: number, outcome: FailureOutcome): Promise<void> {
+    async #write(target: RenewalTarget, epoch: number, outcome: FailureOutcome, calls?: OperationRecord): Promise<void> {
         const at = new Date(this.#sources.now());
         const isReported = isReportedNow(target, outcome, at.getTime());
         const operationId = operations.newOperationId(this.#sources);
@@ -151,7 +152,7 @@ export class RenewalFailures {
             if (!isHeld) {
                 return;
             }
-            await logFailure(transaction, target, { id: operationId, action: 'refresh_token', error: outcome.error, at });
+            await logFailure(transaction, target, { id: operationId, action: 'refresh_token', error: outcome.error, calls, at });
             if (isReported) {
                 await enqueueAuthEvent(transaction, this.#sources, {
                     ...eventAbout(target, authMode),
@@ -182,9 +183,17 @@ async function isStillItsClient(db: Db, { integration }: RenewalTarget): Promise
 export async function logFailure(
     db: Db,
     target: RenewalTarget,
-    { id, action, error, at }: { id: string; action: 'refresh_token' | 'connection_test'; error: { type: string; description: string }; at: Date },
+    failed: {
+        id: string;
+        action: 'refresh_token' | 'connection_test';
+        error: { type: string; description: string };
+        /** What was said to the provider. */
+        calls: OperationRecord | undefined;
+        at: Date;
+    },
 ): Promise<void> {
-    await operations.open(db, {
+    const { id, action, error, calls, at } = failed;
+    const operation = {
         id,
         environment_id: target.environment_id,
         type: 'auth',
@@ -200,5 +209,6 @@ export async function logFailure(
         created_at: at,
         ended_at: at,
         expires_at: null,
-    });
+    } as const;
+    await operations.open(db, operation, calls?.messages());
 }

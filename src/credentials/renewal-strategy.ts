@@ -1,4 +1,5 @@
 /** What renewal needs to know about a way of authenticating; auth modes implement it, so that renewal need not know them. */
+import type { OperationRecord } from '../egress/operation-record.ts';
 import type { RenewalTarget } from '../store/credential-writes.ts';
 import type { Credentials, Obtained } from './credential.ts';
 import type { TestVerdict } from './credential-test-schedule.ts';
@@ -62,9 +63,9 @@ export interface CredentialTest {
 }
 
 export interface RenewalStrategies {
-    /** `undefined`: these credentials are never renewed. @throws VaultError when the integration's secret cannot be opened */
-    strategyFor(target: RenewalTarget, credentials: Credentials): Promise<RenewalStrategy | undefined>;
+    /** `undefined`: these credentials are never renewed. @param record gets its calls. @throws VaultError when the integration's secret cannot be opened */
+    strategyFor(target: RenewalTarget, credentials: Credentials, record?: OperationRecord): Promise<RenewalStrategy | undefined>;
     /** `undefined`: these credentials are not what a person typed in. @throws VaultError, TokenFailure as above */
-    testOf?(target: RenewalTarget, credentials: Credentials): Promise<CredentialTest | undefined>;
+    testOf?(target: RenewalTarget, credentials: Credentials, record?: OperationRecord): Promise<CredentialTest | undefined>;
     authModeOf(provider: string): string;
 }

@@ -55,7 +55,7 @@ export class Renewals {
                 }
             }
         } finally {
-            abort.abort();
+            abort.abort('answered');
         }
     }
 
@@ -144,7 +144,7 @@ export class Renewals {
     async #pause(ms: number, hint: Promise<void> | undefined): Promise<void> {
         const abort = new AbortController();
         await Promise.race([hint, this.#dependencies.sources.sleep(ms, abort.signal).catch(() => {})].filter((wait) => wait !== undefined));
-        abort.abort();
+        abort.abort('told');
     }
 
     /** After what an earlier lease of this process has left: it may have ended with its answer still in memory (R2b). */

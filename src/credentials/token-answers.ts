@@ -117,6 +117,7 @@ export class TokenAnswers {
             credentialType: credentialTypeOf(obtained.credentials),
             obtainedAt: new Date(obtained.obtainedAt),
             expiresAt: foreseen.credentials_expires_at,
+            expiresAtSource: obtained.expiresAtSource ?? null,
             nextRefreshAt: nextAt === null ? null : new Date(nextAt + (isDeadOnArrival ? deadOnArrivalPauseMs : 0)),
             refreshTokenExpiresAt: foreseen.refresh_token_expires_at,
             expiryNoticeAt: lapse === undefined ? foreseen.expiry_notice_at : null,
@@ -156,7 +157,7 @@ export class TokenAnswers {
             const news = await this.#newsOf(transaction, id, obtained, strategy);
             const applied = await writes.writeCredentials(transaction, { ...write, ...news });
             if (applied) {
-                await journal.settle(transaction, write.journalId, 'applied', write.now);
+                await journal.discard(transaction, write.journalId);
                 await operations.recordRenewal(transaction, write.log);
                 for (const told of tell) {
                     await told(transaction);

@@ -29,7 +29,7 @@ export function createConnector(policy: Policy, sources: Sources, client?: Clien
 
         const settle = (error?: EgressError): void => {
             if (settled.signal.aborted) return;
-            settled.abort();
+            settled.abort('settled');
             if (error === undefined && socket !== undefined) {
                 callback(null, socket);
             } else {

@@ -2,12 +2,15 @@
 import type { ConnectUiSettings, EnvironmentSettingsRow } from '../store/schema.ts';
 
 /** Our own colours; the watermark is off unless somebody wants it. */
-export const defaultConnectUiSettings: ConnectUiSettings = {
+export const defaultConnectUiSettings: Required<ConnectUiSettings> = {
     defaultTheme: 'system',
     theme: { light: { primary: '#1f5eff' }, dark: { primary: '#7aa2ff' } },
     showWatermark: false,
+    closeOnSuccess: false,
 };
 
 /** What was set, or the defaults. */
-export const connectUiSettings = (row: Pick<EnvironmentSettingsRow, 'connect_ui'> | undefined): ConnectUiSettings =>
-    row?.connect_ui ?? defaultConnectUiSettings;
+export const connectUiSettings = (row: Pick<EnvironmentSettingsRow, 'connect_ui'> | undefined): Required<ConnectUiSettings> => ({
+    ...defaultConnectUiSettings,
+    ...row?.connect_ui,
+});

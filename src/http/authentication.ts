@@ -1,6 +1,7 @@
 /** Who is calling: an API key, a connect session, or nobody (http-api §1.3). */
 import type { FastifyRequest } from 'fastify';
 import { findSession, isUsedUp, sessionTokenPattern, sessionUsedMessage } from '../connect/connect-session.ts';
+import { flowLifetimeMs } from '../connect/redirect-flow.ts';
 import * as apiKeys from '../store/api-keys.ts';
 import type { KeyRead } from '../store/connections.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
@@ -78,10 +79,11 @@ export function apiKey(
 
 /**
  * The session token as bearer.
- * @param purpose `connecting` is not for a single-use session that has succeeded
+ * @param purpose `connecting` is not for a single-use session that has succeeded; `watching` is for a while after its end, since what was
+ *   begun before is finished after it (frontend contract §1.7)
  * @throws ApiError 401
  */
-export const connectSession = (services: Services, purpose: 'reading' | 'connecting' = 'reading'): Authentication => ({
+export const connectSession = (services: Services, purpose: 'reading' | 'connecting' | 'watching' = 'reading'): Authentication => ({
     by: 'connect session',
     ...(purpose === 'connecting' ? { isForConnecting: true as const } : {}),
     async identify(request) {
@@ -89,7 +91,7 @@ export const connectSession = (services: Services, purpose: 'reading' | 'connect
         if (presented === undefined) {
             throw ApiError.legacy(401, 'missing_auth_header', 'The Authorization header is missing.');
         }
-        return { principal: await sessionPrincipal(services, presented), found: undefined };
+        return { principal: await sessionPrincipal(services, presented, purpose === 'watching' ? flowLifetimeMs : 0), found: undefined };
     },
 });
 
@@ -136,11 +138,11 @@ export const sessionInQuery = (services: Services): Authentication => ({
     },
 });
 
-async function sessionPrincipal(services: Services, token: string): Promise<Principal> {
+async function sessionPrincipal(services: Services, token: string, graceMs = 0): Promise<Principal> {
     if (!sessionTokenPattern.test(token)) {
         throw ApiError.legacy(401, 'invalid_connect_session_token_format', 'This is not a connect session token.');
     }
-    const session = await findSession(services.connect, token);
+    const session = await findSession(services.connect, token, graceMs);
     if (session === undefined) {
         throw ApiError.legacy(401, 'unknown_connect_session_token', 'This connect session is unknown or has expired.');
     }

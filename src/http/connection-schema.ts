@@ -131,6 +131,13 @@ export const ConnectionObject = z
         updated_at: When,
         last_fetched_at: When.nullable(),
         credentials_expires_at: When.nullable().describe('When what can be handed out ends, before it is renewed; null: not known, or never.'),
+        credentials_expires_at_source: z
+            .enum(['expires_at', 'expires_in', 'token', 'introspection', 'entry', 'assumed', 'import'])
+            .nullable()
+            .describe(
+                'What says so: the answer that brought them, by a moment or a lifetime; the token itself (`exp`); the provider, asked again; ' +
+                    'the entry of the provider; nobody, so that the usual is assumed; the import. Null: nothing does, or it was not noted yet.',
+            ),
         refresh_token_expires_at: When.nullable().describe(
             'When the refresh token itself ends, where the provider says so; a renewal may move it. Null: not known, or never.',
         ),

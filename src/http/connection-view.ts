@@ -32,6 +32,7 @@ export function connectionView(row: ConnectionRead, options: ViewOptions): Recor
         updated_at: offsetDate(row.updated_at),
         last_fetched_at: options.lastFetchedAt === null ? null : offsetDate(options.lastFetchedAt),
         credentials_expires_at: row.credentials_expires_at && offsetDate(row.credentials_expires_at),
+        credentials_expires_at_source: row.credentials_expires_at_source,
         refresh_token_expires_at: row.refresh_token_expires_at && offsetDate(row.refresh_token_expires_at),
         credentials: includeRefreshToken ? credentials : withoutWhatRenews(credentials, refreshTokenPath),
     };

@@ -32,7 +32,7 @@ export class RateLimits {
             return;
         }
         if (principal.kind === 'nobody') {
-            this.#take(addressOf(request), points ?? anonymousPoints, request, reply);
+            this.#take(subscriberOf(request.ip), points ?? anonymousPoints, request, reply);
         } else {
             this.#take(principal.bucket, points ?? 1, request, reply);
         }
@@ -44,7 +44,7 @@ export class RateLimits {
      * @throws ApiError 429
      */
     countFailure(request: FastifyRequest, reply: FastifyReply): void {
-        this.#take(addressOf(request), anonymousPoints, request, reply);
+        this.#take(subscriberOf(request.ip), anonymousPoints, request, reply);
     }
 
     #take(bucket: string, points: number, request: FastifyRequest, reply: FastifyReply): void {
@@ -71,8 +71,8 @@ export class RateLimits {
 }
 
 /** One subscriber has a whole /64 of IPv6. */
-function addressOf({ ip }: FastifyRequest): string {
-    if (!ip.includes(':')) {
+export function subscriberOf(ip: string): string {
+    if (!ip.includes(':') || !ipaddr.isValid(ip)) {
         return `address ${ip}`;
     }
     const address = ipaddr.process(ip);

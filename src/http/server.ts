@@ -9,15 +9,14 @@ import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { parse as parseNestedQuery } from 'qs';
-import { WebSocketServer } from 'ws';
 import type { Config } from '../config.ts';
-import type { OutcomeSockets } from '../connect/outcome-sockets.ts';
 import { registerEndpoint } from './endpoint.ts';
 import { endpointsOf, probesOf } from './endpoints/index.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { RateLimits } from './rate-limit.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
+import { acceptSockets } from './socket-upgrades.ts';
 
 /** proxy-addr's form: hop 0 is who the socket belongs to. */
 function trustedBy({ trustedProxies }: Config): string[] | ((address: string, hop: number) => boolean) {
@@ -106,7 +105,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         registerEndpoint(app, definition, services, limits);
     }
     if (isApi) {
-        acceptSockets(app, services.sockets);
+        acceptSockets(app, config, services.sockets);
     }
     return app;
 }
@@ -211,21 +210,4 @@ function acceptBodies(app: FastifyInstance): void {
         done(null, parseQuery(body as string)),
     );
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-}
-
-/** The outcome socket of the official frontend client: `/`, exactly, from any origin (frontend contract §1.8). */
-function acceptSockets(app: FastifyInstance, sockets: OutcomeSockets): void {
-    const server = new WebSocketServer({ noServer: true, maxPayload: 1024 });
-    app.server.on('upgrade', (request, socket, head) => {
-        if (request.url?.split('?')[0] !== '/') {
-            // Node leaves the socket to us: without a listener, its reset would end the process.
-            socket.on('error', () => {});
-            socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-            return;
-        }
-        server.handleUpgrade(request, socket, head, (client) => sockets.add(client, request.headers.origin));
-    });
-    app.addHook('onClose', () => {
-        server.close();
-    });
 }

@@ -15,6 +15,7 @@ import type { Catalogue } from '../providers/catalogue.ts';
 import type { Sources } from '../sources.ts';
 import type { Database } from '../store/database.ts';
 import type { ConnectUiPage } from './connect-ui/page.ts';
+import type { OperationStreams } from './operation-streams.ts';
 
 export interface Services {
     config: Config;
@@ -30,6 +31,7 @@ export interface Services {
     flowWaits: FlowWaits;
     /** Absent where it is switched off. */
     connectUi: ConnectUiPage | undefined;
+    streams: OperationStreams;
     renewals: Renewals;
     revocations: Revocations;
     fetched: FetchedConnections;

@@ -46,7 +46,7 @@ export function proofReport(options: ProofOptions, result: ProofResult, unfenced
         '',
         unsavable === 0
             ? '  No answer was lost between the provider and the journal in this run.'
-            : `  ${unsavable} connections fell into the window that no client can close (docs/architecture.md); each is marked and was told of.`,
+            : `  ${unsavable} connections fell into the window that no client can close (docs/renewals.md); each is marked and was told of.`,
         holds(result) ? '  It holds.' : '  It does NOT hold.',
         `  Again with this seed: valetkey prove --seed ${options.seed} --processes ${options.processes} --callers ${options.callers} --connections ${options.connections} --seconds ${options.seconds} --pace ${options.pace}`,
         '  The seed decides what is asked of the processes; how they interleave is theirs.',

@@ -62,7 +62,7 @@ async function supersede(db: Db, flow: BegunFlow, outcome: ConnectOutcome): Prom
     await sql`
         with earlier as (
             select id, oauth_flow_id, outcome from connect_flows
-            where connect_session_id = ${flow.connect_session_id} and provider_config_key = ${flow.provider_config_key}
+            where connect_session_id = ${flow.connect_session_id} and (provider_config_key = ${flow.provider_config_key} or id = ${flow.id})
         ), sent_off as (
             update oauth_flows set consumed_at = ${flow.created_at}, sealed_secrets = null, outcome = ${json(outcome)}
             where id in (select oauth_flow_id from earlier) and consumed_at is null

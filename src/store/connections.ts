@@ -1,7 +1,7 @@
 /** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
 import { sql, type RawBuilder, type UpdateObject } from 'kysely';
 import { json, type Database, type Db } from './database.ts';
-import { cancellation, openStates } from './operations.ts';
+import { cancellation, openStates, saidColumns, saidOf } from './operations.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
 /** What the API shows of a connection, with what is needed to open and judge its credentials. */
@@ -16,6 +16,7 @@ export interface ConnectionRead extends Pick<
     | 'sealed_secrets'
     | 'credentials_obtained_at'
     | 'credentials_expires_at'
+    | 'credentials_expires_at_source'
     | 'refresh_token_expires_at'
     | 'auth_state'
     | 'auth_error'
@@ -36,7 +37,8 @@ export interface ConnectionRead extends Pick<
 
 /** Without what the caller knows already. Every column costs the hot path its description and its parsing. */
 const readColumns = `
-    c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.refresh_token_expires_at, c.auth_state, c.auth_error,
+    c.id, c.public_id, c.provider, c.sealed_credentials, c.sealed_secrets, c.credentials_obtained_at, c.credentials_expires_at, c.credentials_expires_at_source,
+    c.refresh_token_expires_at, c.auth_state, c.auth_error,
     c.next_refresh_at, c.last_refresh_failure, c.connection_config, c.metadata, c.tags, c.end_user, c.webhook_url_override,
     c.post_connection_status, c.last_fetched_at, c.created_at, c.updated_at`;
 
@@ -214,9 +216,18 @@ async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Pr
         .with('cancelled', (query) =>
             query
                 .updateTable('operations')
+                .from('dropped')
                 .set(cancellation('Connection deleted', at))
-                .where('id', 'in', (dropped) => dropped.selectFrom('dropped').select('operation_id'))
-                .where('state', 'in', [...openStates]),
+                .whereRef('operations.id', '=', 'dropped.operation_id')
+                .where('operations.created_at', '=', sql<Date>`operation_began(dropped.operation_id)`)
+                .where('operations.state', 'in', [...openStates])
+                .returning(['operations.id', 'operations.created_at']),
+        )
+        .with('told', (query) =>
+            query
+                .insertInto('operation_messages')
+                .columns(saidColumns)
+                .expression((cancelled) => cancelled.selectFrom('cancelled').select(saidOf({ level: 'info', message: 'Connection deleted', at }))),
         )
         .selectFrom('removed')
         .select((removed) => removed.fn.countAll<string>().as('removed'))

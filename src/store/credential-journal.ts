@@ -1,23 +1,31 @@
-/** Token answers, written the moment they arrive (R2). A row's content never changes; it is only marked with its outcome, or discarded with its connection. */
+/**
+ * Token answers, written the moment they arrive (R2). A row's content never changes. It goes with the transaction that stores what it brought, or with
+ * its connection; an answer that nobody could use stays for a while, marked.
+ */
 import { sql } from 'kysely';
 import { json, type Db } from './database.ts';
-import type { CredentialJournalRow, NewJournalEntry } from './schema.ts';
+import { executePrepared } from './prepared.ts';
+import type { NewJournalEntry } from './schema.ts';
 
 export async function append(db: Db, entries: readonly NewJournalEntry[]): Promise<void> {
     // A retried insert may have been committed before its answer was lost.
-    await sql`
+    await executePrepared(
+        db,
+        'journal answers',
+        sql`
         insert into credential_journal (id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at)
         select id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at
         from json_populate_recordset(null::credential_journal, ${json(entries)}::json)
-        on conflict (id) do nothing`.execute(db);
+        on conflict (id) do nothing`,
+    );
 }
 
-/** An answer whose connection was deleted while it was on its way: shredded like the rest of it. */
+/** An answer that has been applied, or whose connection was deleted while it was on its way. */
 export async function discard(db: Db, id: string): Promise<void> {
     await db.deleteFrom('credential_journal').where('id', '=', id).execute();
 }
 
-export async function settle(db: Db, id: string, outcome: NonNullable<CredentialJournalRow['outcome']>, at: Date): Promise<void> {
+export async function settle(db: Db, id: string, outcome: 'superseded' | 'rejected', at: Date): Promise<void> {
     await db.updateTable('credential_journal').set({ outcome, settled_at: at }).where('id', '=', id).where('outcome', 'is', null).execute();
 }
 

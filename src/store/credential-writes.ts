@@ -5,8 +5,9 @@
 import { sql, type UpdateObject } from 'kysely';
 import { json, type Db } from './database.ts';
 import { refreshQueue } from './leased-work.ts';
+import { executePrepared } from './prepared.ts';
 import { renewalRow, type Renewed } from './operations.ts';
-import type { AuthError, AuthState, ConnectionRow, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
+import type { AuthError, AuthState, ConnectionRow, ExpirySource, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
 
 /** A connection with all that its renewal needs, read under the lease. */
 export interface RenewalTarget extends ConnectionRow {
@@ -87,11 +88,15 @@ export async function waitForLease(db: Db, id: string): Promise<boolean> {
  * statement. @returns for each, in their order, whether its lease still holds
  */
 export async function recordIntents(db: Db, intents: readonly { id: string; intent: RefreshIntent }[]): Promise<boolean[]> {
-    const { rows } = await sql<{ id: string }>`
-        update connections c set refresh_intent = n.intent
-        from jsonb_to_recordset(${json(intents)}::jsonb) as n (id uuid, intent jsonb)
-        where c.id = n.id and c.refresh_epoch = (n.intent ->> 'epoch')::bigint and c.deleted_at is null
-        returning c.id`.execute(db);
+    const rows = await executePrepared(
+        db,
+        'record intents',
+        sql<{ id: string }>`
+            update connections c set refresh_intent = n.intent
+            from jsonb_to_recordset(${json(intents)}::jsonb) as n (id uuid, intent jsonb)
+            where c.id = n.id and c.refresh_epoch = (n.intent ->> 'epoch')::bigint and c.deleted_at is null
+            returning c.id`,
+    );
     const recorded = new Set(rows.map(({ id }) => id));
     return intents.map(({ id }) => recorded.has(id));
 }
@@ -119,6 +124,8 @@ export interface CredentialWrite {
     credentialType: string;
     obtainedAt: Date;
     expiresAt: Date | null;
+    /** Default: nothing says so. */
+    expiresAtSource?: ExpirySource | null;
     nextRefreshAt: Date | null;
     /** What is foreseen of their end; absent: as it was. */
     refreshTokenExpiresAt?: Date | null;
@@ -141,6 +148,7 @@ const columnsOf = (write: CredentialWrite) => ({
     credentials_version: write.version + 1,
     credentials_obtained_at: write.obtainedAt,
     credentials_expires_at: write.expiresAt,
+    credentials_expires_at_source: write.expiresAtSource ?? null,
     auth_state: write.isPending ? ('pending' as const) : ('ok' as const),
     auth_error: null,
     next_refresh_at: write.nextRefreshAt,
@@ -180,30 +188,33 @@ export interface JournalledWrite extends Omit<RenewalWrite, 'alongside'> {
 }
 
 /**
- * Of several connections in one statement, each under its own guard; where it holds, the journal entry is settled and the renewal logged too.
+ * Of several connections in one statement, each under its own guard; where it holds, the journal has done its work and forgets the answer, and the renewal is logged.
  * @returns the ids of those
  */
 export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): Promise<Set<string>> {
     const rows = all.map((write) => ({ id: write.id, ...columnsOf(write) }));
     const { id: _, ...columns } = rows[0]!;
-    const entries = all.map(({ id, journalId, now }) => ({ connection: id, journal: journalId, at: now }));
+    const entries = all.map(({ id, journalId }) => ({ connection: id, journal: journalId }));
     const logs = all.map(({ log }) => renewalRow(log));
-    const { rows: applied } = await sql<{ id: string }>`
-        with applied as (
-            update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
-            from json_populate_recordset(null::connections, ${json(rows)}::json) n
-            where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
-            returning c.id
-        ), settled as (
-            update credential_journal j set outcome = 'applied', settled_at = e.at
-            from json_to_recordset(${json(entries)}::json) as e (connection uuid, journal uuid, at timestamptz) join applied on applied.id = e.connection
-            where j.id = e.journal and j.outcome is null
-        ), logged as (
-            insert into operations select l.* from json_populate_recordset(null::operations, ${json(logs)}::json) l
-            join applied on applied.id = l.connection_row_id
-            on conflict do nothing
-        )
-        select id from applied`.execute(db);
+    const applied = await executePrepared(
+        db,
+        'apply journalled',
+        sql<{ id: string }>`
+            with applied as (
+                update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
+                from json_populate_recordset(null::connections, ${json(rows)}::json) n
+                where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
+                returning c.id
+            ), settled as (
+                delete from credential_journal j using json_to_recordset(${json(entries)}::json) as e (connection uuid, journal uuid)
+                where j.id = e.journal and e.connection in (select id from applied)
+            ), logged as (
+                insert into operations select l.* from json_populate_recordset(null::operations, ${json(logs)}::json) l
+                join applied on applied.id = l.connection_row_id
+                on conflict do nothing
+            )
+            select id from applied`,
+    );
     return new Set(applied.map(({ id }) => id));
 }
 

@@ -8,6 +8,7 @@
 import { sql } from 'kysely';
 import type { Db } from './database.ts';
 import type { WebhookDeliveryRow, WebhookEndpointRow } from './schema.ts';
+import { reopen } from './webhook-operations.ts';
 
 export type DisabledReason = NonNullable<WebhookEndpointRow['disabled_reason']>;
 
@@ -83,14 +84,18 @@ export async function recordEndpointOutcome(
 export async function holdUndelivered(db: Db, endpointId: string, at: Date, settled: string | null = null): Promise<void> {
     // Locked in passing: a worker that holds one of these may be waiting for the endpoint's row.
     await sql`
-        update webhook_deliveries set state = 'held', next_attempt_at = null, settled_at = null
-        where id in (
-            select d.id from webhook_deliveries d join webhook_endpoints e on e.id = d.endpoint_id
-            where d.endpoint_id = ${endpointId} and e.disabled_at is not null and d.state <> 'delivered'
-              and (d.state = 'pending' and (d.lease_until is null or d.lease_until < ${at})
-                or d.state = 'dead' and (d.settled_at >= e.failing_since or d.id = ${settled}::uuid))
-            for update of d skip locked
-        )`.execute(db);
+        with held as (
+            update webhook_deliveries set state = 'held', next_attempt_at = null, settled_at = null
+            where id in (
+                select d.id from webhook_deliveries d join webhook_endpoints e on e.id = d.endpoint_id
+                where d.endpoint_id = ${endpointId} and e.disabled_at is not null and d.state <> 'delivered'
+                  and (d.state = 'pending' and (d.lease_until is null or d.lease_until < ${at})
+                    or d.state = 'dead' and (d.settled_at >= e.failing_since or d.id = ${settled}::uuid))
+                for update of d skip locked
+            )
+            returning operation_id
+        )
+        ${reopen(sql`held`, at)}`.execute(db);
 }
 
 /** A claimed delivery whose endpoint is disabled. Under a lock on the endpoint, so that whoever enables it finds this delivery held. */

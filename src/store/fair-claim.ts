@@ -4,6 +4,7 @@
  */
 import { sql, type Kysely } from 'kysely';
 import type { Claim, ClaimedRow, Queue } from './leased-work.ts';
+import { executePrepared } from './prepared.ts';
 import type { Schema } from './schema.ts';
 
 /** Of each group, this many times its even share is looked at: the others may have less. */
@@ -22,7 +23,10 @@ export async function claimInTurns(db: Kysely<Schema>, queue: Queue, claim: Clai
         order by ${group}, ${due}`;
     const busy = sql`coalesce((${JSON.stringify(claim.busyGroups)}::jsonb ->> known.name)::int, 0)`;
     // First, whether anything is due at all. Last, the chosen as an array: the planner expects many, and would read the table to join them.
-    const { rows } = await sql<ClaimedRow>`
+    return executePrepared(
+        db,
+        `claim ${queue.table}`,
+        sql<ClaimedRow>`
         with recursive known (name) as (
             (select ${group} from ${table}
              where ${isWork} and exists (select from ${table} where ${isWork} and ${due} <= ${now})
@@ -53,6 +57,6 @@ export async function claimInTurns(db: Kysely<Schema>, queue: Queue, claim: Clai
         set ${sql.ref(queue.owner)} = ${claim.owner}, ${sql.ref(queue.until)} = ${new Date(claim.now + claim.leaseMs)},
             ${sql.ref(queue.epoch)} = work.${sql.ref(queue.epoch)} + 1
         where work.id = any (array(select id from chosen))
-        returning work.id, work.${sql.ref(queue.epoch)} as epoch, work.${group} as "group"`.execute(db);
-    return rows;
+        returning work.id, work.${sql.ref(queue.epoch)} as epoch, work.${group} as "group"`,
+    );
 }

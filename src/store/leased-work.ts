@@ -241,6 +241,6 @@ export class LeasedWorker<Item extends ClaimedRow = ClaimedRow> {
             this.#options.sources.sleep(ms, abort.signal).catch(() => {}),
         ]);
         this.#wake = undefined;
-        abort.abort();
+        abort.abort('woken');
     }
 }

@@ -82,17 +82,50 @@ async function assertMayCreate(db: Kysely<Schema>): Promise<void> {
 
 /** Most starts find nothing to do, and need no lock to find that. */
 async function isUpToDate(db: Kysely<Schema>, names: readonly string[]): Promise<boolean> {
-    const exists = await db.executeQuery<{ found: string | null }>(CompiledQuery.raw(`select to_regclass('kysely_migration')::text as found`));
-    if (!exists.rows[0]?.found) {
-        return false;
-    }
-    const { rows } = await db.executeQuery<{ name: string }>(CompiledQuery.raw('select name from kysely_migration'));
-    const applied = new Set(rows.map((row) => row.name));
+    const applied = new Set(await appliedNames(db));
     return applied.size === names.length && names.every((name) => applied.has(name));
 }
 
+/** Oldest first. */
+async function appliedNames(db: Kysely<Schema>): Promise<string[]> {
+    const exists = await db.executeQuery<{ found: string | null }>(CompiledQuery.raw(`select to_regclass('kysely_migration')::text as found`));
+    if (!exists.rows[0]?.found) {
+        return [];
+    }
+    const { rows } = await db.executeQuery<{ name: string }>(CompiledQuery.raw('select name from kysely_migration order by name'));
+    return rows.map(({ name }) => name);
+}
+
+export interface MigrationState {
+    applied: number;
+    /** `null`: the database is empty. */
+    newest: string | null;
+    /** Of this version, not applied. */
+    pending: string[];
+    /** Applied by another version. */
+    unknown: string[];
+}
+
+/** While replicas are replaced one by one, the older ones find what the newer ones applied. */
+export async function readMigrationState(db: Kysely<Schema>): Promise<MigrationState> {
+    const [known, applied] = [(await migrationFiles()).map(nameOf).toSorted(), await appliedNames(db)];
+    return {
+        applied: applied.length,
+        newest: applied.at(-1) ?? null,
+        pending: known.filter((name) => !applied.includes(name)),
+        unknown: applied.filter((name) => !known.includes(name)),
+    };
+}
+
+let found: Promise<string[]> | undefined;
+
+/** As this process found them at its start: an upgrade may exchange the files under it. */
+const migrationFiles = (): Promise<string[]> => (found ??= readdir(directory).then((files) => files.filter((file) => file.endsWith('.sql'))));
+
+const nameOf = (file: string): string => file.replace(/\.sql$/, '');
+
 async function readMigrations(): Promise<Record<string, Migration>> {
-    const files = (await readdir(directory)).filter((file) => file.endsWith('.sql'));
+    const files = await migrationFiles();
     const migrations = await Promise.all(
         files.map(async (file) => {
             const statements = splitStatements(await readFile(join(directory, file), 'utf8'));
@@ -103,7 +136,7 @@ async function readMigrations(): Promise<Record<string, Migration>> {
                     }
                 },
             };
-            return [file.replace(/\.sql$/, ''), migration] as const;
+            return [nameOf(file), migration] as const;
         }),
     );
     return Object.fromEntries(migrations);

@@ -1,10 +1,17 @@
 /** Redirect flows between their start and their callback. */
 import { sql } from 'kysely';
 import { json, type Db } from './database.ts';
+import { continuing, type OperationMessage } from './operations.ts';
 import type { ConnectOutcome, NewOauthFlow, OauthFlowRequestRow, OauthFlowRow } from './schema.ts';
 
-export async function insert(db: Db, row: NewOauthFlow): Promise<void> {
-    await db.insertInto('oauth_flows').values(row).execute();
+/** @param said how it began, for its operation, in the same statement */
+export async function insert(db: Db, row: NewOauthFlow, said: readonly OperationMessage[] = []): Promise<void> {
+    const { operation_id: operationId, integration_id: integrationId, created_at: at } = row;
+    if (operationId === null || operationId === undefined || said.length === 0) {
+        await db.insertInto('oauth_flows').values(row).execute();
+        return;
+    }
+    await continuing(db, operationId, integrationId, said, new Date(at)).insertInto('oauth_flows').values(row).execute();
 }
 
 /**
@@ -29,6 +36,34 @@ export async function recordOutcome(db: Db, id: string, outcome: ConnectOutcome)
         .where('id', '=', id)
         .execute();
 }
+
+/** @returns `false` when it had an outcome already, which stays. */
+export async function recordFailure(db: Db, id: string, outcome: ConnectOutcome): Promise<boolean> {
+    const { numUpdatedRows } = await db
+        .updateTable('oauth_flows')
+        .set({ outcome: json(outcome) })
+        .where('id', '=', id)
+        .where('outcome', 'is', null)
+        .executeTakeFirst();
+    return numUpdatedRows > 0n;
+}
+
+export const unfinishedPage = 100;
+
+export type UnfinishedFlow = Pick<OauthFlowRow, 'id' | 'integration_id' | 'connect_session_id' | 'connection_id'> & { consumed_at: Date };
+
+/** Flows that a callback took and that have no outcome since, after flow `after`; found in an index that holds such rows only. */
+export const unfinished = (db: Db, consumedBefore: Date, after?: string): Promise<UnfinishedFlow[]> =>
+    db
+        .selectFrom('oauth_flows')
+        .select(['id', 'integration_id', 'connect_session_id', 'connection_id', 'consumed_at'])
+        .where('consumed_at', '<', consumedBefore)
+        .where('outcome', 'is', null)
+        .$if(after !== undefined, (query) => query.where('id', '>', after!))
+        .orderBy('id')
+        .limit(unfinishedPage)
+        .$narrowType<{ consumed_at: Date }>()
+        .execute();
 
 /** Outcomes that wait for one of these sockets, wherever their callback was handled. */
 export const undelivered = (db: Db, socketIds: readonly string[]): Promise<Pick<OauthFlowRow, 'id' | 'ws_client_id' | 'outcome'>[]> =>

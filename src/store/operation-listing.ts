@@ -3,6 +3,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { Db } from './database.ts';
 import type { OperationMessageRow, OperationRow } from './schema.ts';
 import { beganAt } from './operations.ts';
+import { attemptMessages, shownUrl, webhookType } from './webhook-operations.ts';
 
 export interface OperationFilter {
     environmentId: string;
@@ -69,18 +70,38 @@ export async function find(db: Db, environmentId: string, id: string): Promise<L
     return rows[0];
 }
 
-/** Oldest first. @param after the id of the last message of the page before */
+export interface MessageFilter {
+    levels?: readonly string[] | undefined;
+    search?: string | undefined;
+    /** The id of the last message of the page before. */
+    after: number;
+    /** Of one delivery of a webhook. */
+    mostAttempts: number;
+}
+
+/** Oldest first. */
 export async function listMessages(
     db: Db,
-    operationId: string,
-    { levels, search, after }: { levels?: readonly string[] | undefined; search?: string | undefined; after: number },
+    operation: Pick<ListedOperation, 'id' | 'type' | 'meta'>,
+    { levels, search, after, mostAttempts }: MessageFilter,
     limit: number,
 ): Promise<OperationMessageRow[]> {
+    const isWebhook = operation.type === webhookType;
     const { rows } = await sql<OperationMessageRow>`
-        select * from operation_messages
-        where operation_id = ${operationId} and operation_created_at = ${beganAt(operationId)} and id > ${after}
+        select * from (
+            select id, operation_id, operation_created_at, source, level, type, context, message, error, request, response, retry, meta,
+                created_at, ended_at, duration_ms
+            from operation_messages where operation_id = ${operation.id} and operation_created_at = ${beganAt(operation.id)}
+            ${isWebhook ? sql`union all ${attemptMessages(operation, mostAttempts)}` : sql``}
+        ) as said
+        where id > ${after}
             ${levels === undefined ? sql`` : sql`and level = any(${levels}::text[])`}
             ${search === undefined ? sql`` : sql`and position(lower(${search}) in lower(message)) > 0`}
         order by id limit ${limit}`.execute(db);
-    return rows;
+    return isWebhook ? rows.map(withShownUrl) : rows;
 }
+
+const withShownUrl = (row: OperationMessageRow): OperationMessageRow => ({
+    ...row,
+    request: row.request && { ...row.request, url: shownUrl(String(row.request['url'])) },
+});

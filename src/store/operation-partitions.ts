@@ -11,10 +11,9 @@ const daysAhead = 3;
 /** Any number that nothing else in this database uses. */
 const lockKey = 7_362_518_402;
 
-const logs = [
-    { table: 'operations', key: 'created_at' },
-    { table: 'operation_messages', key: 'operation_created_at' },
-] as const;
+export const operationLog = { table: 'operations', key: 'created_at' } as const;
+const logs = [operationLog, { table: 'operation_messages', key: 'operation_created_at' }] as const;
+type Log = (typeof logs)[number];
 
 /** Several replicas may do this at once. @param now epoch ms @param keptMs how long a day stays after its end */
 export async function keepPartitions(db: Kysely<Schema>, now: number, keptMs: number): Promise<void> {
@@ -36,11 +35,14 @@ export async function keepPartitions(db: Kysely<Schema>, now: number, keptMs: nu
     }
 }
 
-const startOf = (time: number): number => Math.floor(time / dayMs) * dayMs;
+export const startOf = (time: number): number => Math.floor(time / dayMs) * dayMs;
 
-const nameOf = (table: string, day: number): string => `${table}_${new Date(day).toISOString().slice(0, 10).replaceAll('-', '')}`;
+export const nameOf = (table: string, day: number): string => `${table}_${new Date(day).toISOString().slice(0, 10).replaceAll('-', '')}`;
 
-async function partitionsOf(db: Db, table: string): Promise<Set<string>> {
+/** The day of a name that `nameOf` gave. */
+export const dayOf = (name: string): number => Date.parse(name.slice(-8).replace(/(\d{4})(\d\d)(\d\d)/, '$1-$2-$3'));
+
+export async function partitionsOf(db: Db, table: string): Promise<Set<string>> {
     const { rows } = await sql<{ name: string }>`
         select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = ${table}::regclass and c.relname <> ${`${table}_default`}`.execute(db);
@@ -48,7 +50,7 @@ async function partitionsOf(db: Db, table: string): Promise<Set<string>> {
 }
 
 /** Days of rows in the default partition; far ones, from a clock that was wrong, stay there. */
-async function strayDays(db: Db, { table, key }: (typeof logs)[number], now: number): Promise<number[]> {
+async function strayDays(db: Db, { table, key }: Log, now: number): Promise<number[]> {
     const { rows } = await sql<{ day: number }>`
         select distinct floor(extract(epoch from ${sql.ref(key)}) / 86400)::int as day from ${sql.table(`${table}_default`)}
         where ${sql.ref(key)} < ${new Date(now + daysAhead * dayMs)}`.execute(db);
@@ -56,7 +58,8 @@ async function strayDays(db: Db, { table, key }: (typeof logs)[number], now: num
 }
 
 /** Attached, not created in place: that would shut out every other statement on the log, this only those on the default partition. */
-async function add(db: Kysely<Schema>, { table, key }: (typeof logs)[number], day: number): Promise<void> {
+async function add(db: Kysely<Schema>, log: Log, day: number): Promise<void> {
+    const { table, key } = log;
     const [name, others] = [nameOf(table, day), `${table}_default`];
     const [from, to] = [new Date(day).toISOString(), new Date(day + dayMs).toISOString()];
     await exclusively(db, async (transaction) => {
@@ -71,15 +74,19 @@ async function add(db: Kysely<Schema>, { table, key }: (typeof logs)[number], da
                 delete from ${sql.table(others)} where ${sql.ref(key)} >= ${from}::timestamptz and ${sql.ref(key)} < ${to}::timestamptz returning *
             )
             insert into ${sql.table(name)} select * from moved`.execute(transaction);
-        await sql`
-            alter table ${sql.table(table)} attach partition ${sql.table(name)} for values from (${sql.lit(from)}) to (${sql.lit(to)})`.execute(
-            transaction,
-        );
+        await attach(transaction, log, day);
     });
 }
 
+export async function attach(transaction: Db, { table }: Log, day: number): Promise<void> {
+    const [from, to] = [day, day + dayMs].map((moment) => sql.lit(new Date(moment).toISOString()));
+    await sql`alter table ${sql.table(table)} attach partition ${sql.table(nameOf(table, day))} for values from (${from}) to (${to})`.execute(
+        transaction,
+    );
+}
+
 /** One replica at a time; who has to wait for others' statements gives up soon, because everybody else waits behind it. */
-async function exclusively(db: Kysely<Schema>, work: (transaction: Db) => Promise<unknown>): Promise<void> {
+export async function exclusively(db: Kysely<Schema>, work: (transaction: Db) => Promise<unknown>): Promise<void> {
     await db.transaction().execute(async (transaction) => {
         await sql`select pg_advisory_xact_lock(${sql.lit(lockKey)})`.execute(transaction);
         await sql`set local lock_timeout = '2s'`.execute(transaction);

@@ -6,7 +6,7 @@
 import { sql, type Insertable } from 'kysely';
 import type { Sources } from '../sources.ts';
 import { json, type Db } from './database.ts';
-import type { NewOperation, OperationRow, Schema } from './schema.ts';
+import type { NewOperation, OperationMessageRow, OperationRow, Schema } from './schema.ts';
 
 /** `<epoch ms>_<8 characters>`: sortable and unguessable enough to be a reference in answers. */
 export const newOperationId = (sources: Sources): string => `${sources.now()}_${sources.random(4).toString('hex')}`;
@@ -26,29 +26,65 @@ export const postConnection = { type: 'auth', action: 'post_connection' } as con
 /** A payload that a row may have (§5.2), with room for its other columns. */
 const longestMessage = 2_000;
 
-type Said = Pick<OperationRow, 'level' | 'message'> & { error?: { type: string; message: string } | undefined; at: Date };
+/** One thing said of an operation: a step, or a call with its answer (§5.1). Free of secrets. */
+export interface OperationMessage {
+    level: OperationRow['level'];
+    /** Default: `log`. */
+    type?: OperationMessageRow['type'];
+    message: string;
+    error?: { type: string; message: string } | undefined;
+    request?: { method: string; url: string; headers: Readonly<Record<string, string>> };
+    response?: { code: number; headers: Readonly<Record<string, string>> };
+    retry?: { attempt: number; max: number; waited: number };
+    meta?: Readonly<Record<string, unknown>>;
+    at: Date;
+    endedAt?: Date;
+    durationMs?: number;
+}
 
-const messageOf = (id: string, { level, message, error, at }: Said): Insertable<Schema['operation_messages']> => ({
+const orNull = (value: unknown): string | null => (value === undefined ? null : json(value));
+
+const rowOf = (id: string, said: OperationMessage): Insertable<Schema['operation_messages']> => ({
     operation_id: id,
     operation_created_at: beganAt(id),
-    level,
-    type: 'log',
+    level: said.level,
+    type: said.type ?? 'log',
     context: 'auth',
-    message: message.slice(0, longestMessage),
-    error: error === undefined ? null : json(error),
-    created_at: at,
+    message: said.message.slice(0, longestMessage),
+    error: orNull(said.error),
+    request: orNull(said.request),
+    response: orNull(said.response),
+    retry: orNull(said.retry),
+    meta: orNull(said.meta),
+    created_at: said.at,
+    ended_at: said.endedAt ?? null,
+    duration_ms: said.durationMs ?? null,
 });
 
-export async function open(db: Db, operation: Omit<NewOperation, 'changed_at'>): Promise<void> {
+/** @param before what led to an operation that is written when it is over, and is said before it */
+export async function open(db: Db, operation: Omit<NewOperation, 'changed_at'>, before: readonly OperationMessage[] = []): Promise<void> {
     const { id, level, message, error } = operation;
     const at = beganAt(id);
-    const said = messageOf(id, { level, message, at });
+    const opening = { ...rowOf(id, { level, message, at }), error: error ?? null };
     await db
         .with('opened', (query) => query.insertInto('operations').values({ ...operation, created_at: at, changed_at: at }))
         .insertInto('operation_messages')
-        .values({ ...said, error: error ?? null })
+        .values([...before.map((said) => rowOf(id, said)), opening])
         .execute();
 }
+
+/** What happens beside an operation's begin and end, as part of a statement that is made anyway. An operation that waited runs from here. */
+export const continuing = (db: Db, id: string, integrationId: string, said: readonly OperationMessage[], at: Date) =>
+    db
+        .with('continued', (query) =>
+            query
+                .updateTable('operations')
+                .set({ state: 'running', integration_id: integrationId, changed_at: at })
+                .where('id', '=', id)
+                .where('created_at', '=', beganAt(id))
+                .where('state', 'in', [...openStates]),
+        )
+        .with('said', (query) => query.insertInto('operation_messages').values(said.map((each) => rowOf(id, each))));
 
 /** Of an operation that nobody has ended. */
 export const openStates = ['waiting', 'running'] as const satisfies readonly OperationRow['state'][];
@@ -57,7 +93,7 @@ export const cancellation = (message: string, at: Date) => ({ state: 'cancelled'
 
 /** Ends an operation that nobody has ended: what it waited for will not come. */
 export const cancel = (db: Db, id: string, message: string, at: Date): Promise<void> =>
-    change(db, [id], cancellation(message, at), { level: 'info', message, at }, openStates);
+    change(db, [id], cancellation(message, at), [{ level: 'info', message, at }], openStates);
 
 export interface OperationEnd {
     state: Extract<OperationRow['state'], 'success' | 'failed' | 'cancelled' | 'timeout'>;
@@ -68,11 +104,13 @@ export interface OperationEnd {
     connectionRowId?: string;
     connectionId?: string;
     integrationId?: string;
+    /** What led to it. */
+    said?: readonly OperationMessage[] | undefined;
     at: Date;
 }
 
 export function end(db: Db, id: string, ending: OperationEnd): Promise<void> {
-    const { state, message, error, at } = ending;
+    const { state, message, error, at, said = [] } = ending;
     const level = ending.level ?? (state === 'success' ? 'info' : 'error');
     const columns = {
         state,
@@ -85,26 +123,66 @@ export function end(db: Db, id: string, ending: OperationEnd): Promise<void> {
         ...(ending.connectionId ? { connection_id: ending.connectionId } : {}),
         ...(ending.integrationId ? { integration_id: ending.integrationId } : {}),
     } as const;
-    return change(db, [id], columns, { level, message, error, at });
+    return change(db, [id], columns, [...said, { level, message, error, at }]);
 }
 
 /** What became known of operations after they ended. */
 export async function amend(
     db: Db,
     ids: readonly string[],
-    { level, message, meta, at }: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown>; at: Date },
+    {
+        level,
+        message,
+        meta,
+        at,
+        said = [],
+    }: Pick<OperationRow, 'level' | 'message'> & { meta: Record<string, unknown>; at: Date; said?: readonly OperationMessage[] },
 ): Promise<void> {
-    await change(db, ids, { level, message, meta: json(meta), changed_at: at }, { level, message, at });
+    await change(db, ids, { level, message, meta: json(meta), changed_at: at }, [...said, { level, message, at }]);
 }
 
-/** One statement: the rows, found in their partitions by the moments in their ids, and a message to each that was changed. */
+export const saidColumns = [
+    'operation_id',
+    'operation_created_at',
+    'level',
+    'type',
+    'context',
+    'message',
+    'error',
+    'created_at',
+] as const satisfies readonly (keyof Schema['operation_messages'])[];
+
+/** `saidColumns` of a message to each operation of a relation with `id` and `created_at`. */
+export const saidOf = ({ level, message, error, at }: OperationMessage) =>
+    [
+        sql.ref<string>('id').as('id'),
+        sql.ref<Date>('created_at').as('began'),
+        sql`${level}::text`.as('level'),
+        sql`'log'`.as('type'),
+        sql`'auth'`.as('context'),
+        sql`${message.slice(0, longestMessage)}::text`.as('message'),
+        sql`${error === undefined ? null : json(error)}::jsonb`.as('error'),
+        sql`${at}::timestamptz`.as('at'),
+    ] as const;
+
+/** One statement: the rows, found in their partitions by the moments in their ids, and the messages to each that was changed. */
 async function change(
     db: Db,
     ids: readonly string[],
     columns: object,
-    said: Said,
+    said: readonly OperationMessage[],
     states: readonly OperationRow['state'][] = ['waiting', 'running', 'success', 'failed', 'timeout', 'cancelled'],
 ): Promise<void> {
+    // Numbered, so that they get their ids in this order.
+    const messages = said.map(({ at, ...message }, id) => ({
+        ...message,
+        id,
+        type: message.type ?? 'log',
+        message: message.message.slice(0, longestMessage),
+        created_at: at,
+        ended_at: message.endedAt,
+        duration_ms: message.durationMs,
+    }));
     await db
         .with('changed', (query) =>
             query
@@ -116,23 +194,46 @@ async function change(
                 .returning(['id', 'created_at']),
         )
         .insertInto('operation_messages')
-        .columns(['operation_id', 'operation_created_at', 'level', 'type', 'context', 'message', 'error', 'created_at'])
-        .expression((query) =>
-            query
-                .selectFrom('changed')
-                .select([
-                    'id',
-                    'created_at',
-                    sql`${said.level}::text`.as('level'),
-                    sql`'log'`.as('type'),
-                    sql`'auth'`.as('context'),
-                    sql`${said.message.slice(0, longestMessage)}::text`.as('message'),
-                    sql`${said.error === undefined ? null : json(said.error)}::jsonb`.as('error'),
-                    sql`${said.at}::timestamptz`.as('at'),
-                ]),
+        .columns([
+            'operation_id',
+            'operation_created_at',
+            'level',
+            'type',
+            'context',
+            'message',
+            'error',
+            'request',
+            'response',
+            'retry',
+            'meta',
+            'created_at',
+            'ended_at',
+            'duration_ms',
+        ])
+        .expression(
+            sql`select c.id, c.created_at, m.level, m.type, 'auth', m.message, m.error, m.request, m.response, m.retry, m.meta,
+                    m.created_at, m.ended_at, m.duration_ms
+                from changed c, json_populate_recordset(null::operation_messages, ${json(messages)}::json) m order by c.id, m.id`,
         )
         .execute();
 }
+
+/** What the person's browser says of an attempt. No operation has more of these than anybody would read: they are anybody's to send. */
+export async function sayFromBrowser(
+    db: Db,
+    id: string,
+    said: Pick<OperationRow, 'level' | 'message'> & { meta: Readonly<Record<string, unknown>>; at: Date },
+): Promise<void> {
+    await sql`
+        insert into operation_messages (operation_id, operation_created_at, source, level, type, context, message, meta, created_at)
+        select ${id}, ${beganAt(id)}, 'user', ${said.level}, 'log', 'auth', ${said.message}, ${json(said.meta)}, ${said.at}
+        where (
+            select count(*) from operation_messages m
+            where m.operation_id = ${id} and m.operation_created_at = ${beganAt(id)} and m.source = 'user'
+        ) < ${sql.lit(mostFromBrowser)}`.execute(db);
+}
+
+const mostFromBrowser = 200;
 
 export interface Renewed {
     id: string;

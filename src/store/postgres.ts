@@ -4,6 +4,7 @@ import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { StartupError, type PostgresDatabase } from '../config.ts';
 import type { Database, Listening } from './database.ts';
+import { statementName } from './prepared.ts';
 import type { Schema } from './schema.ts';
 
 const INT8 = 20;
@@ -30,6 +31,7 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
     pool.on('error', () => {});
     // Nor one that is lost while a query is under way: the query fails, and the client tells of it once more.
     pool.on('connect', (client) => client.on('error', () => {}));
+    pool.on('connect', sendUnderNames);
     const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
     const location = describe(config.url);
     const version = await serverVersion(db).catch(async (error: unknown) => {
@@ -67,6 +69,16 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
             await db.destroy();
         },
     };
+}
+
+/** Kysely hands over a text and its values; what `prepared.ts` has a name for becomes a prepared statement here. */
+function sendUnderNames(client: pg.PoolClient): void {
+    const query = client.query.bind(client) as (statement: unknown, values?: unknown) => unknown;
+    const named = (statement: unknown, values?: unknown): unknown => {
+        const name = typeof statement === 'string' ? statementName(statement) : undefined;
+        return name === undefined ? query(statement, values) : query({ name, text: statement, values });
+    };
+    client.query = named as pg.PoolClient['query'];
 }
 
 /**

@@ -10,6 +10,12 @@ type PublicId = ColumnType<number, never, never>;
 /** What a connection's post-connection hook still owes. */
 export type PostConnectionStatus = 'metadata_pending' | 'failed';
 
+/**
+ * What says when credentials end (R16): the answer that brought them, by a moment or a lifetime; the token itself, by its `exp`; the
+ * provider, asked again; the provider's entry; nobody, so that the usual is assumed; whoever imported them.
+ */
+export type ExpirySource = 'expires_at' | 'expires_in' | 'token' | 'introspection' | 'entry' | 'assumed' | 'import';
+
 export type AuthState = 'ok' | 'degraded' | 'unavailable' | 'expired_no_refresh' | 'needs_reauth' | 'pending';
 
 export interface EndUser {
@@ -75,6 +81,8 @@ export interface ConnectUiSettings {
     defaultTheme: 'light' | 'dark' | 'system';
     theme: { light: { primary: string }; dark: { primary: string } };
     showWatermark: boolean;
+    /** Absent in what was stored before there was one: no. */
+    closeOnSuccess?: boolean;
 }
 
 interface EnvironmentSettingsTable {
@@ -194,6 +202,7 @@ interface ConnectionsTable {
     credentials_version: Generated<number>;
     credentials_obtained_at: Time;
     credentials_expires_at: Time | null;
+    credentials_expires_at_source: ExpirySource | null;
     auth_state: AuthState;
     auth_error: Json<AuthError | null> | null;
     next_refresh_at: Time | null;
@@ -301,7 +310,7 @@ interface CredentialJournalTable {
     requested_at: Time;
     received_at: Time;
     sealed_response: string;
-    outcome: 'applied' | 'superseded' | 'rejected' | null;
+    outcome: 'superseded' | 'rejected' | null;
     settled_at: Time | null;
 }
 
@@ -362,6 +371,7 @@ interface WebhookDeliveriesTable {
     connection_id: string | null;
     sequence: number | null;
     is_redelivery: Generated<boolean>;
+    operation_id: Generated<string | null>;
 }
 
 interface WebhookDeliveryAttemptsTable {
@@ -374,6 +384,8 @@ interface WebhookDeliveryAttemptsTable {
     resolved_ip: string | null;
     response_headers: Json<Record<string, string> | null> | null;
     response_body: string | null;
+    /** Among the messages of its operation; null before there were such. */
+    message_id: Generated<number | null>;
 }
 
 interface OperationsTable {
@@ -393,6 +405,8 @@ interface OperationsTable {
     changed_at: Time;
     ended_at: Time | null;
     expires_at: Time | null;
+    /** Of the transaction that last wrote it; null for routine renewals. */
+    xid: ColumnType<string | null, never, never>;
 }
 
 interface OperationMessagesTable {

@@ -3,6 +3,7 @@ import { sql, type ExpressionBuilder, type ExpressionWrapper, type SqlBool } fro
 import { jsonArrayFrom } from 'kysely/helpers/postgres';
 import { json, type Db } from './database.ts';
 import type { Schema, WebhookDeliveryRow } from './schema.ts';
+import { openRedeliveries } from './webhook-operations.ts';
 
 export interface DeliveryFilter {
     environmentId: string;
@@ -102,7 +103,7 @@ export const find = (db: Db, environmentId: string, id: string) =>
         .where('d.id', '=', id)
         .executeTakeFirst();
 
-export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'destination' | 'endpoint_id' | 'url'>;
+export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'event_id' | 'destination' | 'endpoint_id' | 'url'>;
 
 /**
  * What can be sent again: the newest settled delivery of an event to a destination. One that is pending is going to be sent anyway,
@@ -112,7 +113,7 @@ export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: numb
     return (
         db
             .selectFrom('webhook_deliveries as d')
-            .select(['d.id', 'd.destination', 'd.endpoint_id', 'd.url'])
+            .select(['d.id', 'd.event_id', 'd.destination', 'd.endpoint_id', 'd.url'])
             .where((row) => matches(row, filter, before))
             // What is held for a disabled endpoint is sent when that is enabled again.
             .where('d.state', 'not in', ['pending', 'held'])
@@ -139,13 +140,25 @@ export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: numb
     );
 }
 
+interface Repetition {
+    id: string;
+    /** The delivery that it repeats. */
+    of: string;
+    endpoint_id: string | null;
+    url: string;
+    /** One per event, opened here. */
+    operation_id: string;
+}
+
 /** W10: a new delivery of the same event, due at once, beside the one that it repeats. */
-export async function repeat(db: Db, again: readonly { id: string; of: string; endpoint_id: string | null; url: string }[], at: Date): Promise<void> {
+export async function repeat(db: Db, again: readonly Repetition[], at: Date): Promise<void> {
     await sql`
+        with again as (
+            select * from jsonb_to_recordset(${json(again)}::jsonb) as given (id uuid, "of" uuid, endpoint_id uuid, url text, operation_id text)
+        ), opened as (${openRedeliveries(sql`again`, at)})
         insert into webhook_deliveries (id, event_id, environment_id, destination, endpoint_id, url, state, next_attempt_at, created_at,
-            connection_row_id, connection_id, sequence, is_redelivery)
+            connection_row_id, connection_id, sequence, is_redelivery, operation_id)
         select again.id, d.event_id, d.environment_id, d.destination, again.endpoint_id, again.url, 'pending', ${at}::timestamptz, ${at}::timestamptz,
-            d.connection_row_id, d.connection_id, d.sequence, true
-        from jsonb_to_recordset(${json(again)}::jsonb) as again (id uuid, "of" uuid, endpoint_id uuid, url text)
-        join webhook_deliveries d on d.id = again."of"`.execute(db);
+            d.connection_row_id, d.connection_id, d.sequence, true, again.operation_id
+        from again join webhook_deliveries d on d.id = again."of"`.execute(db);
 }

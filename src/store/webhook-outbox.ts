@@ -3,6 +3,7 @@ import { sql, type Insertable, type Kysely } from 'kysely';
 import { json, type Db } from './database.ts';
 import { healthChange, recordEndpointOutcome, type DisabledReason } from './endpoint-health.ts';
 import type { PostConnectionStatus, Schema, WebhookDeliveryAttemptRow, WebhookDeliveryRow } from './schema.ts';
+import { openedRow, tellOfRetry, type WebhookOperation } from './webhook-operations.ts';
 import { liveKeysOfDelivery, type LiveKeyRow } from './webhook-signing-keys.ts';
 
 /**
@@ -33,17 +34,19 @@ export type NewDelivery = Pick<
     'id' | 'environment_id' | 'destination' | 'url' | 'state' | 'next_attempt_at' | 'created_at'
 > & { event_id: string; endpoint_id: string | null };
 
-/** Of events that were inserted before. One that has to wait for an older one is due with it, not before: see `recordAttempt`. */
-export async function insertDeliveries(db: Db, rows: NewDelivery[]): Promise<void> {
+/** Of an event that was inserted before, and the operation that they are. One that has to wait for an older one is due with it, not before: see `recordAttempt`. */
+export async function insertDeliveries(db: Db, rows: NewDelivery[], operation?: WebhookOperation): Promise<void> {
     const unset = { lease_owner: null, lease_until: null, last_status: null, last_error: null, settled_at: null };
     const ofEvent = <Column extends 'connection_row_id' | 'connection_id' | 'sequence'>(column: Column, id: string) =>
         db.selectFrom('webhook_events').select(column).where('id', '=', id);
-    await db
+    const opening = operation && openedRow(operation, rows.length);
+    await (opening === undefined ? db : db.with('opened', (query) => query.insertInto('operations').values(opening)))
         .insertInto('webhook_deliveries')
         .values(
             rows.map((row) => ({
                 ...row,
                 ...unset,
+                operation_id: operation?.id ?? null,
                 connection_row_id: ofEvent('connection_row_id', row.event_id),
                 connection_id: ofEvent('connection_id', row.event_id),
                 sequence: ofEvent('sequence', row.event_id),
@@ -70,6 +73,7 @@ export interface DueDelivery extends Pick<
     | 'connection_row_id'
     | 'sequence'
     | 'is_redelivery'
+    | 'operation_id'
 > {
     /** Of its endpoint, `null` when it has none any more. */
     follow_redirects: boolean | null;
@@ -90,7 +94,15 @@ export async function loadDelivery(db: Db, id: string, now: Date): Promise<DueDe
         .leftJoin('webhook_endpoints as p', 'p.id', 'd.endpoint_id')
         .select(['d.id', 'd.event_id', 'd.environment_id', 'd.destination', 'd.url', 'd.attempts', 'd.lease_epoch'])
         .select(['d.endpoint_id', 'p.follow_redirects', 'p.disabled_at', 'p.failing_since'])
-        .select(['d.connection_row_id', 'd.sequence', 'd.is_redelivery', 'e.body', 'e.post_connection_status', 'e.created_at as event_created_at'])
+        .select([
+            'd.connection_row_id',
+            'd.sequence',
+            'd.is_redelivery',
+            'd.operation_id',
+            'e.body',
+            'e.post_connection_status',
+            'e.created_at as event_created_at',
+        ])
         .select((from) => liveKeysOfDelivery(from, now).as('signing_keys'))
         .where('d.id', '=', id)
         .executeTakeFirst();
@@ -101,16 +113,16 @@ export interface AttemptOutcome {
     nextAttemptAt: Date | null;
     at: Date;
     /** For the log (W11). */
-    attempt: Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number'>;
+    attempt: Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number' | 'message_id'>;
 }
 
 export type RecordedDelivery = Pick<
     DueDelivery,
-    'id' | 'attempts' | 'lease_epoch' | 'connection_row_id' | 'sequence' | 'url' | 'endpoint_id' | 'failing_since'
+    'id' | 'attempts' | 'lease_epoch' | 'connection_row_id' | 'sequence' | 'url' | 'endpoint_id' | 'failing_since' | 'operation_id'
 >;
 
 /**
- * Ends the lease with the attempt's outcome, and logs the attempt, in one statement; a second one only when it is news about the
+ * Ends the lease with the attempt's outcome, and logs the attempt and what it means for the operation, in one statement; a second one only when it is news about the
  * endpoint (W9). Fenced: an attempt that outlived its lease writes nothing.
  *
  * The later events of the connection that wait for this one (W12) are not due before it is due again, so that claimers need not
@@ -136,6 +148,10 @@ async function writeAttempt(db: Db, delivery: RecordedDelivery, outcome: Attempt
     const { state, nextAttemptAt, at, attempt } = outcome;
     const number = delivery.attempts + 1;
     const isHolding = state === 'pending' && number < holdingAttempts;
+    const retried =
+        state === 'pending' && delivery.operation_id !== null
+            ? tellOfRetry(delivery.operation_id, attempt.error, at, sql`exists (select from recorded)`)
+            : undefined;
     const { numAffectedRows } = await sql`
         with recorded as (
             update webhook_deliveries
@@ -156,7 +172,7 @@ async function writeAttempt(db: Db, delivery: RecordedDelivery, outcome: Attempt
                     : sql`least(follower.next_attempt_at, ${at}::timestamptz)`
             }
             from waiting where follower.id = waiting.id
-        )
+        )${retried === undefined ? sql`` : sql`, told as (${retried})`}
         insert into webhook_delivery_attempts
             (delivery_id, number, started_at, duration_ms, status, error, resolved_ip, response_headers, response_body)
         select id, ${number}::int, ${attempt.started_at}::timestamptz, ${attempt.duration_ms}::int, ${attempt.status}::int, ${attempt.error}::text,
@@ -165,7 +181,9 @@ async function writeAttempt(db: Db, delivery: RecordedDelivery, outcome: Attempt
         -- Held and replayed (W9), its count begins anew: the log then keeps the later attempt.
         on conflict (delivery_id, number) do update set
             started_at = excluded.started_at, duration_ms = excluded.duration_ms, status = excluded.status, error = excluded.error,
-            resolved_ip = excluded.resolved_ip, response_headers = excluded.response_headers, response_body = excluded.response_body`.execute(db);
+            resolved_ip = excluded.resolved_ip, response_headers = excluded.response_headers, response_body = excluded.response_body, message_id = excluded.message_id`.execute(
+        db,
+    );
     return (numAffectedRows ?? 0n) > 0n;
 }
 

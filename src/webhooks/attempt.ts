@@ -97,7 +97,7 @@ export async function attempt(
 }
 
 /** As the delivery log has it (W11). */
-export const loggedAttempt = (made: Attempt): Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number'> => ({
+export const loggedAttempt = (made: Attempt): Omit<WebhookDeliveryAttemptRow, 'delivery_id' | 'number' | 'message_id'> => ({
     started_at: made.startedAt,
     duration_ms: made.durationMs,
     status: made.status,

@@ -37,6 +37,7 @@ export function enqueueAuthEvent(db: Db, sources: Sources, event: AuthEvent): Pr
         connectionRowId: event.connectionRowId ?? null,
         connectionId: event.connectionId,
         urlOverride: event.urlOverride,
+        providerConfigKey: event.providerConfigKey,
         type: 'auth',
         operation: event.operation,
         postConnectionStatus: event.postConnectionStatus ?? null,

@@ -1,6 +1,7 @@
 /** Adds an event to the outbox: its id, its exact bytes, and a delivery for each destination that wants it. */
 import { newRowId, type Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
+import { newOperationId } from '../store/operations.ts';
 import type { PostConnectionStatus } from '../store/schema.ts';
 import * as endpoints from '../store/webhook-endpoints.ts';
 import * as outbox from '../store/webhook-outbox.ts';
@@ -13,6 +14,7 @@ export interface OutgoingEvent {
     connectionRowId: string | null;
     connectionId: string | null;
     urlOverride: string | null;
+    providerConfigKey: string;
     type: string;
     operation: string;
     /** What the connection lacks at this moment (A5). */
@@ -56,9 +58,25 @@ export async function enqueue(db: Db, sources: Sources, event: OutgoingEvent): P
             next_attempt_at: at,
             created_at: at,
         })),
+        {
+            id: newOperationId(sources),
+            environmentId: event.environmentId,
+            action: actions[event.kind] ?? event.kind,
+            eventId: id,
+            providerConfigKey: event.providerConfigKey,
+            connectionRowId: event.connectionRowId,
+            connectionId: event.connectionId,
+        },
     );
     return id;
 }
+
+/** §1.9, in the operation log. The kinds that the reference does not have are called what endpoints call them. */
+const actions: Partial<Record<EventKind, string>> = {
+    'auth.creation': 'connection_create',
+    'auth.override': 'connection_refresh',
+    'auth.refresh': 'connection_refresh',
+};
 
 type Target = Pick<outbox.NewDelivery, 'destination' | 'endpoint_id' | 'url'>;
 

@@ -19,6 +19,7 @@ export function enqueueIntegrationEvent(db: Db, sources: Sources, event: Integra
         connectionRowId: null,
         connectionId: null,
         urlOverride: null,
+        providerConfigKey,
         type: 'integration',
         operation,
         payload: { from: 'nango', type: 'integration', operation, providerConfigKey, provider, environment: environment.name, success: true },

@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely';
 import { newRowId, type Sources } from '../sources.ts';
 import type { Schema } from '../store/schema.ts';
+import { newOperationId } from '../store/operations.ts';
 import * as deliveries from '../store/webhook-deliveries.ts';
 import type { DeliveryFilter } from '../store/webhook-deliveries.ts';
 import { currentTargets, targetOf } from './destinations.ts';
@@ -20,9 +21,15 @@ export async function redeliver(db: Kysely<Schema>, sources: Sources, filter: De
     return db.transaction().execute(async (transaction) => {
         const found = await deliveries.lockRepeatable(transaction, filter, limit, before);
         const targets = await currentTargets(transaction, filter.environmentId);
+        const operations = new Map<string, string>();
         const again = found.flatMap((delivery) => {
             const target = delivery.destination === 'override' ? { id: null, url: delivery.url } : targetOf(targets, delivery);
-            return target === undefined ? [] : [{ id: newRowId(sources), of: delivery.id, endpoint_id: target.id, url: target.url }];
+            if (target === undefined) {
+                return [];
+            }
+            const operation = operations.get(delivery.event_id) ?? newOperationId(sources);
+            operations.set(delivery.event_id, operation);
+            return [{ id: newRowId(sources), of: delivery.id, endpoint_id: target.id, url: target.url, operation_id: operation }];
         });
         if (again.length > 0) {
             await deliveries.repeat(transaction, again, new Date(sources.now()));

@@ -7,6 +7,8 @@ const hour = 60 * minute;
 
 /** Waits after the first, second, … failed attempt: about 42 hours in all. */
 const waits = [5 * second, 30 * second, 2 * minute, 10 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 24 * hour];
+/** Of one delivery, the first included. */
+export const mostAttempts = waits.length + 1;
 /** A refusal that a repaired receiver would take: tried again, but from the slow part of the schedule. */
 const slowFrom = 4;
 const longestRetryAfter = 24 * hour;

@@ -11,14 +11,17 @@ import { makeProvider } from '../providers/make-provider.ts';
 import { noClients } from './no-clients.ts';
 
 /** A provider whose endpoints answer what their path says; `/0` hangs up, `/huge` does not stop talking. */
-async function account(endpoints: string[], entry: Partial<ProviderEntry> = {}) {
+async function account(endpoints: string[], entry: Partial<ProviderEntry> = {}, retryAfter: Record<string, string> = {}) {
     const asked: { path: string | undefined; authorization: string | undefined }[] = [];
     const server = createServer((request, response) => {
         asked.push({ path: request.url, authorization: request.headers.authorization });
-        const status = request.url === '/huge' ? 200 : Number(request.url?.slice(1));
+        const status = request.url === '/huge' ? 200 : request.url === '/v1/auth/health' ? 503 : Number(request.url?.slice(1));
         if (status === 0) return void request.socket.destroy();
         response
-            .writeHead(status, { location: 'https://elsewhere.example' })
+            .writeHead(status, {
+                location: 'https://elsewhere.example',
+                ...(retryAfter[request.url!] === undefined ? {} : { 'retry-after': retryAfter[request.url!] }),
+            })
             .end(request.url === '/huge' ? 'x'.repeat(100_000) : 'secret of the account');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -96,6 +99,16 @@ describe('testCredentials', () => {
         const { asked, context } = await account(endpoints);
         expect(await testCredentials(context, key)).toEqual({ unverified: expect.stringContaining(words) as string });
         expect(asked.map(({ path }) => path)).toEqual(endpoints);
+    });
+
+    test('the longest that an answer asks for is kept (RFC 9110 §10.2.3)', async () => {
+        const silent = await account(['/429', '/503', '/0'], {}, { '/429': '120', '/503': '60' });
+        expect(await testCredentials(silent.context, key)).toMatchObject({ retryAfterMs: 120_000 });
+        const refused = await account(['/503', '/403'], {}, { '/503': '60' });
+        await expect(testCredentials(refused.context, key)).rejects.toMatchObject({ says: 'refusal', retryAfterMs: 60_000 });
+        const script = { credentials_verification_script: 'apolloCredentialsVerification' };
+        const scripted = await account([], script, { '/v1/auth/health': '90' });
+        expect(await testCredentials(scripted.context, key)).toMatchObject({ retryAfterMs: 90_000 });
     });
 
     test('nobody there: unverified; not allowed there: failed', async () => {

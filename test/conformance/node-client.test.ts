@@ -41,8 +41,8 @@ async function call<Result>(method: () => Promise<Result>): Promise<Call<Result>
 
 /** A server may say more than the reference does; a client ignores it. */
 function referenceMembers(shown: object): object {
-    const { post_connection_status: _, credentials_expires_at: _a, refresh_token_expires_at: _b, ...reference } = shown as Record<string, unknown>;
-    return reference;
+    const ours = ['post_connection_status', 'credentials_expires_at', 'credentials_expires_at_source', 'refresh_token_expires_at'];
+    return Object.fromEntries(Object.entries(shown).filter(([name]) => !ours.includes(name)));
 }
 
 const parsed = (text: string): unknown => (text === '' ? undefined : JSON.parse(text));

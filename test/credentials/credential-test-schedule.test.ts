@@ -67,6 +67,20 @@ describe('a test of typed-in credentials', () => {
         expect(run(unavailable, rejected).map(({ verdict }) => verdict)).toEqual([null, null]);
     });
 
+    test('whatever was answered: not before the provider wants to be asked again', () => {
+        const asking = (retryAfterMs: number): TestVerdict[] => [
+            { kind: 'unavailable', description: '503', retryAfterMs },
+            { kind: 'rejected', description: 'no', retryAfterMs },
+            { kind: 'unconfirmed', description: '404', retryAfterMs },
+        ];
+        for (const verdict of asking(3 * hour)) {
+            expect(run(verdict)).toEqual([{ verdict: null, wait: 3 * hour }]);
+        }
+        expect(run(...asking(1)).map(({ wait }) => wait)).toEqual([30_000, 5 * minute, 2 * hour]);
+        expect(firstTestAt(false, day, sources, hour) - now).toBe(hour);
+        expect(firstTestAt(false, day, sources, 1) - now).toBe(5 * minute);
+    });
+
     test('one that comes more than an hour late waits once more, spread over a quarter of the interval: renewals go first', () => {
         expect(postponedTo(now - hour, day, sources)).toBeNull();
         const late = [0, 0.5, 0.75].map((fraction) => postponedTo(now - 2 * hour, day, withFraction(sources, fraction))! - now);

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+    earliestOf,
     effectiveMargin,
+    endsAt,
+    firstKnown,
     isServable,
     keepAliveInterval,
     lifetimeOf,
@@ -9,6 +12,8 @@ import {
     parseExpiresAt,
     parseExpiresIn,
     parseLifetime,
+    readExpiry,
+    withoutEnd,
 } from '../../src/credentials/expiry.ts';
 import { systemSources } from '../../src/sources.ts';
 import { withFraction } from '../virtual-sources.ts';
@@ -143,6 +148,39 @@ describe('expires_in (R11, R16)', () => {
         [20 * 366 * 86_400, null],
     ])('%j', (value, expected) => {
         expect(parseExpiresIn(value, now)).toBe(expected);
+    });
+});
+
+describe('what an answer says of the end of its token (R16)', () => {
+    const exp = (now + 2 * hour) / second;
+
+    test.each([
+        [{ expires_at: now + hour, expires_in: 60, exp }, now + hour, 'expires_at'],
+        [{ expires_at: null, expires_in: '1 day', exp }, now + day, 'expires_in'],
+        [{ expires_at: '3600', expires_in: 60 }, now + minute, 'expires_in'],
+        [{ expires_in: 0, exp }, now, 'expires_in'],
+        [{ exp }, now + 2 * hour, 'token'],
+        [{ expires_at: '', expires_in: undefined }, null, null],
+    ])('%j', (said, expiresAt, expiresAtSource) => {
+        expect(readExpiry(said, now)).toEqual({ expiresAt, expiresAtSource });
+    });
+
+    test.each([{ expires_at: now - 2 * hour }, { expires_in: 21 * year }, { exp: now + 21 * year }, { expires_at: 'noon' }])(
+        '%j cannot be: unknown, and said to be so without its value',
+        (said) => {
+            const { notes, ...end } = readExpiry(said, now);
+            expect([end, notes?.length]).toEqual([withoutEnd, 1]);
+            expect(notes!.join()).not.toContain(String(Object.values(said)[0]));
+        },
+    );
+
+    test('of several, the first or the earliest that is known; what was left out is said still, once', () => {
+        const wrong = readExpiry({ expires_in: 'soon' }, now);
+        const [sooner, later] = [endsAt(now + 1, 'entry'), endsAt(now + 2, 'assumed')];
+        expect(firstKnown(withoutEnd, later, sooner)).toEqual(later);
+        expect(earliestOf(later, withoutEnd, sooner)).toEqual(sooner);
+        expect(firstKnown(wrong, wrong, later)).toEqual({ ...later, notes: wrong.notes });
+        expect(earliestOf(wrong, withoutEnd)).toEqual(wrong);
     });
 });
 

@@ -1,6 +1,6 @@
 /** The background refresher meets rows that nobody can open (R12, auth-modes §20.2 no. 7). */
 import { pino } from 'pino';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Credentials } from '../../src/credentials/credential.ts';
 import { credentialsPlace } from '../../src/credentials/credential-places.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
@@ -9,6 +9,7 @@ import { RenewalFailures } from '../../src/credentials/renewal-failures.ts';
 import type { RenewalStrategy } from '../../src/credentials/renewal-strategy.ts';
 import { Renewals } from '../../src/credentials/renewal.ts';
 import { newRowId, systemSources } from '../../src/sources.ts';
+import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
 import { insertConnection, insertSetting } from '../store/rows.ts';
 
@@ -66,8 +67,8 @@ test('they become errors, are tried again later and later, and hold nobody up', 
                 .where('last_refresh_failure', 'is', null)
                 .execute()
         ).length;
-    await vi.waitFor(async () => expect(await count(2)).toBe(10), { timeout: 30_000 });
-    await vi.waitFor(async () => expect(await count(1)).toBe(0), { timeout: 30_000 });
+    await eventually(async () => expect(await count(2)).toBe(10));
+    await eventually(async () => expect(await count(1)).toBe(0));
     await refresher.stop();
     await renewals.drain();
 

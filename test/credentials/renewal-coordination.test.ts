@@ -1,7 +1,7 @@
 /** Renewal between processes, and between a process and its own unfinished work: one lease, one token call, nothing lost (R1, R2, R10). */
 import type { KyselyPlugin } from 'kysely';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newRowId, systemSources } from '../../src/sources.ts';
 import type { Credentials, OAuth2Credentials } from '../../src/credentials/credential.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
@@ -19,6 +19,7 @@ import * as integrations from '../../src/store/integrations.ts';
 import { Hints } from '../../src/store/hints.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
+import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
 import { insertConnection, insertEndpoint, insertSetting, insertWebhookSettings } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
@@ -135,7 +136,7 @@ describe('waiting for another process', () => {
         };
         const provider = new Provider();
         const result = replica(provider, { db: store.database.db.withPlugin(counting) }).renew(id, { force: false, since: sources.now() });
-        await systemSources.sleep(300);
+        await eventually(() => expect(sources.sleeping().some((ms) => ms < 25 * second)).toBe(true));
         expect(queries).toBeLessThan(10);
         await sources.advance(26 * second);
         expect(await result).toEqual({ kind: 'busy' });
@@ -143,7 +144,7 @@ describe('waiting for another process', () => {
     });
 });
 
-const heard = (hints: Hints) => vi.waitFor(() => expect(hints.isHearing).toBe(true));
+const heard = (hints: Hints) => eventually(() => expect(hints.isHearing).toBe(true));
 
 describe('told by the process that renews (R10)', () => {
     let hints: Hints;
@@ -154,7 +155,7 @@ describe('told by the process that renews (R10)', () => {
     });
     afterEach(() => hints.stop());
 
-    const waited = (id: string) => vi.waitFor(async () => expect((await stored(id)).refresh_waited).toBe(true));
+    const waited = (id: string) => eventually(async () => expect((await stored(id)).refresh_waited).toBe(true));
 
     // Time stands still: whoever went on after a pause of its own would wait for ever.
     test.each([
@@ -167,7 +168,7 @@ describe('told by the process that renews (R10)', () => {
         provider.gate = gate.promise;
         if (failure) provider.failures.push(failure);
         const first = replica(provider, { hints }).renew(id, { force: true, since: sources.now() });
-        await vi.waitFor(() => expect(provider.calls).toHaveLength(1));
+        await eventually(() => expect(provider.calls).toHaveLength(1));
         const other = replica(provider, { hints }).renew(id, { force: true, since: sources.now() });
         await waited(id);
         gate.resolve();
@@ -182,9 +183,9 @@ describe('told by the process that renews (R10)', () => {
         const gate = Promise.withResolvers<void>();
         provider.gate = gate.promise;
         const first = replica(provider).renew(id, { force: true, since: sources.now() });
-        await vi.waitFor(() => expect(provider.calls).toHaveLength(1));
+        await eventually(() => expect(provider.calls).toHaveLength(1));
         const other = replica(provider, { hints }).renew(id, { force: true, since: sources.now() });
-        await vi.waitFor(() => expect(sources.sleeping().some((ms) => ms < second)).toBe(true));
+        await eventually(() => expect(sources.sleeping().some((ms) => ms < second)).toBe(true));
         gate.resolve();
         await first;
         await sources.advance(second);
@@ -352,8 +353,6 @@ describe('giving up (R5)', () => {
 });
 
 describe('a client that the provider refuses', () => {
-    /** For a busy machine. */
-    const patience = { timeout: 30_000 };
     const refusal = () => refused('permanent', { code: 'invalid_client' });
     const force = (process: Renewals, id: string) => process.renew(id, { force: true, since: sources.now() });
     /** As PATCH /integrations does. */
@@ -367,7 +366,7 @@ describe('a client that the provider refuses', () => {
     };
     /** Through the pause between a refusal and the attempt that confirms it, once it has begun. */
     const pastConfirmation = async (): Promise<void> => {
-        await vi.waitFor(() => expect(sources.sleeping()).toContain(second), patience);
+        await eventually(() => expect(sources.sleeping()).toContain(second));
         await sources.advance(second);
     };
     /** Refused twice, a second apart: once more to make sure. */
@@ -429,7 +428,7 @@ describe('a client that the provider refuses', () => {
         provider.gate = gate.promise;
         provider.failures.push(refusal(), refusal());
         const renewed = replica(provider).renew(id, { force: false, since: sources.now() });
-        await vi.waitFor(() => expect(provider.calls).toHaveLength(1), patience);
+        await eventually(() => expect(provider.calls).toHaveLength(1));
         await replaceClient();
         gate.resolve();
         await pastConfirmation();

@@ -184,6 +184,7 @@ describe('a provider that can say how long a token lives (R14)', () => {
         });
         expect(await dueIn(id)).toBe(105);
         expect((await stored(id)).credentials_expires_at?.getTime()).toBe(sources.now() + 2 * hour);
+        expect((await stored(id)).credentials_expires_at_source).toBe('introspection');
 
         await sources.advance(minute);
         await renewing.renew(id, { force: false, since: sources.now() });

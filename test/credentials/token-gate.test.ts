@@ -1,7 +1,7 @@
 /** Renewals and the token endpoints they share (R10): limits that hold across replicas, and hosts that are left alone. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Credentials } from '../../src/credentials/credential.ts';
 import { credentialsPlace } from '../../src/credentials/credential-places.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
@@ -15,6 +15,7 @@ import type { Vault } from '../../src/credentials/vault.ts';
 import { newRowId, systemSources, type Sources } from '../../src/sources.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
+import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
 import { insertConnection, insertSetting } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
@@ -126,11 +127,11 @@ describe('limits that replicas share', () => {
         await insertMany(200, dueAt);
         const replicas = [replica(endpoint), replica(endpoint)];
         replicas.forEach(({ refresher }) => refresher.start());
-        await vi.waitFor(async () => expect(await renewed()).toBeGreaterThan(5), { timeout: 30_000, interval: 20 });
+        await eventually(async () => expect(await renewed()).toBeGreaterThan(5));
         const wanted = await insertDue(systemSources.now(), { next_refresh_at: new Date(systemSources.now() + hour) });
         const result = await replicas[1]!.renewals.renew(wanted.id, { force: true, since: systemSources.now() });
         expect(result.kind).toBe('renewed');
-        await vi.waitFor(async () => expect(await renewed()).toBe(201), { timeout: 50_000, interval: 50 });
+        await eventually(async () => expect(await renewed()).toBe(201), 50_000);
         await Promise.all(replicas.map(({ refresher }) => refresher.stop()));
         await Promise.all(replicas.map(({ renewals }) => renewals.drain()));
         expect(endpoint.mostAtOnce).toBeLessThanOrEqual(4);
@@ -146,21 +147,24 @@ describe('limits that replicas share', () => {
     });
 
     test('the share of a process that died is free again', async () => {
-        const now = systemSources.now();
+        const sources = virtualSources();
+        const now = sources.now();
         const share = (until: number) => JSON.stringify({ dead: { slots: 1, needs: 1, until } });
         const scope = `provider ${integration.provider}`;
         await store.database.db
             .insertInto('token_call_shares')
             .values({ scope, shares: share(now + 2_000), calls: 0, refilled_at: new Date(now) })
             .execute();
-        const endpoint = new Endpoint(systemSources, { concurrency: 1 });
+        const endpoint = new Endpoint(sources, { concurrency: 1 });
         const { id } = await insertDue(now);
         const { renewals } = replica(endpoint);
         const result = renewals.renew(id, { force: true, since: now });
-        await delay(500);
+        // It has asked for a share, and was given none.
+        await eventually(() => expect(sources.sleeping()).toContain(200));
         expect(endpoint.calls).toBe(0);
-        expect((await result).kind).toBe('renewed');
-        await renewals.drain();
+        expect((await untilSettled(result, sources)).kind).toBe('renewed');
+        expect(sources.now()).toBeGreaterThanOrEqual(now + 2_000);
+        await untilSettled(renewals.drain(), sources);
     });
 
     test.each([
@@ -217,7 +221,7 @@ describe('a host that fails', () => {
         endpoint.failure = outage();
         await insertMany(5, sources.now());
         for (let index = 0; index < 5; index += 1) await inBackground(process);
-        await vi.waitFor(async () => expect((await host())?.open_until).toBeInstanceOf(Date));
+        await eventually(async () => expect((await host())?.open_until).toBeInstanceOf(Date));
         // what other replicas have read is a second old at most
         await sources.advance(second);
     }
@@ -225,7 +229,7 @@ describe('a host that fails', () => {
     test('is left alone by every replica: what is due is put back, without an attempt, a failure or a word to anybody', async () => {
         const [one, other] = [replica(endpoint), replica(endpoint)];
         await open(one);
-        expect(log).toContain('left alone');
+        await eventually(() => expect(log).toContain('left alone'));
         const before = await insertDue(sources.now());
         expect((await inBackground(other)).kind).toBe('put-back');
         expect(endpoint.calls).toBe(5);
@@ -268,14 +272,14 @@ describe('a host that fails', () => {
         const { promise, resolve: answer } = Promise.withResolvers<void>();
         endpoint.answering = promise;
         const probe = one.renewals.renew(probing.id, { force: true, since: sources.now() });
-        await vi.waitFor(() => expect(endpoint.calls).toBe(6));
+        await eventually(() => expect(endpoint.calls).toBe(6));
         // not the second at once: whoever can wait is put back, a caller waits for what the first finds
         expect((await other.renewals.renew(waiting.id, { force: false, since: sources.now() })).kind).toBe('put-back');
         expect(endpoint.calls).toBe(6);
         answer();
         expect((await probe).kind).toBe('renewed');
-        await vi.waitFor(async () => expect(await host()).toBeUndefined());
-        await vi.waitFor(() => expect(log).toContain('answers again'));
+        await eventually(async () => expect(await host()).toBeUndefined());
+        await eventually(() => expect(log).toContain('answers again'));
         await sources.advance(second);
         expect((await other.renewals.renew(waiting.id, { force: true, since: sources.now() })).kind).toBe('renewed');
     });
@@ -286,7 +290,7 @@ describe('a host that fails', () => {
         await sources.advance(31 * second);
         const { id } = await insertDue(sources.now());
         expect((await one.renewals.renew(id, { force: true, since: sources.now() })).kind).toBe('failed');
-        await vi.waitFor(async () => expect((await host())?.openings).toBe(2));
+        await eventually(async () => expect((await host())?.openings).toBe(2));
         expect((await host())!.open_until!.getTime() - sources.now()).toBe(60 * second);
     });
 
@@ -316,7 +320,7 @@ describe('a host that fails', () => {
         endpoint.failure = outage({ retryAfterMs: 20 * second });
         const asked = await insertDue(sources.now());
         await one.renewals.renew(asked.id, { force: false, since: sources.now() });
-        await vi.waitFor(async () => expect(await host()).toBeDefined());
+        await eventually(async () => expect(await host()).toBeDefined());
         endpoint.failure = undefined;
         const due = await insertDue(sources.now());
         expect((await inBackground(other)).kind).toBe('put-back');

@@ -1,6 +1,6 @@
 /** Credentials that cannot be opened are a failure of their row: the queue goes on, and each of them says what is wrong (R12, §20.2 no. 7). */
 import { pino } from 'pino';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { credentialsPlace } from '../../src/credentials/credential-places.ts';
 import type { OAuth2Credentials } from '../../src/credentials/credential.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
@@ -10,6 +10,7 @@ import { RenewalFailures } from '../../src/credentials/renewal-failures.ts';
 import type { RenewalStrategy } from '../../src/credentials/renewal-strategy.ts';
 import { Renewals } from '../../src/credentials/renewal.ts';
 import { newRowId, systemSources } from '../../src/sources.ts';
+import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
 import { insertConnection, insertSetting } from '../store/rows.ts';
 
@@ -64,7 +65,7 @@ test('200 of them at the front of the queue hold up nobody, and are counted', as
     const renewals = new Renewals({ db, vault, sources, logger, owner, strategies, failures, observer });
     const refresher = new Refresher(renewals, { db, sources, logger, owner });
     refresher.start();
-    await vi.waitFor(() => expect(results).toHaveLength(unreadable + 1), { timeout: 15_000 });
+    await eventually(() => expect(results).toHaveLength(unreadable + 1));
     await refresher.stop();
 
     const rows = await db.selectFrom('connections').select(['id', 'auth_error', 'next_refresh_at', 'refresh_lease_owner']).execute();

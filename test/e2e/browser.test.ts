@@ -1,4 +1,5 @@
 /** The official frontend client in a real Chromium: a real click, a real popup, a real authorization server. */
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -44,7 +45,7 @@ describe('nango.auth() in Chromium', () => {
         if (opened && inPopup) {
             await inPopup(await opened);
         }
-        const handle = await page.waitForFunction(() => (globalThis as { outcome?: unknown }).outcome, undefined, { timeout: 15_000 });
+        const handle = await page.waitForFunction(() => (globalThis as { outcome?: unknown }).outcome);
         return (await handle.jsonValue()) as Outcome;
     };
     const approve = async (popup: Page): Promise<void> => {
@@ -106,7 +107,7 @@ describe('nango.auth() in Chromium', () => {
             await approve(opened);
         });
         expect(outcome).toEqual({ resolved: { providerConfigKey: 'oidc', connectionId: expect.any(String) as string, isPending: false } });
-        await expect.poll(() => popup!.isClosed(), { timeout: 15_000 }).toBe(true);
+        await expect.poll(() => popup!.isClosed()).toBe(true);
         const connection = await valetkey.client.getConnection('oidc', outcome.resolved!.connectionId);
         expect(connection).toMatchObject({ provider: 'oidc-test', end_user: { id: 'browser-user' }, credentials: { type: 'OAUTH2' } });
     });
@@ -171,5 +172,28 @@ describe('nango.auth() in Chromium', () => {
         expect(accepted.resolved).toMatchObject({ providerConfigKey: 'basic' });
         const connection = await valetkey.client.getConnection('basic', accepted.resolved!.connectionId);
         expect(connection.credentials).toEqual({ type: 'BASIC', username: 'ann', password: '' });
+    });
+
+    test('a window that may not close itself says so, and one that may has a button for it', async () => {
+        const failing = `${valetkey.url}/oauth/connect/none?connect_session_token=${token}&flow_id=${randomUUID()}`;
+        const tab = await browser.newPage();
+        await tab.goto(`${valetkey.url}/health`);
+        await tab.goto(failing);
+        expect(await tab.isVisible('#stuck')).toBe(false);
+        await tab.click('#close');
+        await tab.waitForSelector('#stuck', { state: 'visible' });
+        await tab.close();
+
+        await page.evaluate(
+            (url) => Object.assign(globalThis, { onConnect: () => Promise.resolve(void (globalThis as never as Window).open(url)) }),
+            failing,
+        );
+        const opened = page.waitForEvent('popup');
+        await page.click('#connect');
+        const popup = await opened;
+        await popup.waitForSelector('#close', { state: 'visible' });
+        const closed = popup.waitForEvent('close');
+        await popup.click('#close');
+        await closed;
     });
 });

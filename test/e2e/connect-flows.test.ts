@@ -258,6 +258,21 @@ test('a flow from which nobody comes back has ended when nobody can', async () =
     expect(await status()).toMatchObject({ state: 'done', outcome: { status: 'error', error: { type: 'state_err' } } });
 });
 
+test('a flow that was begun before its session expired can be asked for after it, for as long as it can finish', async () => {
+    const started = await open(valetkey);
+    const expired = (minutes: number) =>
+        valetkey.query(`update connect_sessions set expires_at = now() - $1 * interval '1 minute' where token_hash = $2`, [
+            minutes,
+            valetkey.vault.hash(token),
+        ]);
+    await expired(9);
+    expect((await comeBack(started)).status).toBe(200);
+    expect(await status()).toMatchObject({ state: 'done', outcome: { status: 'success' } });
+    expect((await valetkey.call('GET', '/connect/session', { key: token })).status).toBe(401);
+    await expired(11);
+    expect((await ask()).status).toBe(401);
+});
+
 describe('in the only window', () => {
     const page = () => `https://connect.example/ui/?flow=${flowId}`;
 

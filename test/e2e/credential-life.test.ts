@@ -80,17 +80,21 @@ async function untilLookedAt(id: string): Promise<Row> {
 describe('typed-in credentials', () => {
     let api: HttpServer;
     let status: number | 'hang-up';
+    let retryAfter: string | undefined;
     let asked: string[];
 
     beforeAll(async () => {
         api = await listen((request, response) => {
             asked.push(`${request.url} ${request.headers.authorization}`);
-            return status === 'hang-up' ? void request.socket.destroy() : void response.writeHead(status).end();
+            return status === 'hang-up'
+                ? void request.socket.destroy()
+                : void response.writeHead(status, retryAfter === undefined ? {} : { 'retry-after': retryAfter }).end();
         });
     });
     afterAll(() => api?.close());
     beforeEach(() => {
         status = 200;
+        retryAfter = undefined;
         asked = [];
     });
 
@@ -189,6 +193,14 @@ describe('typed-in credentials', () => {
             status = 200;
             expect(await untilLookedAt(id)).toMatchObject({ refresh_attempts: 0, credential_verdict: 'accepted' });
             expect(told(id)).toEqual([]);
+        });
+
+        test('with Retry-After: not before, however soon it would have been', async () => {
+            const id = await key();
+            [status, retryAfter] = [429, '7200'];
+            const after = await untilLookedAt(id);
+            expect(after).toMatchObject({ auth_state: 'ok', refresh_attempts: 1 });
+            expect(after.next_refresh_at!.getTime() - now()).toBeGreaterThan(119 * minute);
         });
 
         test('a reconnect ends the trouble, and the schedule begins anew', async () => {

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealedColumns } from '../../src/store/sealed-columns.ts';
 import { untestedKeyEntry } from '../http/accounts.ts';
+import { startDatabaseProxy } from '../peers/database-proxy.ts';
 import { startFaultyTokenServer, type FaultyTokenServer } from '../peers/faulty-token-server.ts';
 import { freePort } from '../peers/free-port.ts';
 import { startMcpServer, type McpServer } from '../peers/mcp-server.ts';
@@ -10,7 +11,7 @@ import { createDatabase } from '../peers/postgres.ts';
 import { consent, finishPopup, openPopup } from './popup.ts';
 import { mcpEntry, oauth2Entry, providersFile } from './provider-entries.ts';
 import { openCallback } from './user.ts';
-import { newEncryptionKey, newTestApiKey, spawnValetkey, startValetkey, watch, type Valetkey, type ValetkeyOptions } from './valetkey.ts';
+import { eventually, newEncryptionKey, newTestApiKey, spawnValetkey, startValetkey, watch, type Valetkey, type ValetkeyOptions } from './valetkey.ts';
 
 let server: FaultyTokenServer;
 /** Registers clients. */
@@ -103,12 +104,10 @@ const keysInUse = async (): Promise<Record<string, string[]>> => {
     }
     return found;
 };
+const startRotation = (databaseUrl = options.databaseUrl) =>
+    watch(spawnValetkey('src/main.ts', { DATABASE_URL: databaseUrl, VALETKEY_ENCRYPTION_KEY: options.encryptionKey }, ['keys', 'rotate']));
 const rotate = async (): Promise<string> => {
-    const child = spawnValetkey('src/main.ts', { DATABASE_URL: options.databaseUrl, VALETKEY_ENCRYPTION_KEY: options.encryptionKey }, [
-        'keys',
-        'rotate',
-    ]);
-    const { exited, output } = watch(child);
+    const { exited, output } = startRotation();
     expect(await exited, output()).toMatchObject({ code: 0 });
     return output();
 };
@@ -137,6 +136,9 @@ test('a deployment with a value in every sealed column', async () => {
     sessionToken = await session({ tags: {}, integrations_config_defaults: { keys: { connection_config: { region: 'preset' } } } });
     const path = `/api-auth/api-key/keys?connect_session_token=${sessionToken}&params[password]=of-the-config`;
     ids.key = (await valetkey.call<{ connectionId: string }>('POST', path, { apiKey: 'the-key' })).body.connectionId;
+    // An answer that nobody can read is all that stays in the journal.
+    server.fail('html', 1);
+    await valetkey.call('GET', `/connections/${ids.oauth}?provider_config_key=faulty&force_refresh=true`);
     await expectEverythingOpens();
 });
 
@@ -161,6 +163,29 @@ test('keys rotate, while the server runs and flows are under way: all is sealed 
     expect((await openCallback(callbackUrl, opened.cookie)).status).toBe(200);
     expect((await fetch(prepared, { redirect: 'manual' })).status).toBe(302);
     opened.socket.close();
+    expect(await rotate()).toMatch(/Sealed \d+ values/);
+    await expectEverythingOpens();
+});
+
+test('keys rotate, when the database goes away: one sentence, and another run does the rest', async () => {
+    const proxy = await startDatabaseProxy(options.databaseUrl);
+    const holder = new pg.Client({ connectionString: options.databaseUrl });
+    await holder.connect();
+    // What it reseals it has to wait for.
+    await holder.query('begin; lock table connections in access exclusive mode');
+    const { exited, output } = startRotation(proxy.url);
+    await eventually(async () => {
+        const { rows } = await sql.query<{ n: number }>(
+            `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and query like '%as sealed from "connections"%'`,
+        );
+        expect(rows[0]!.n).toBe(1);
+    });
+    proxy.cut();
+    expect(await exited, output()).toMatchObject({ code: 1 });
+    expect(output()).toContain('run this again when it is back');
+    expect(output()).not.toMatch(/^ +at /m);
+    await holder.end();
+    await proxy.close();
     expect(await rotate()).toMatch(/Sealed \d+ values/);
     await expectEverythingOpens();
 });

@@ -114,45 +114,49 @@ describe('one account, connected, renewed three ways and revoked', () => {
 
     test('first renewal: by a read, once half of the token life has passed', async () => {
         const before = await credentials(api.client);
+        const known = refreshes();
         await eventually(async () => {
             expect((await credentials(api.client)).access_token).not.toBe(before.access_token);
-        }, shortLife * 1000);
-        expect(refreshes()).toBe(1);
+        });
+        expect(refreshes()).toBeGreaterThan(known);
     });
 
     test('second renewal: forced', async () => {
         server.setAccessTokenTtl(3600);
         const before = await credentials(api.client);
+        const known = refreshes();
         const after = await credentials(api.client, true);
         expect(after.access_token).not.toBe(before.access_token);
         expect(after.refresh_token).not.toBe(before.refresh_token);
-        expect(refreshes()).toBe(2);
+        expect(refreshes()).toBe(known + 1);
         // fresh for an hour: reads no longer renew
         expect((await credentials(api.client)).access_token).toBe(after.access_token);
-        expect(refreshes()).toBe(2);
+        expect(refreshes()).toBe(known + 1);
     });
 
     test('third renewal: by the background worker of another process, before anybody reads', async () => {
-        server.setAccessTokenTtl(shortLife);
-        const before = await credentials(api.client, true);
-        expect(refreshes()).toBe(3);
-        server.setAccessTokenTtl(3600);
         const worker = await startValetkey({ ...options, port: await freePort(), env: { VALETKEY_ROLES: 'worker', VALETKEY_PUBLIC_URL: api.url } });
+        let before: Awaited<ReturnType<typeof credentials>>;
+        let known: number;
         try {
-            await eventually(() => expect(refreshes()).toBe(4), shortLife * 1000);
-            expect(Date.now()).toBeLessThan(Date.parse(before.expires_at));
+            server.setAccessTokenTtl(shortLife);
+            before = await credentials(api.client, true);
+            server.setAccessTokenTtl(3600);
+            known = refreshes();
+            await eventually(() => expect(refreshes()).toBe(known + 1));
+            expect(server.tokenRequests.at(-1)!.at).toBeLessThan(Date.parse(before.expires_at));
             await eventually(async () => {
                 const { rows } = await sql.query<{ credentials_version: string }>('select credentials_version from connections');
-                expect(Number(rows[0]?.credentials_version)).toBe(5);
+                expect(Number(rows[0]?.credentials_version)).toBe(1 + refreshes());
             });
             // the worker delivers what the API process put into the outbox
-            await eventually(() => expect(receiver.deliveries).toHaveLength(1), 5_000);
+            await eventually(() => expect(receiver.deliveries).toHaveLength(1));
         } finally {
             await worker.stop();
         }
         const after = await credentials(api.client);
         expect(after.access_token).not.toBe(before.access_token);
-        expect(refreshes()).toBe(4);
+        expect(refreshes()).toBe(known + 1);
     });
 
     test('the creation webhook verifies with the official client and has the contract’s body', async () => {
@@ -196,7 +200,7 @@ describe('one account, connected, renewed three ways and revoked', () => {
         expect(rows).toEqual([{ auth_state: 'needs_reauth', next_refresh_at: null, refresh_intent: null, refresh_lease_owner: null }]);
 
         const worker = await startValetkey({ ...options, port: await freePort(), env: { VALETKEY_ROLES: 'worker', VALETKEY_PUBLIC_URL: api.url } });
-        await eventually(() => expect(receiver.deliveries).toHaveLength(2), 5_000);
+        await eventually(() => expect(receiver.deliveries).toHaveLength(2));
         await new Promise((resolve) => setTimeout(resolve, 1500));
         await worker.stop();
         expect(webhooks().slice(1)).toMatchObject([

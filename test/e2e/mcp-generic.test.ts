@@ -117,15 +117,24 @@ describe('a flow', () => {
         const { body } = await read(id, 'flow');
         expect(body.connection_config).toEqual({ mcp_server_url: mcp.url });
         expect(body.credentials).toMatchObject({ type: 'OAUTH2', access_token: expect.any(String) as string });
-        // M5: nothing of it in the clear, in any table
-        const [{ tables }] = (await valetkey.query<{ tables: string }>(
-            `select string_agg(xml, '') as tables from (select query_to_xml('select * from ' || quote_ident(table_name), true, false, '')::text as xml
-             from information_schema.tables where table_schema = 'public') all_tables`,
-        )) as [{ tables: string }];
+        // M5: nothing of it in the clear, in any table; of the addresses that were called, the operation log says which they were
+        const tablesWhere = async (condition: string): Promise<string> => {
+            const [all] = await valetkey.query<{ tables: string }>(
+                `select string_agg(xml, '') as tables from (select query_to_xml('select * from ' || quote_ident(table_name), true, false, '')::text as xml
+                 from information_schema.tables where table_schema = 'public' and ${condition}) all_tables`,
+            );
+            return all!.tables;
+        };
+        const tables = await tablesWhere('true');
         expect(tables).toContain(mcp.url);
-        for (const secret of [asked['client_id']!, exchange.params['code_verifier']!, server.issuer, 'registration_access_token', 'oauth_metadata']) {
+        for (const secret of [asked['client_id']!, exchange.params['code_verifier']!, 'registration_access_token', 'oauth_metadata']) {
             expect(tables.includes(secret), secret).toBe(false);
         }
+        expect((await tablesWhere(`table_name not like 'operation_messages%'`)).includes(server.issuer)).toBe(false);
+        const called = await valetkey.query<{ url: string }>(`select request ->> 'url' as url from operation_messages where type = 'http'`);
+        expect(called.map(({ url }) => url)).toEqual(
+            expect.arrayContaining([mcp.url, server.tokenEndpoint, `${server.issuer}/.well-known/oauth-authorization-server`]),
+        );
         expect(valetkey.log().includes(exchange.params['code_verifier']!)).toBe(false);
     });
 

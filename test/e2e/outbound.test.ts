@@ -129,12 +129,13 @@ test('a connection that waits has a type and nothing else of its credentials', a
         expect(connection_config).toEqual({ hostname: 'sentry.io', actor: '100', pending: true, pendingLog: expect.any(String) as string });
         expect(tags).toEqual({ end_user_id: 'user-1' });
     }
-    const [operation] = await valetkey.query<{ state: string }>(
-        'select o.state from operations o join connections c on o.id = c.connection_config ->> $1 where c.connection_id = $2',
+    const [operation] = await valetkey.query<{ id: string; state: string }>(
+        'select o.id, o.state from operations o join connections c on o.id = c.connection_config ->> $1 where c.connection_id = $2',
         ['pendingLog', id],
     );
     expect([await state(id), operation?.state]).toEqual(['pending', 'waiting']);
     expect((await valetkey.call('DELETE', `/connections/${id}?provider_config_key=sentry`)).status).toBe(200);
+    expect(await valetkey.query('select state from operations where id = $1', [operation!.id])).toEqual([{ state: 'cancelled' }]);
 });
 
 test('the webhook brings the code, which is exchanged; the connection is then one like any other', async () => {
@@ -144,6 +145,14 @@ test('the webhook brings the code, which is exchanged; the connection is then on
     expect(credentials).toMatchObject({ type: 'OAUTH2', access_token: 'token for c0de', refresh_token: 'r' });
     expect(connection_config).toEqual({ hostname: 'sentry.io', actor: '101', 'installation.uuid': 'a8e5-uuid' });
     expect(await state(id)).toBe('ok');
+    const told = await valetkey.query<{ message: string }>(
+        `select m.message from operation_messages m join operations o on o.id = m.operation_id
+         where o.connection_id = $1 and m.type = 'http' order by m.id`,
+        [id],
+    );
+    expect(told.map(({ message }) => message.replace(/^(POST) [^/]+/, '$1 host'))).toEqual([
+        'POST host/api/0/sentry-app-installations/a8e5-uuid/authorizations/: 200',
+    ]);
     // No authorization request was made, so there is neither redirect URI nor verifier to repeat.
     expect(exchanges).toEqual([
         {

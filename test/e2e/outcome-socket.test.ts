@@ -1,12 +1,14 @@
 /** The socket on which a page waits for its popup's outcome (http-api §11.5, frontend contract §1.7–§1.9, §7.7). */
+import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import WebSocket from 'ws';
+import WebSocket, { type ClientOptions } from 'ws';
 import { createIntegration, createSession, untestedKeyEntry } from '../http/accounts.ts';
 import { startTestApp, type TestApp } from '../http/app.ts';
 import { startFaultyTokenServer, type FaultyTokenServer } from '../peers/faulty-token-server.ts';
 import { consent, finishPopup, openPopup, openSocket, sentenceOf, type Popup } from './popup.ts';
 import { oauth2Entry, providersFile } from './provider-entries.ts';
 import { openCallback, startConnect } from './user.ts';
+import { eventually } from './valetkey.ts';
 
 let server: FaultyTokenServer;
 let valetkey: TestApp;
@@ -34,6 +36,18 @@ beforeEach(async () => {
 const open = (query = '', origin?: string): Promise<Popup> =>
     openPopup(valetkey.url, `/oauth/connect/plain?connect_session_token=${token}${query}`, origin);
 
+/** The status that a socket is refused with. */
+const refusedWith = (url: string, options: ClientOptions = {}): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+        const socket = new WebSocket(url.replace('http', 'ws'), options);
+        socket.on('unexpected-response', (request, response) => {
+            resolve(response.statusCode);
+            request.destroy();
+        });
+        socket.on('open', () => reject(new Error(`${url} was opened`)));
+        socket.on('error', () => {});
+    });
+
 describe('the outcome socket', () => {
     test('greets first, with an id of its own for everybody, and only at the root', async () => {
         const sockets = await Promise.all([
@@ -52,16 +66,7 @@ describe('the outcome socket', () => {
         }
         expect(new Set(sockets.map((socket) => socket.id)).size).toBe(3);
         for (const path of ['/ws', '/ws/', '//', '/connections', '/oauth/callback']) {
-            const status = await new Promise<number | undefined>((resolve, reject) => {
-                const socket = new WebSocket(valetkey.url.replace('http', 'ws') + path);
-                socket.on('unexpected-response', (request, response) => {
-                    resolve(response.statusCode);
-                    request.destroy();
-                });
-                socket.on('open', () => reject(new Error(`${path} was opened`)));
-                socket.on('error', () => {});
-            });
-            expect([path, status]).toEqual([path, 400]);
+            expect([path, await refusedWith(valetkey.url + path)]).toEqual([path, 400]);
         }
     });
 
@@ -158,6 +163,43 @@ describe('the outcome socket', () => {
         const { page } = await finishPopup(popup, await consent(popup.authorizationUrl));
         expect(page.html).toContain(`const openerOrigin = ${written};`);
         popup.socket.close();
+    });
+});
+
+describe('an installation', () => {
+    test('may have the socket elsewhere, and says so', async () => {
+        const elsewhere = await startTestApp({ env: { NANGO_SERVER_WEBSOCKETS_PATH: 'ws' } });
+        await elsewhere.listen();
+        const socket = await openSocket(elsewhere.url, undefined, '/ws');
+        socket.close();
+        expect(await refusedWith(elsewhere.url)).toBe(400);
+        const session = await elsewhere.call<{ data: object }>('GET', '/connect/session', { key: await createSession(elsewhere) });
+        expect(session.body.data).toMatchObject({ websocketsPath: '/ws' });
+        await elsewhere.close();
+    });
+
+    test('gives one subscriber five hundred sockets, and another after one was closed', async () => {
+        const proxied = await startTestApp({ env: { VALETKEY_TRUST_PROXY: '1' } });
+        await proxied.listen();
+        const from = (address: string) => ({ headers: { 'x-forwarded-for': `203.0.113.9, ${address}` } });
+        const sockets: WebSocket[] = [];
+        for (let round = 0; round < 10; round += 1) {
+            const opened = Array.from({ length: 50 }, (_, index) => new WebSocket(proxied.url.replace('http', 'ws'), from(`2001:db8::${index + 1}`)));
+            await Promise.all(opened.map((socket) => once(socket, 'message')));
+            sockets.push(...opened);
+        }
+        expect(await refusedWith(proxied.url, from('2001:db8::ffff'))).toBe(429);
+        const neighbour = new WebSocket(proxied.url.replace('http', 'ws'), from('2001:db8:0:1::1'));
+        await once(neighbour, 'message');
+        neighbour.terminate();
+        sockets[0]!.close();
+        await eventually(async () => {
+            const another = new WebSocket(proxied.url.replace('http', 'ws'), from('2001:db8::ffff'));
+            sockets.push(another);
+            await once(another, 'message');
+        });
+        sockets.forEach((socket) => socket.terminate());
+        await proxied.close();
     });
 });
 

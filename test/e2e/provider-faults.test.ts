@@ -125,7 +125,7 @@ async function failing(
     expect(await valetkey.query('select 1 from oauth_flows where consumed_at is null or sealed_secrets is not null')).toEqual([]);
 
     // the backend
-    const delivery = await receiver.waitFor(({ body }) => body.toString().includes(outcome.connection_id!), 5_000);
+    const delivery = await receiver.waitFor(({ body }) => body.toString().includes(outcome.connection_id!));
     expect(JSON.parse(delivery.body.toString())).toEqual({
         from: 'nango',
         type: 'auth',
@@ -263,7 +263,7 @@ test('the failure of a session with a webhook URL of its own is told there, and 
     server.fail('status:500');
     const { outcome } = await finishPopup(popup, await consent(popup.authorizationUrl));
     popup.socket.close();
-    const delivery = await receiver.waitFor(({ body }) => body.toString().includes(outcome.connection_id!), 5_000);
+    const delivery = await receiver.waitFor(({ body }) => body.toString().includes(outcome.connection_id!));
     expect(delivery.path).toBe('/own');
 });
 

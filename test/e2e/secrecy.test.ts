@@ -18,10 +18,17 @@ const canary = (name: string, value = `canary-${name}-${randomBytes(9).toString(
     return value;
 };
 
+/** A key that is put elsewhere than into `authorization`. */
+const placedKeyEntry = (name: string, baseUrl: string, proxy: object = {}): Record<string, unknown> => {
+    const [entry] = Object.values(apiKeyEntry(name, baseUrl)) as [Record<string, unknown>];
+    return { [name]: { ...entry, proxy: { base_url: baseUrl, verification: { method: 'GET', endpoints: ['/me'] }, ...proxy } } };
+};
+
 let provider: HttpServer;
 /** The provider refuses, and repeats everything it was sent. */
 let isRefusing = false;
 let refusals = 0;
+const echoedIn = ['x-request-id', 'server', 'location', 'via', 'www-authenticate', 'x-ratelimit-remaining', 'set-cookie', 'x-token', 'etag'];
 let issued = 0;
 let receiver: WebhookReceiver;
 let database: Awaited<ReturnType<typeof createDatabase>>;
@@ -38,6 +45,9 @@ beforeAll(async () => {
             if (sent['code_verifier'] !== undefined) {
                 canary(`verifier ${canaries.size}`, sent['code_verifier']);
             }
+            // Where the operation log looks for what it shows of an answer.
+            const echo = (texts: readonly string[]): void =>
+                echoedIn.forEach((name, index) => response.setHeader(name, `${texts[index % texts.length]}`.replaceAll(/[^ -~]/g, '')));
             if (isRefusing) {
                 const secrets = ['client_secret', 'code', 'code_verifier', 'refresh_token'].flatMap((name) => sent[name] ?? []);
                 // as they are, as they were sent, and in the header
@@ -53,7 +63,9 @@ beforeAll(async () => {
                     echo: body.toString(),
                 };
                 refusals += 1;
-                response.writeHead(request.url === '/me' ? 401 : 400, { 'content-type': 'application/json' }).end(JSON.stringify(error));
+                const placed = request.url === '/me' ? request.headers['x-key'] : request.url;
+                echo([...secrets, request.headers.authorization, placed].flatMap((text) => text ?? []));
+                response.writeHead(request.url?.includes('/me') ? 401 : 400, { 'content-type': 'application/json' }).end(JSON.stringify(error));
                 return;
             }
             issued += 1;
@@ -63,6 +75,7 @@ beforeAll(async () => {
                 id_token: canary(`id token ${issued}`),
                 expires_in: 3600,
             };
+            echo([tokens.refresh_token, tokens.access_token, `/next/${tokens.id_token}?access_token=${tokens.access_token}`, request.url ?? '']);
             response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(tokens));
         });
     });
@@ -81,6 +94,9 @@ beforeAll(async () => {
             oauth2Entry('oauth', endpoints),
             oauth2Entry('header', endpoints, { token_request_auth_method: 'basic' }),
             apiKeyEntry('keys', base),
+            placedKeyEntry('path', `${base}/bot\${apiKey}`),
+            placedKeyEntry('query', base, { query: { token: '${apiKey}' } }),
+            placedKeyEntry('named', base, { headers: { 'x-key': '${apiKey}' } }),
             basicEntry('basic', base),
         ),
         env: { LOG_LEVEL: 'trace' },
@@ -169,6 +185,7 @@ describe('a day in the life of a deployment', () => {
         await valetkey.client.createIntegration({ provider: 'header', unique_key: 'header', credentials });
         await valetkey.client.createIntegration({ provider: 'keys', unique_key: 'keys' });
         await valetkey.client.createIntegration({ provider: 'basic', unique_key: 'basic' });
+        for (const name of ['path', 'query', 'named']) await valetkey.client.createIntegration({ provider: name, unique_key: name });
         await call('PATCH', '/environment/webhooks', { primary_url: receiver.url });
         const signing = (await call('GET', '/environment/webhook-signing-key')).body as { data: { webhook_signing_key: string } };
         canary('webhook signing key', signing.data.webhook_signing_key);
@@ -207,6 +224,9 @@ describe('a day in the life of a deployment', () => {
             `&params[password]=${canary('config password')}&params[api_token]=${canary('config token')}`,
         );
         ids['basic'] = await connectDirectly('basic', 'basic', token, { username: 'ann', password: canary('account password') });
+        for (const name of ['path', 'query', 'named']) {
+            ids[name] = await connectDirectly('api-key', name, token, { apiKey: canary(`key in the ${name}`) });
+        }
         for (const name of Object.keys(ids)) {
             expect([name, (await read(name)).status]).toEqual([name, 200]);
         }
@@ -235,6 +255,9 @@ describe('a day in the life of a deployment', () => {
         await finish(await openOauth(token), `&error=denied&error_description=${encodeURIComponent('because')}`);
         expect(await connectDirectly('api-key', 'keys', token, { apiKey: canary('refused API key') })).toBe('');
         expect(await connectDirectly('basic', 'basic', token, { username: 'ann', password: canary('refused password') })).toBe('');
+        for (const name of ['path', 'query', 'named']) {
+            expect(await connectDirectly('api-key', name, token, { apiKey: canary(`refused key in the ${name}`) })).toBe('');
+        }
         for (let attempt = 0; attempt < 4; attempt += 1) {
             expect((await read('oauth', '&force_refresh=true')).status).toBe(400);
         }
@@ -291,6 +314,24 @@ describe('a day in the life of a deployment', () => {
         expect(leaksIn(JSON.stringify((await read('keys')).body))).toEqual(
             expect.arrayContaining(['second account API key', 'config password', 'config token']),
         );
+    });
+
+    test('the operation log tells of the calls that carried them, and of the answers that repeated them', async () => {
+        const { rows } = await sql.query<{ url: string; code: number; server: string; authorization: string | null }>(
+            `select request ->> 'url' as url, (response ->> 'code')::int as code, response #>> '{headers,server}' as server,
+                 request #>> '{headers,authorization}' as authorization from operation_messages where type = 'http'`,
+        );
+        const base = `http://127.0.0.1:${provider.port}`;
+        const told = new Set(rows.map(({ url, code, server }) => `${url.replace(base, '')} ${code} ${server}`));
+        expect(told).toEqual(
+            new Set(
+                ['/token', '/me', '/REDACTED/me', '/me?token=REDACTED'].flatMap((place) => [
+                    `${place} 200 REDACTED`,
+                    `${place} ${place === '/token' ? 400 : 401} REDACTED`,
+                ]),
+            ),
+        );
+        expect(new Set(rows.map(({ authorization }) => authorization))).toEqual(new Set([null, 'REDACTED']));
     });
 
     test('no row of any table holds one in the clear', async () => {

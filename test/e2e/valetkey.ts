@@ -8,17 +8,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Nango } from '@nangohq/node';
 
-export interface Valetkey {
+/** A server as its callers see it. */
+export interface Reachable {
     url: string;
     /** Full access to the environment `dev`. */
     apiKey: string;
     /** The official backend client, pointed here. */
     client: Nango;
-    /** Everything the process has printed. */
-    output(): string;
-    /** Resolves with how the process ended. */
-    exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-    stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
     /** A JSON call with the API key. */
     call<T = Record<string, unknown>>(
         method: string,
@@ -26,6 +22,14 @@ export interface Valetkey {
         body?: unknown,
         headers?: Record<string, string>,
     ): Promise<{ status: number; body: T; headers: Headers }>;
+}
+
+export interface Valetkey extends Reachable {
+    /** Everything the process has printed. */
+    output(): string;
+    /** Resolves with how the process ended. */
+    exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+    stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
 export interface ValetkeyOptions {
@@ -79,30 +83,34 @@ export async function startValetkey(options: ValetkeyOptions): Promise<Valetkey>
         await delay(25);
     }
     return {
-        url,
-        apiKey: options.apiKey,
-        client: new Nango({ apiKey: options.apiKey, host: url }),
+        ...reachable(url, options.apiKey),
         output,
         exited,
         stop: async (signal = 'SIGTERM') => {
             child.kill(signal);
             return exited;
         },
-        call: async <T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-            const response = await fetch(url + path, {
-                method,
-                headers: {
-                    authorization: `Bearer ${options.apiKey}`,
-                    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-                    ...headers,
-                },
-                ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-            });
-            const text = await response.text();
-            return { status: response.status, body: (text === '' ? undefined : JSON.parse(text)) as T, headers: response.headers };
-        },
     };
 }
+
+export const reachable = (url: string, apiKey: string): Reachable => ({
+    url,
+    apiKey,
+    client: new Nango({ apiKey, host: url }),
+    call: async <T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+        const response = await fetch(url + path, {
+            method,
+            headers: {
+                authorization: `Bearer ${apiKey}`,
+                ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+                ...headers,
+            },
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+        const text = await response.text();
+        return { status: response.status, body: (text === '' ? undefined : JSON.parse(text)) as T, headers: response.headers };
+    },
+});
 
 /** The bare process, with nothing but these variables and what Node itself needs. */
 export function spawnValetkey(entry: string, env: Record<string, string>, argv: string[] = []): ChildProcess {
@@ -127,8 +135,8 @@ const isHealthy = (url: string): Promise<boolean> =>
         () => false,
     );
 
-/** Tries until it holds. Rejects with the last failure after `timeoutMs`. */
-export async function eventually<T>(attempt: () => Promise<T> | T, timeoutMs = 10_000): Promise<T> {
+/** Tries until it holds. Rejects with the last failure after `timeoutMs`, which ends a wait for nothing and judges no busy machine. */
+export async function eventually<T>(attempt: () => Promise<T> | T, timeoutMs = 30_000): Promise<T> {
     const end = Date.now() + timeoutMs;
     for (;;) {
         try {

@@ -171,7 +171,7 @@ describe('the connect timeout', () => {
         const server = await tcpServer(() => {});
         const egress = loopbackEgress({ sources: hurried });
         expect(await failureOf(egress.request({ url: `https://127.0.0.1:${server.port}/` }))).toMatchObject(expected);
-        expect(server.connections).toHaveLength(1);
+        await expect.poll(() => server.connections.length).toBe(1);
     });
 
     it('covers a resolver that does not answer', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { systemSources } from '../../src/sources.ts';
+import { systemSources, type Sources } from '../../src/sources.ts';
 import { failureOf, httpServer, loopbackEgress, onCleanup, refusingPort, tcpServer } from './servers.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -206,16 +206,27 @@ describe('response size', () => {
     });
 });
 
+/** A wait of so many milliseconds is over when `event` is. */
+const passesWith = (wait: number, event: Promise<unknown>): Sources => ({
+    ...systemSources,
+    sleep: (ms, signal) => (ms === wait ? event.then(() => {}) : systemSources.sleep(ms, signal)),
+});
+
 describe('the deadline', () => {
     it('ends a body that drips', async () => {
+        const dripped = Promise.withResolvers<void>();
         const server = await httpServer((_request, response) => {
-            const drip = setInterval(() => response.write('.'), 20);
+            let drops = 0;
+            const drip = setInterval(() => {
+                response.write('.');
+                drops += 1;
+                if (drops === 5) dripped.resolve();
+            }, 20);
             response.on('close', () => clearInterval(drip));
         });
-        const started = Date.now();
-        const error = await failureOf(loopbackEgress().request({ url: server.origin, deadlineMs: 300 }));
+        const sources = passesWith(300, dripped.promise);
+        const error = await failureOf(loopbackEgress({ sources }).request({ url: server.origin, deadlineMs: 300 }));
         expect(error).toMatchObject({ code: 'deadline_exceeded', neverSent: false, retryable: true });
-        expect(Date.now() - started).toBeGreaterThanOrEqual(295);
     });
 
     it('is 20 s for the whole call and is not left running after it', async () => {
@@ -236,10 +247,15 @@ describe('the deadline', () => {
     });
 
     it('covers all redirects together', async () => {
+        const third = Promise.withResolvers<void>();
+        let hops = 0;
         const server = await httpServer((_request, response) => {
-            setTimeout(() => response.writeHead(302, { location: '/again' }).end(), 60);
+            hops += 1;
+            if (hops === 3) third.resolve();
+            else response.writeHead(302, { location: '/again' }).end();
         });
-        const error = await failureOf(loopbackEgress().request({ url: server.origin, maxRedirects: 100, deadlineMs: 250 }));
+        const sources = passesWith(250, third.promise);
+        const error = await failureOf(loopbackEgress({ sources }).request({ url: server.origin, maxRedirects: 100, deadlineMs: 250 }));
         expect(error.code).toBe('deadline_exceeded');
     });
 });
@@ -343,17 +359,22 @@ describe("the caller's signal", () => {
 
 describe('close', () => {
     it('waits for calls in flight, redirects included, and refuses new ones', async () => {
-        const server = await httpServer((request, response) => {
-            setTimeout(() => (request.url === '/' ? response.writeHead(307, { location: '/next' }).end() : response.end('done')), 100);
+        const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+        const server = await httpServer(async (request, response) => {
+            asked.resolve();
+            await released.promise;
+            if (request.url === '/') response.writeHead(307, { location: '/next' }).end();
+            else response.end('done');
         });
         const egress = loopbackEgress();
         const call = egress.request({ url: `${server.origin}/`, maxRedirects: 1 });
-        await delay(20);
+        await asked.promise;
         let closed = false;
         const closing = egress.close().then(() => (closed = true));
         expect(await failureOf(egress.request({ url: server.origin }))).toMatchObject({ code: 'aborted', neverSent: true });
-        expect((await call).body.toString()).toBe('done');
         expect(closed).toBe(false);
+        released.resolve();
+        expect((await call).body.toString()).toBe('done');
         await closing;
         await egress.close();
         expect(server.connections).toHaveLength(1);
@@ -376,7 +397,9 @@ describe('a process that stood still', () => {
         onCleanup(async () => void (await server.terminate()));
         const [port] = (await once(server, 'message')) as [number];
         const asked = once(server, 'message');
-        const call = loopbackEgress().request({ url: `http://127.0.0.1:${port}`, deadlineMs: 1_000 });
+        // It begins to pass when the server was asked, however long that took.
+        const deadline = asked.then(() => systemSources.sleep(100));
+        const call = loopbackEgress({ sources: passesWith(1_000, deadline) }).request({ url: `http://127.0.0.1:${port}`, deadlineMs: 1_000 });
         await asked;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
         expect((await call).body).toHaveLength(300_000);

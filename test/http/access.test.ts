@@ -58,5 +58,9 @@ describe.each(scoped.map(({ endpoint, scopes }) => [`${endpoint.method} ${endpoi
     },
 );
 
-const call = (endpoint: Endpoint, key: string) =>
-    valetkey.call(endpoint.method, endpoint.paths[0].replaceAll(/:\w+/g, 'nothing'), { key, ...(endpoint.method === 'GET' ? {} : { body: {} }) });
+/** One that streams is asked wrongly, which comes after access: its answer would have no end. */
+const call = ({ method, paths, answers }: Endpoint, key: string) =>
+    valetkey.call(method, `${paths[0].replaceAll(/:\w+/g, 'nothing')}${answers[200] === 'text/event-stream' ? '?unknown' : ''}`, {
+        key,
+        ...(method === 'GET' ? {} : { body: {} }),
+    });

@@ -274,6 +274,7 @@ describe('GET /connect/session', () => {
                 endUser: { id: 'u1', display_name: null, email: 'u@example.com', tags: null, organization: { id: 'o1', display_name: null } },
                 connectUISettings: {
                     showWatermark: expect.any(Boolean) as boolean,
+                    closeOnSuccess: false,
                     defaultTheme: 'system',
                     theme: {
                         light: { primary: expect.stringMatching(/^#[0-9a-f]{6}$/) as string },
@@ -301,7 +302,12 @@ describe('GET /connect/session', () => {
     });
 
     test('looks as its environment wants it to', async () => {
-        const settings = { defaultTheme: 'dark', theme: { light: { primary: '#112233' }, dark: { primary: '#ddeeff' } }, showWatermark: true };
+        const settings = {
+            defaultTheme: 'dark',
+            theme: { light: { primary: '#112233' }, dark: { primary: '#ddeeff' } },
+            showWatermark: true,
+            closeOnSuccess: true,
+        };
         const set = await valetkey.call('PUT', '/environment/connect-ui', { key: valetkey.prodKey, body: settings });
         expect(set.status, set.text).toBe(200);
         const token = await createSession(valetkey, undefined, valetkey.prodKey);

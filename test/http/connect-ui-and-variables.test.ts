@@ -13,8 +13,18 @@ const issues = (answer: Answer<unknown>): unknown =>
     (answer.body as { error: { errors?: { code: string; path: string[] }[] } }).error.errors?.map(({ code, path }) => [code, path]);
 
 describe('/environment/connect-ui', () => {
-    const ours = { defaultTheme: 'system', theme: { light: { primary: '#1f5eff' }, dark: { primary: '#7aa2ff' } }, showWatermark: false };
-    const theirs = { defaultTheme: 'dark', theme: { light: { primary: '#AbC' }, dark: { primary: '#00B2E3' } }, showWatermark: true };
+    const ours = {
+        defaultTheme: 'system',
+        theme: { light: { primary: '#1f5eff' }, dark: { primary: '#7aa2ff' } },
+        showWatermark: false,
+        closeOnSuccess: false,
+    };
+    const theirs = {
+        defaultTheme: 'dark',
+        theme: { light: { primary: '#AbC' }, dark: { primary: '#00B2E3' } },
+        showWatermark: true,
+        closeOnSuccess: true,
+    };
     const put = (body: unknown) => valetkey.call('PUT', '/environment/connect-ui', { body });
 
     test('begins with our own look, and takes any other', async () => {
@@ -23,6 +33,14 @@ describe('/environment/connect-ui', () => {
         expect([answer.status, answer.body]).toEqual([200, { data: theirs }]);
         expect((await valetkey.call('GET', '/environment/connect-ui')).body).toEqual({ data: theirs });
         expect((await valetkey.call('GET', '/environment/connect-ui', { key: valetkey.prodKey })).body).toEqual({ data: ours });
+    });
+
+    test('takes the reference’s settings as they are: closing by itself is ours', async () => {
+        const { closeOnSuccess: _ours, ...reference } = theirs;
+        expect((await put(theirs)).body).toEqual({ data: theirs });
+        expect((await put(reference)).body).toEqual({ data: { ...theirs, closeOnSuccess: false } });
+        await valetkey.query(`update environment_settings set connect_ui = connect_ui - 'closeOnSuccess'`);
+        expect((await valetkey.call('GET', '/environment/connect-ui')).body).toEqual({ data: { ...theirs, closeOnSuccess: false } });
     });
 
     test('of two who saw the same, the second is told (S3)', async () => {

@@ -175,6 +175,7 @@ describe('GET /connections/:connectionId', () => {
             webhook_url_override: null,
             created_at: date,
             credentials_expires_at: null,
+            credentials_expires_at_source: null,
             refresh_token_expires_at: null,
             updated_at: date,
             last_fetched_at: date,

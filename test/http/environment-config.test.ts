@@ -40,7 +40,12 @@ const full = {
         otlp_headers: [{ name: 'authorization', value: { secret: 'otlp' } }],
         allowed_return_urls: ['https://app.example.com'],
     },
-    connect_ui: { defaultTheme: 'dark', theme: { light: { primary: '#fff' }, dark: { primary: '#000000' } }, showWatermark: true },
+    connect_ui: {
+        defaultTheme: 'dark',
+        theme: { light: { primary: '#fff' }, dark: { primary: '#000000' } },
+        showWatermark: true,
+        closeOnSuccess: true,
+    },
     webhooks: { primary_url: 'https://hooks.example.com/', secondary_url: null, on_auth_creation: false },
     variables: [{ name: 'A', value: { secret: 'variable a' } }],
     integrations: {
@@ -89,7 +94,12 @@ describe('exporting', () => {
                 otlp_headers: [],
                 allowed_return_urls: [],
             },
-            connect_ui: { defaultTheme: 'system', theme: { light: { primary: '#1f5eff' }, dark: { primary: '#7aa2ff' } }, showWatermark: false },
+            connect_ui: {
+                defaultTheme: 'system',
+                theme: { light: { primary: '#1f5eff' }, dark: { primary: '#7aa2ff' } },
+                showWatermark: false,
+                closeOnSuccess: false,
+            },
             webhooks: {
                 primary_url: null,
                 secondary_url: null,

@@ -1,6 +1,5 @@
 /** Health, readiness, and the end: what shutdown does to those who are still connected (http-api §3). */
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { apiKeyEntry, providersFile } from '../e2e/provider-entries.ts';
@@ -50,7 +49,11 @@ const goodbyeTimeoutMs = 20_000;
 
 describe('shutdown', () => {
     test('finishes what is under way, also what has only half arrived, and says on the way that it is not ready', async () => {
-        const slow = await listen((_request, response) => void setTimeout(() => response.writeHead(200).end('{}'), 400));
+        const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+        const slow = await listen((_request, response) => {
+            asked.resolve();
+            void released.promise.then(() => response.writeHead(200).end('{}'));
+        });
         const valetkey = await startTestApp({ providers: providersFile(apiKeyEntry('slow', `http://127.0.0.1:${slow.port}`)) });
         await valetkey.listen();
         await createIntegration(valetkey, 'slow', 'slow');
@@ -60,13 +63,14 @@ describe('shutdown', () => {
         const health = halfOf(valetkey, 'GET /health HTTP/1.1\r\n');
         const ready = halfOf(valetkey, 'GET /ready HTTP/1.1\r\n');
         connecting.finish(body);
-        await delay(100);
+        await asked.promise;
         const closed = valetkey.close();
         health.finish();
         ready.finish();
-        expect((await connecting.answer).split('\r\n\r\n')[1]).toContain('"connectionId"');
         expect((await health.answer).split('\r\n\r\n')[1]).toBe('{"result":"ok"}');
         expect(await ready.answer).toMatch(/^HTTP\/1\.1 503 [^]*\{"result":"not ready"\}$/);
+        released.resolve();
+        expect((await connecting.answer).split('\r\n\r\n')[1]).toContain('"connectionId"');
         await closed;
         await slow.close();
     });

@@ -94,6 +94,7 @@ describe('the answer', () => {
             updated_at: date,
             last_fetched_at: null,
             credentials_expires_at: '2031-01-02T03:04:05.000Z',
+            credentials_expires_at_source: 'import',
             refresh_token_expires_at: null,
             credentials: { ...oauth2, expires_at: '2031-01-02T03:04:05.000Z', raw: oauth2 },
         });
@@ -392,7 +393,9 @@ describe('trying the credentials at the provider', () => {
         expect([answer.status, answer.body]).toEqual([400, simple('connection_test_failed')]);
         expect(await valetkey.query('select 1 from connections where connection_id = $1', [connection_id])).toEqual([]);
         expect(await webhooks()).toEqual([]);
-        const log = await valetkey.query('select type, action, state, error from operations where connection_id = $1', [connection_id]);
+        const log = await valetkey.query(`select type, action, state, error from operations where type = 'auth' and connection_id = $1`, [
+            connection_id,
+        ]);
         expect(log).toMatchObject([{ type: 'auth', action: 'create_connection', state: 'failed', error: { type: 'connection_test_failed' } }]);
     });
 
@@ -412,7 +415,9 @@ describe('trying the credentials at the provider', () => {
             const body = { provider_config_key, connection_id, credentials, connection_config };
             expect(await imported(body)).toMatchObject({ connection_id, errors: [], credentials });
             expect(await webhooks()).toMatchObject([{ operation: 'creation', success: true, connectionId: connection_id }]);
-            const log = await valetkey.query('select state, level, message from operations where connection_id = $1', [connection_id]);
+            const log = await valetkey.query(`select state, level, message from operations where type = 'auth' and connection_id = $1`, [
+                connection_id,
+            ]);
             expect(log).toEqual([
                 { state: 'success', level: 'warn', message: expect.stringMatching(/^Connection imported, untested: .*\(503\)\.$/) as string },
             ]);
@@ -467,7 +472,9 @@ describe('side effects', () => {
 
     test('an operation in the log', async () => {
         const { connection_id } = await imported(ofNone());
-        const log = await valetkey.query('select type, action, state, error from operations where connection_id = $1', [connection_id]);
+        const log = await valetkey.query(`select type, action, state, error from operations where type = 'auth' and connection_id = $1`, [
+            connection_id,
+        ]);
         expect(log).toEqual([{ type: 'auth', action: 'create_connection', state: 'success', error: null }]);
     });
 

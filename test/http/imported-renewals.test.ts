@@ -92,7 +92,8 @@ describe('OAUTH2', () => {
     test('an imported token that has expired long ago is renewed by the first read, with the app of the integration', async () => {
         const submitted = tokens();
         const { connection_id } = await imported('rotating', { ...submitted, expires_at: '2020-01-01T00:00:00Z' });
-        const { credentials } = await read(connection_id, 'rotating', '&refresh_token=true');
+        const { credentials, ...connection } = await read(connection_id, 'rotating', '&refresh_token=true');
+        expect(connection['credentials_expires_at_source']).toBe('expires_in');
         expect(credentials['access_token']).not.toBe(submitted.access_token);
         expect(credentials['refresh_token']).not.toBe(submitted.refresh_token);
         expect(server.requests.at(-1)?.params).toMatchObject({ grant_type: 'refresh_token', refresh_token: submitted.refresh_token });

@@ -1,5 +1,6 @@
 /** The operation log over HTTP (O2), and how far the workers are behind (O5). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MigrationState } from '../../src/store/migrate.ts';
 import * as operations from '../../src/store/operations.ts';
 import { startTestApp, type TestApp } from './app.ts';
 
@@ -108,7 +109,15 @@ test('GET /logs/operations/:id and its messages, of the own environment only', a
     }
 });
 
-test('GET /health/details', async () => {
+test('GET /health/details tells of lag, and of migrations, as while replicas are replaced', async () => {
+    const state = async () => (await valetkey.call<{ migrations: MigrationState }>('GET', '/health/details')).body.migrations;
+    const whole = await state();
+    expect(whole).toMatchObject({ newest: expect.stringMatching(/^\d{4}_/), pending: [], unknown: [] });
+    await valetkey.query(`insert into kysely_migration (name, timestamp) values ('9999_future', '2030-01-01')`);
+    await valetkey.query(`delete from kysely_migration where name = $1`, [whole.newest]);
+    expect(await state()).toEqual({ applied: whole.applied, newest: '9999_future', pending: [whole.newest], unknown: ['9999_future'] });
+    await valetkey.query(`update kysely_migration set name = $1 where name = '9999_future'`, [whole.newest]);
+    expect(await state()).toEqual(whole);
     expect(await valetkey.call('GET', '/health/details')).toMatchObject({
         status: 200,
         body: { database: { kind: 'postgres' }, lag: { renewals: { overdue: 0 }, deliveries: { overdue: 0 }, hooks: { overdue: 0 } } },

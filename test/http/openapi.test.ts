@@ -95,7 +95,7 @@ describe('the document', () => {
         expect(ids).toEqual([...new Set(ids)]);
         // Generated clients call them so: by what they do, not by their paths.
         const verbs =
-            /^(get|list|create|update|replace|delete|set|import|export|apply|rotate|promote|revoke|check|record|prepare|start|finish|connect|enable|redeliver|send)[A-Z][A-Za-z]+$/;
+            /^(get|list|create|update|replace|delete|set|import|export|apply|rotate|promote|revoke|check|record|prepare|start|finish|connect|enable|redeliver|send|stream)[A-Z][A-Za-z]+$/;
         expect(ids.filter((id) => !verbs.test(id))).toEqual([]);
     });
 

@@ -16,6 +16,8 @@ let valetkey: TestApp;
 let other: TestApp;
 let asked: { call: string; authorization: string | undefined }[] = [];
 let answer: (response: ServerResponse) => void | Promise<void>;
+/** What becomes of the six seconds that a popup waits, in milliseconds. */
+let patience: number | undefined;
 
 const found =
     (body: unknown, status = 200) =>
@@ -37,6 +39,7 @@ beforeAll(async () => {
     };
     const endpoints = { authorizationEndpoint: `${url}/authorize`, tokenEndpoint: `${url}/token` };
     const options = {
+        waits: (ms: number) => (ms > 5_000 && ms <= 6_000 ? (patience ?? ms) : ms),
         providers: providersFile(
             keyEntry('attio', { post_connection_script: 'attioPostConnection' }),
             keyEntry('scrubbed', { post_connection_script: 'bullhornPostConnection' }),
@@ -71,6 +74,7 @@ afterAll(async () => {
 beforeEach(async () => {
     asked = [];
     answer = workspace;
+    patience = undefined;
     await valetkey.query('delete from post_connection_hooks');
 });
 
@@ -104,6 +108,15 @@ const waiting = (id: string): Promise<{ state: string; attempts: number }[]> =>
     );
 const operation = (id: string): Promise<Record<string, unknown>[]> =>
     valetkey.query(`select type, state, level, message, error, meta from operations where action = 'post_connection' and connection_id = $1`, [id]);
+/** What the hook said to the provider, and what came back. */
+const calls = (id: string): Promise<Record<string, unknown>[]> =>
+    valetkey.query(
+        `select m.level, jsonb_build_object('method', request ->> 'method', 'authorization', request #>> '{headers,authorization}') as request,
+             (response ->> 'code')::int as code, retry
+         from operation_messages m join operations o on o.id = m.operation_id
+         where o.action = 'post_connection' and o.connection_id = $1 and m.type = 'http' order by m.id`,
+        [id],
+    );
 const due = (id: string) =>
     valetkey.query(
         `update post_connection_hooks set due_at = now() where connection_row_id = (select id from connections where connection_id = $1)`,
@@ -121,7 +134,10 @@ describe('when a connection is made', () => {
         expect(await read(id)).toEqual({ workspace_id: 'w-1' });
         expect(asked).toEqual([{ call: 'GET /v2/self', authorization: 'Key an-account-key' }]);
         expect([events, (await valetkey.query('select id from webhook_events')).length]).toEqual([[], 1]);
-        expect([await waiting(id), await operation(id), await status(id)]).toEqual([[], [], null]);
+        expect([await waiting(id), await operation(id), await status(id)]).toMatchObject([[], [{ state: 'success', level: 'info' }], null]);
+        expect(await calls(id)).toEqual([
+            { level: 'info', request: { method: 'GET', authorization: 'REDACTED' }, code: 200, retry: { attempt: 1, max: 8, waited: 0 } },
+        ]);
         expect(await announced(id)).toEqual([{ operation: 'creation', post_connection_status: null }]);
     });
 
@@ -177,12 +193,11 @@ describe('when a connection is made', () => {
     test('a provider that takes too long keeps nobody waiting for more than six seconds', async () => {
         const held = Promise.withResolvers<void>();
         answer = (response) => held.promise.then(() => workspace(response));
-        const began = Date.now();
+        patience = 100;
         const id = await connect();
-        expect(Date.now() - began).toBeLessThan(8_000);
         expect((await operation(id))[0]!['message']).toContain('deadline_exceeded');
         held.resolve();
-    }, 20_000);
+    });
 
     test('connecting again asks again, and ends what was left to do', async () => {
         answer = down;
@@ -197,7 +212,15 @@ describe('when a connection is made', () => {
             { operation: 'creation', post_connection_status: 'metadata_pending' },
             { operation: 'override', post_connection_status: null },
         ]);
-        expect(await operation(id)).toMatchObject([{ state: 'cancelled', message: 'Connected again' }]);
+        expect((await operation(id)).map(({ state, message }) => `${state as string}: ${message as string}`).toSorted()).toEqual([
+            'cancelled: Connected again',
+            'success: Details of the account looked up',
+        ]);
+        const asked = { method: 'GET', authorization: 'REDACTED' };
+        expect(await calls(id)).toEqual([
+            { level: 'error', request: asked, code: 503, retry: { attempt: 1, max: 8, waited: 0 } },
+            { level: 'info', request: asked, code: 200, retry: { attempt: 1, max: 8, waited: 0 } },
+        ]);
     });
 });
 

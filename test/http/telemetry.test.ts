@@ -19,28 +19,56 @@ const send = (body: unknown, headers: Record<string, string> = {}, query = ''): 
     valetkey.call('POST', `/connect/telemetry${query}`, { key: null, body, headers });
 const hoursFromNow = (hours: number): string => new Date(Date.now() + hours * 3_600_000).toISOString();
 const beacon = (more: object = {}): Record<string, unknown> => ({ token, event: 'open', timestamp: hoursFromNow(0), ...more });
-const lines = (): Record<string, unknown>[] =>
-    valetkey
-        .log()
-        .split('\n')
-        .filter((line) => line.includes('Connect UI event'))
-        .map((line) => JSON.parse(line) as Record<string, unknown>);
+const said = () =>
+    valetkey.query<{ level: string; message: string; source: string; meta: Record<string, unknown> }>(
+        `select level, message, source, meta from operation_messages where source = 'user' order by id`,
+    );
 
 describe('a beacon', () => {
-    test('is one line of the log, which names the attempt and not the token', async () => {
-        const before = lines().length;
-        const answer = await send(beacon({ event: 'click:connect', dimensions: { integration: 'keys', later: 'ignored' } }));
-        expect([answer.status, answer.text]).toEqual([204, '']);
-        const [session] = await valetkey.query<{ id: string; operation_id: string }>('select id, operation_id from connect_sessions');
-        const written = lines().slice(before);
-        expect(written).toHaveLength(1);
-        expect(written[0]).toMatchObject({
-            event: 'click:connect',
-            integration: 'keys',
-            connect_session: session!.id,
-            operation: session!.operation_id,
-        });
+    test('is a message of the attempt, which names the integration and not the token', async () => {
+        const answer = await send(beacon({ event: 'click:connect', timestamp: 'x', dimensions: {} }));
+        expect(answer.status).toBe(400);
+        const at = hoursFromNow(0);
+        const sent = await send(beacon({ event: 'click:connect', timestamp: at, dimensions: { integration: 'keys', later: 'ignored' } }));
+        expect([sent.status, sent.text]).toEqual([204, '']);
+        expect(await said()).toEqual([
+            {
+                level: 'info',
+                message: 'Connect UI: click:connect',
+                source: 'user',
+                meta: { event: 'click:connect', sent_at: at, integration: 'keys' },
+            },
+        ]);
+        const [session] = await valetkey.query<{ operation_id: string }>('select operation_id from connect_sessions');
+        const operations = await valetkey.query('select operation_id from operation_messages where source = $1', ['user']);
+        expect(operations).toEqual([session]);
         expect(valetkey.log()).not.toContain(token);
+    });
+
+    test.each([
+        ['popup:blocked_by_browser', 'error'],
+        ['popup:closed_early', 'error'],
+        ['view:unknown_error', 'error'],
+        ['view:credentials_error', 'error'],
+        ['view:success', 'info'],
+    ])('%s is of level %s', async (event, level) => {
+        await send(beacon({ event }));
+        expect((await said()).at(-1)).toMatchObject({ level, meta: { event } });
+    });
+
+    test('that opens says in which browser', async () => {
+        await send(beacon(), { 'user-agent': `Mozilla/5.0 ${'x'.repeat(1000)}` });
+        expect((await said()).at(-1)!.meta['user_agent']).toMatch(/^Mozilla\/5\.0 x{288}$/);
+    });
+
+    test('is dropped where there are two hundred', async () => {
+        token = await createSession(valetkey);
+        const before = (await said()).length;
+        for (let sent = 0; sent < 205; sent += 1) {
+            expect((await send(beacon({ event: 'view:list' }))).status).toBe(204);
+        }
+        expect((await said()).length - before).toBe(200);
+        token = await createSession(valetkey);
     });
 
     test.each([
@@ -84,10 +112,10 @@ describe('a beacon', () => {
         ['an impossible integration', { dimensions: { integration: 'a/b' } }, [['invalid_format', ['dimensions', 'integration']]]],
         ['something else', { surprise: 1 }, [['unrecognized_keys', []]]],
     ])('with %s is refused', async (_name, change, expected) => {
-        const before = lines().length;
+        const before = await said();
         const answer = await send(beacon(change));
         expect([answer.status, issues(answer)]).toEqual([400, expected]);
-        expect(lines()).toHaveLength(before);
+        expect(await said()).toEqual(before);
     });
 
     test('takes no query', async () => {

@@ -64,7 +64,7 @@ async function enqueue(overrides: Partial<AuthEvent> = {}): Promise<string> {
 
 const list = async (query = ''): Promise<Delivery[]> => (await valetkey.call<List>('GET', `/webhooks/deliveries${query}`)).body.data;
 const settled = async (count: number): Promise<Delivery[]> => {
-    await expect.poll(async () => (await list()).filter(({ state }) => state !== 'pending').length, { timeout: 10_000 }).toBe(count);
+    await expect.poll(async () => (await list()).filter(({ state }) => state !== 'pending').length).toBe(count);
     return list();
 };
 /** As if the whole schedule had passed. */
@@ -80,7 +80,7 @@ describe('the delivery log (W11)', () => {
     test('shows a delivery with the event’s body and each attempt', async () => {
         receiver.answer(503);
         const eventId = await enqueue({ connectionRowId: newRowId(systemSources) });
-        await expect.poll(async () => (await list())[0]?.attempts, { timeout: 10_000 }).toBe(1);
+        await expect.poll(async () => (await list())[0]?.attempts).toBe(1);
         const [listed] = await list();
         expect(listed).toMatchObject({
             event_id: eventId,
@@ -172,7 +172,7 @@ describe('sending again (W10)', () => {
     test('is a new delivery of the same event and bytes to today’s URL, marked as such', async () => {
         receiver.answer(503);
         const eventId = await enqueue({ connectionRowId: newRowId(systemSources) });
-        await expect.poll(async () => (await list())[0]?.attempts, { timeout: 10_000 }).toBe(1);
+        await expect.poll(async () => (await list())[0]?.attempts).toBe(1);
         await giveUp();
         const moved = await startWebhookReceiver();
         await configure({ primary_url: moved.url });
@@ -181,7 +181,7 @@ describe('sending again (W10)', () => {
         expect(status).toBe(200);
         expect(body.data).toMatchObject({ event_id: eventId, destination: 'primary', url: moved.url, is_redelivery: true, sequence: 1, attempts: 0 });
         expect(body.data.id).not.toBe(dead!.id);
-        const { headers, body: bytes } = await moved.waitFor(() => true, 10_000);
+        const { headers, body: bytes } = await moved.waitFor(() => true);
         expect(headers).toMatchObject({ 'webhook-id': eventId, 'x-valetkey-redelivery': 'true', 'x-valetkey-sequence': '1' });
         expect(bytes).toEqual(receiver.deliveries[0]!.body);
         expect(receiver.deliveries[0]!.headers).not.toHaveProperty('x-valetkey-redelivery');
@@ -222,14 +222,14 @@ describe('sending again (W10)', () => {
         await enqueue({ urlOverride: override.url });
         const [delivered] = await settled(1);
         expect((await redeliverOne(delivered!.id)).body.data).toMatchObject({ destination: 'override', url: override.url });
-        await override.waitFor(() => override.deliveries.length === 2, 10_000);
+        await override.waitFor(() => override.deliveries.length === 2);
         await override.close();
     });
 
     test('by filter: each event once per destination, and not what was sent again meanwhile', async () => {
         await receiver.stop();
         const ids = [await enqueue(), await enqueue({ connectionId: 'c-2' }), await enqueue({ connectionId: 'c-3' })];
-        await expect.poll(async () => (await list()).every(({ attempts }) => attempts > 0), { timeout: 10_000 }).toBe(true);
+        await expect.poll(async () => (await list()).every(({ attempts }) => attempts > 0)).toBe(true);
         await giveUp();
         await receiver.start();
         expect((await redeliver({ event_ids: [ids[0]!] })).body).toEqual({ redelivered: 1, skipped: 0, next_cursor: null });
@@ -290,7 +290,7 @@ describe('GET /events', () => {
         await expect.poll(async () => (await read('')).data.map(({ id }) => id)).toEqual(ids);
         const all = await read('');
         expect(all.data.map(({ sequence }) => sequence)).toEqual([1, 2, null]);
-        const sent = await receiver.waitFor(({ headers }) => headers['webhook-id'] === ids[0], 10_000);
+        const sent = await receiver.waitFor(({ headers }) => headers['webhook-id'] === ids[0]);
         expect(JSON.stringify(all.data[0]!.body)).toBe(sent.body.toString());
         expect(all).toMatchObject({ next_cursor: ids[2], has_more: false });
 

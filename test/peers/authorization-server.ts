@@ -48,6 +48,8 @@ export interface AuthorizationServer {
     revokeGrant(refreshToken: string): Promise<void>;
     /** From now on a token request is processed at once, but answered `ms` milliseconds later. 0 ends it. */
     delayTokenAnswers(ms: number): void;
+    /** The next token request is processed, and its connection cut in place of an answer. Resolves when that has happened. */
+    loseTokenAnswer(): Promise<void>;
     /** Seconds; for access tokens issued from now on. */
     setAccessTokenTtl(seconds: number): void;
     /** Ids of the clients that are registered now. */
@@ -80,6 +82,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     const { redirectUris, pkceRequired = true, host = '127.0.0.1', mcp } = options;
     let accessTokenTtl = options.accessTokenTtl ?? 3_600;
     let answerDelay = 0;
+    let onLost: (() => void) | undefined;
     const closing = new AbortController();
     const tokenRequests: TokenRequest[] = [];
     const store = new GrantStore();
@@ -147,6 +150,13 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
         recorded.params = Object.fromEntries(Object.entries(body ?? {}).map(([name, value]) => [name, String(value)]));
         recorded.grantType = recorded.params['grant_type'] ?? '';
         recorded.status = context.status;
+        if (onLost !== undefined) {
+            context.respond = false;
+            context.req.socket.destroy();
+            onLost();
+            onLost = undefined;
+            return;
+        }
         if (answerDelay) await delay(answerDelay, undefined, { signal: closing.signal }).catch(() => {});
     });
     provider.use(async (context, next) => {
@@ -190,6 +200,10 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
         delayTokenAnswers: (ms) => {
             answerDelay = ms;
         },
+        loseTokenAnswer: () =>
+            new Promise((resolve) => {
+                onLost = resolve;
+            }),
         setAccessTokenTtl: (seconds) => {
             accessTokenTtl = seconds;
         },

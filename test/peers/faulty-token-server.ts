@@ -25,7 +25,7 @@ import type { RefreshTokenRecord, Tokens } from './token-issuer.ts';
  *
  * Faults that redeem the code or refresh token:
  * - `hang-up-after-redeeming`: the answer with the new tokens is lost.
- * - `slow:<ms>`: right answer, that much later. `clock-skew:<ms>`: right answer, `Date` header off by that much, signed.
+ * - `slow:<ms>`: right answer, that much later. `held`: right answer, once `release()` was called. `clock-skew:<ms>`: right answer, `Date` header off by that much, signed.
  * - `form`: right answer as `application/x-www-form-urlencoded`, whatever `Accept` says.
  * - `no-refresh-token`: a refresh is answered without a refresh token, and the one presented stays good.
  */
@@ -44,6 +44,7 @@ export type Fault =
     | 'deny'
     | 'hang-up-after-redeeming'
     | `slow:${number}`
+    | 'held'
     | `clock-skew:${number}`
     | 'form'
     | 'no-refresh-token';
@@ -75,6 +76,8 @@ export interface FaultyTokenServer {
     issueTokens(scope?: string): Tokens;
     /** The next `times` requests that the fault concerns fail that way; default: all until the next call. `null` heals. */
     fail(fault: Fault | null, times?: number): void;
+    /** Answers every call that was held. */
+    release(): void;
     /** Seconds; for tokens issued from now on. Default 3600. */
     setExpiresIn(seconds: number): void;
     close(): Promise<void>;
@@ -86,6 +89,7 @@ export async function startFaultyTokenServer(host = '127.0.0.1'): Promise<Faulty
     const closing = new AbortController();
     let fault: Fault | null = null;
     let faultsLeft = 0;
+    let held = Promise.withResolvers<void>();
 
     const server = await listen((request, response) => {
         serve(request, response).catch((error: unknown) => {
@@ -181,6 +185,11 @@ export async function startFaultyTokenServer(host = '127.0.0.1'): Promise<Faulty
                 await delay(Number(argument), undefined, { signal: closing.signal });
                 return json(response, status, body);
             }
+            case 'held': {
+                const { status, body } = issuer.redeem(params, authorization);
+                await held.promise;
+                return json(response, status, body);
+            }
             case 'clock-skew':
                 response.setHeader('date', new Date(Date.now() + Number(argument)).toUTCString());
                 return answer(response, params, authorization);
@@ -218,6 +227,10 @@ export async function startFaultyTokenServer(host = '127.0.0.1'): Promise<Faulty
         fail: (next, times = Number.POSITIVE_INFINITY) => {
             fault = next;
             faultsLeft = times;
+        },
+        release: () => {
+            held.resolve();
+            held = Promise.withResolvers();
         },
         setExpiresIn: issuer.setExpiresIn,
         close: async () => {

@@ -1,8 +1,12 @@
 /** Where webhooks go: records every request to it, answers as told, and can be down for a while on a port that stays its own. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 
+import { freePort } from './free-port.ts';
 import { listen, readBody } from './http-server.ts';
 import type { HttpServer } from './http-server.ts';
+
+/** A status; `never`: none at all; `cut`: the event is taken, and the connection cut in place of an answer. */
+export type Answer = number | 'never' | 'cut';
 
 export interface Delivery {
     /** Milliseconds since the epoch. */
@@ -12,17 +16,17 @@ export interface Delivery {
     headers: IncomingHttpHeaders;
     /** Exactly as sent: signatures are over these bytes. */
     body: Buffer;
-    status: number | 'never';
+    status: Answer;
 }
 
 export interface WebhookReceiver {
     url: string;
     /** Oldest first. */
     deliveries: readonly Delivery[];
-    /** Statuses of the next calls, in order; `never` leaves one unanswered. After them, and without them, 200. */
-    answer(...statuses: (number | 'never')[]): void;
-    /** The first delivery that matches, past ones included; rejects after `timeoutMs`. */
-    waitFor(predicate: (delivery: Delivery) => boolean, timeoutMs: number): Promise<Delivery>;
+    /** What the next calls get, in order. After them, and without them, 200. */
+    answer(...statuses: Answer[]): void;
+    /** The first delivery that matches, past ones included; rejects after `timeoutMs`, by default 30 s. */
+    waitFor(predicate: (delivery: Delivery) => boolean, timeoutMs?: number): Promise<Delivery>;
     /** Down: connections are refused. What was recorded stays. */
     stop(): Promise<void>;
     /** Up again, on the same port. */
@@ -32,7 +36,7 @@ export interface WebhookReceiver {
 
 export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookReceiver> {
     const deliveries: Delivery[] = [];
-    const script: (number | 'never')[] = [];
+    const script: Answer[] = [];
     const watchers = new Set<(delivery: Delivery) => void>();
 
     async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -42,14 +46,16 @@ export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookR
         const { method = '', url = '', headers } = request;
         const delivery: Delivery = { at, method, path: url, headers, body, status };
         deliveries.push(delivery);
-        if (status !== 'never') response.writeHead(status).end();
+        if (status === 'cut') request.socket.destroy();
+        else if (status !== 'never') response.writeHead(status).end();
         for (const watch of watchers) watch(delivery);
     }
 
     // A sender that gives up halfway through its body has delivered nothing.
     const open = (port: number) => listen((request, response) => void receive(request, response).catch(() => {}), host, port);
-    let server: HttpServer | undefined = await open(0);
-    const { port } = server;
+    // Nobody is given this port while it is down.
+    const port = await freePort();
+    let server: HttpServer | undefined = await open(port);
 
     async function stop(): Promise<void> {
         await server?.close();
@@ -62,7 +68,7 @@ export async function startWebhookReceiver(host = '127.0.0.1'): Promise<WebhookR
         answer: (...statuses) => {
             script.push(...statuses);
         },
-        waitFor: (predicate, timeoutMs) => {
+        waitFor: (predicate, timeoutMs = 30_000) => {
             const past = deliveries.find(predicate);
             if (past) return Promise.resolve(past);
             return new Promise((resolve, reject) => {

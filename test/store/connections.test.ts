@@ -105,6 +105,12 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
             const byId = Object.fromEntries(rows.map(({ id, ...row }) => [id, row]));
             expect(byId[open.operation_id]).toEqual({ state: 'cancelled', message: 'Connection deleted', ended_at: after(7) });
             expect(byId[elsewhere.operation_id]?.state).toBe('running');
+            const said = await db
+                .selectFrom('operation_messages')
+                .select(['operation_id', 'level', 'created_at'])
+                .where('message', '=', 'Connection deleted')
+                .execute();
+            expect(said).toEqual([{ operation_id: open.operation_id, level: 'info', created_at: after(7) }]);
             expect(await db.selectFrom('post_connection_hooks').select('id').execute()).toEqual([{ id: elsewhere.id }]);
         });
 

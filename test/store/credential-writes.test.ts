@@ -59,6 +59,17 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
     });
     const intent = (epoch: number) => ({ epoch, started_at: madeAt.toISOString(), fingerprint: 'f' });
 
+    test('what says when they end goes with its credentials, and is one of a few words (R16)', async () => {
+        const { db } = store.database;
+        await acquire('a');
+        await writes.writeCredentials(db, credentialWrite({ expiresAtSource: 'expires_in' }));
+        expect(await stored()).toMatchObject({ credentials_expires_at: after(3_600_000), credentials_expires_at_source: 'expires_in' });
+        await writes.writeCredentials(db, credentialWrite({ epoch: 2, version: 2, expiresAt: null }));
+        expect(await stored()).toMatchObject({ credentials_expires_at: null, credentials_expires_at_source: null });
+        const guess = credentialWrite({ epoch: 3, version: 3, expiresAtSource: 'guess' as 'assumed' });
+        await expect(writes.writeCredentials(db, guess)).rejects.toMatchObject({ code: '23514' });
+    });
+
     test.each([
         ['credentials', () => writes.writeCredentials(store.database.db, credentialWrite())],
         ['a failure', () => writes.writeFailure(store.database.db, failureWrite())],

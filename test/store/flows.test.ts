@@ -3,10 +3,12 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as sessions from '../../src/store/connect-sessions.ts';
 import * as journal from '../../src/store/credential-journal.ts';
+import { json } from '../../src/store/database.ts';
 import * as flows from '../../src/store/oauth-flows.ts';
+import * as operations from '../../src/store/operations.ts';
 import type { ConnectOutcome, IntegrationRow, NewConnectSession, NewJournalEntry, NewOauthFlow } from '../../src/store/schema.ts';
 import { dialects, openPostgresStore, type TestStore } from './dialects.ts';
-import { after, insertSetting, madeAt, newId } from './rows.ts';
+import { after, insertSetting, madeAt, newId, waitingOperation } from './rows.ts';
 
 const success: ConnectOutcome = { status: 'success', connection_id: 'c1', at: madeAt.toISOString() };
 
@@ -74,6 +76,21 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             expect(await flows.consume(db, 's', after(6))).toBeUndefined();
         });
 
+        test('tells its operation how it began, which runs from there unless it is over', async () => {
+            const { db } = store.database;
+            const flow = newFlow({ operation_id: `${after(1).getTime()}_begun` });
+            const said = [{ level: 'info' as const, message: 'sent away', at: after(3) }];
+            const states = async (): Promise<string[]> => (await db.selectFrom('operations').select('state').execute()).map(({ state }) => state);
+            await operations.open(db, waitingOperation(flow.environment_id, flow.operation_id!));
+            await flows.insert(db, flow, said);
+            expect(await states()).toEqual(['running']);
+            await operations.end(db, flow.operation_id!, { state: 'success', message: 'done', at: after(4) });
+            await flows.insert(db, newFlow({ operation_id: flow.operation_id! }), said);
+            expect(await states()).toEqual(['success']);
+            const messages = await db.selectFrom('operation_messages').select('message').orderBy('id').execute();
+            expect(messages.map(({ message }) => message).filter((message) => message !== 'begun')).toEqual(['sent away', 'done', 'sent away']);
+        });
+
         test('consuming hands out the secrets and leaves none in the table', async () => {
             const { db } = store.database;
             await flows.insert(db, newFlow({ state_hash: 's' }));
@@ -88,6 +105,36 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             expect(await flows.consume(db, 'other', after(5))).toBeUndefined();
             expect(await flows.consume(db, 's', after(5))).toMatchObject({ expires_at: after(-1) });
             expect(await flows.consume(db, 's', after(5))).toBeUndefined();
+        });
+
+        test('a failure is recorded where there is no outcome yet, by one of ten at the same time', async () => {
+            const { db } = store.database;
+            const flow = newFlow();
+            await flows.insert(db, flow);
+            const failure: ConnectOutcome = { status: 'error', at: madeAt.toISOString() };
+            const recorded = await Promise.all(Array.from({ length: 10 }, () => flows.recordFailure(db, flow.id, failure)));
+            expect(recorded.filter(Boolean)).toHaveLength(1);
+            await flows.recordOutcome(db, flow.id, success);
+            expect(await flows.recordFailure(db, flow.id, failure)).toBe(false);
+            expect(await db.selectFrom('oauth_flows').select('outcome').execute()).toEqual([{ outcome: success }]);
+        });
+
+        test('unfinished are those that were consumed long ago and have no outcome, page by page', async () => {
+            const { db } = store.database;
+            const long = await Promise.all(
+                Array.from({ length: flows.unfinishedPage + 1 }, async () => {
+                    const flow = newFlow({ consumed_at: after(-1) });
+                    await flows.insert(db, flow);
+                    return flow.id;
+                }),
+            );
+            await flows.insert(db, newFlow());
+            await flows.insert(db, newFlow({ consumed_at: after(1) }));
+            await flows.insert(db, newFlow({ consumed_at: after(-1), outcome: json(success) }));
+            const first = await flows.unfinished(db, madeAt);
+            const second = await flows.unfinished(db, madeAt, first.at(-1)!.id);
+            expect([...first, ...second].map(({ id }) => id)).toEqual(long.toSorted());
+            expect(second).toHaveLength(1);
         });
 
         test('a rolled back consumption spends nothing', async () => {
@@ -183,6 +230,16 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             ]);
         });
 
+        test('the failure of an attempt that began before the last outcome leaves it as it was', async () => {
+            const { db } = store.database;
+            const session = newSession();
+            await sessions.insert(db, session);
+            const failure: ConnectOutcome = { status: 'error', at: after(10).toISOString() };
+            expect(await sessions.recordFailure(db, session.id, failure, after(1))).toBe(true);
+            expect(await sessions.recordFailure(db, session.id, success, after(9))).toBe(false);
+            expect(await sessions.recordFailure(db, session.id, success, after(10))).toBe(true);
+        });
+
         test('a single-use one is used up by one attempt, which may write again; failures leave it as it was', async () => {
             const { db } = store.database;
             const session = newSession({ single_use: true });
@@ -237,19 +294,21 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             const { db } = store.database;
             const entry = newEntry(0);
             await journal.append(db, [entry]);
-            await journal.settle(db, entry.id, 'applied', after(5));
+            await journal.settle(db, entry.id, 'superseded', after(5));
             await journal.append(db, [{ ...entry, sealed_response: 'other' }]);
-            expect(await db.selectFrom('credential_journal').selectAll().execute()).toEqual([{ ...entry, outcome: 'applied', settled_at: after(5) }]);
+            expect(await db.selectFrom('credential_journal').selectAll().execute()).toEqual([
+                { ...entry, outcome: 'superseded', settled_at: after(5) },
+            ]);
         });
 
         test('an entry is settled once; later verdicts change nothing', async () => {
             const { db } = store.database;
             const entry = newEntry(0);
             await journal.append(db, [entry]);
-            await journal.settle(db, entry.id, 'applied', after(5));
+            await journal.settle(db, entry.id, 'superseded', after(5));
             await journal.settle(db, entry.id, 'rejected', after(6));
             expect(await db.selectFrom('credential_journal').select(['outcome', 'settled_at']).execute()).toEqual([
-                { outcome: 'applied', settled_at: after(5) },
+                { outcome: 'superseded', settled_at: after(5) },
             ]);
         });
 
@@ -258,7 +317,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
 
         test('unsettled gives the open entries received before a moment', async () => {
             const { db } = store.database;
-            const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0, { outcome: 'applied' }), newEntry(10)];
+            const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0, { outcome: 'superseded' }), newEntry(10)];
             await journal.append(db, entries);
             expect(await ids(10)).toEqual(
                 entries

@@ -1,10 +1,11 @@
 /** Replicas wake each other (R10): a hint arrives, costs nothing where nobody waits, and is never needed. */
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { newRowId, systemSources } from '../../src/sources.ts';
 import * as writes from '../../src/store/credential-writes.ts';
 import { Hints } from '../../src/store/hints.ts';
 import type { IntegrationRow } from '../../src/store/schema.ts';
+import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from './dialects.ts';
 import { insertConnection, insertSetting } from './rows.ts';
 
@@ -29,7 +30,7 @@ async function replica(): Promise<Hints> {
     const hints = new Hints({ database: store.database, sources: systemSources, logger, owner: newRowId(systemSources) });
     open.push(hints);
     hints.start(() => void (deliveries += 1));
-    await vi.waitFor(() => expect(hints.isHearing).toBe(true));
+    await eventually(() => expect(hints.isHearing).toBe(true));
     return hints;
 }
 const lease = async (id: string): Promise<number> => (await writes.acquireLease(store.database.db, id, 'holder', systemSources.now(), 45_000))!;
@@ -37,7 +38,7 @@ const release = (id: string, epoch: number): Promise<boolean> => writes.releaseL
 /** Everything that was notified before this call has been heard when it resolves. */
 async function settled(hints: Hints): Promise<void> {
     const [before, told] = [deliveries, hints.tellOfDeliveries()];
-    await vi.waitFor(() => expect(deliveries).toBeGreaterThan(before));
+    await eventually(() => expect(deliveries).toBeGreaterThan(before));
     return told;
 }
 
@@ -93,7 +94,7 @@ test('what is rolled back is not told of', async () => {
 test('events in the outbox wake the other replicas', async () => {
     const [one] = [await replica(), await replica()];
     one.tellOfDeliveries();
-    await vi.waitFor(() => expect(deliveries).toBe(2));
+    await eventually(() => expect(deliveries).toBe(2));
 });
 
 test('a connection that is cut is made again', async () => {
@@ -103,7 +104,7 @@ test('a connection that is cut is made again', async () => {
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'valetkey hints' and datname = current_database()`,
         [],
     );
-    await vi.waitFor(() => expect(hints.isHearing).toBe(false));
-    await vi.waitFor(() => expect(hints.isHearing).toBe(true), 10_000);
+    await eventually(() => expect(hints.isHearing).toBe(false));
+    await eventually(() => expect(hints.isHearing).toBe(true));
     await settled(hints);
 });

@@ -122,6 +122,26 @@ export const insertConnection = async (db: Db, integration: IntegrationRow, over
         ...overrides,
     }))!;
 
+/** A connect that has not ended; its id says when it began. */
+export const waitingOperation = (environmentId: string, id: string) =>
+    ({
+        id,
+        environment_id: environmentId,
+        type: 'auth',
+        action: 'create_connection',
+        state: 'waiting',
+        level: 'info',
+        message: 'begun',
+        integration_id: null,
+        connection_row_id: null,
+        connection_id: null,
+        error: null,
+        meta: null,
+        created_at: operations.beganAt(id),
+        ended_at: null,
+        expires_at: null as Date | null,
+    }) as const;
+
 /** A hook that has not succeeded, with its operation. */
 export async function insertHook(
     db: Db,

@@ -128,7 +128,11 @@ describe.each(dialects)('webhook deliveries ($name)', ({ open }) => {
         const repeatable = async (): Promise<string[]> => (await deliveries.lockRepeatable(db, { environmentId }, 9)).map(({ id }) => id);
         expect(await repeatable()).toEqual([ids[0]]);
         const again = newRowId(systemSources);
-        await deliveries.repeat(db, [{ id: again, of: ids[0]!, endpoint_id: null, url: 'new' }], after(4000));
+        await deliveries.repeat(
+            db,
+            [{ id: again, of: ids[0]!, endpoint_id: null, url: 'new', operation_id: `${madeAt.getTime()}_again` }],
+            after(4000),
+        );
         expect(await repeatable()).toEqual([]);
         expect((await deliveries.list(db, { environmentId }, 1))[0]).toMatchObject({
             id: again,

@@ -57,6 +57,8 @@ let simulator: Simulator;
 let twins: ReturnType<typeof buildTwinServer>;
 let valetkey: TestApp;
 let injection: Injection;
+/** Calls to twins in the operation log. */
+let logged = 0;
 
 beforeAll(async () => {
     const port = await freePort();
@@ -91,6 +93,33 @@ const tokenIn = ({ credentials: { access_token, token, session_id, access_key_id
 /** Renewed without a refresh token: by the same login, grant or signature again. */
 const repeated: ReadonlySet<string> = new Set(['OAUTH2_CC', 'TWO_STEP', 'BILL', 'AWS_SIGV4', 'APP', 'CUSTOM']);
 
+/** Whatever a twin was sent or has issued for this entry: as it is read, typed in, or set at the integration. */
+function secretsOf(slug: string, connections: readonly Read[]): string[] {
+    const { credentials, integration } = simulator.world.samples.of(slug);
+    const { client_secret = '', private_key = '' } = integration;
+    const texts = (value: unknown): string[] => {
+        if (typeof value === 'string') return [value];
+        return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
+    };
+    const all = [...Object.values(credentials), client_secret, private_key, ...connections.flatMap((connection) => texts(connection.credentials))];
+    // What is shorter, an address, a host or a time is no secret of a twin.
+    return [...new Set(all)].filter((text) => text.length >= 12 && !/^https?:|^\d{4}-\d\d-\d\dT|\.twin$/.test(text));
+}
+
+/** §9 no. 26. @throws Failed when the operation log holds a secret of the entry, or no call of it */
+async function expectSecrecy(slug: string, secrets: readonly string[]): Promise<void> {
+    const rows = await valetkey.query<{ type: string; text: string }>(
+        `select m.type, to_jsonb(o)::text || to_jsonb(m)::text as text from integrations i join operations o on o.integration_id = i.id
+         join operation_messages m on m.operation_id = o.id where i.unique_key = $1`,
+        [slug],
+    );
+    logged += rows.filter(({ type }) => type === 'http').length;
+    for (const { text } of rows) {
+        const leak = secrets.find((secret) => text.includes(JSON.stringify(secret).slice(1, -1)) || text.includes(encodeURIComponent(secret)));
+        if (leak !== undefined) throw new Failed(`the operation log holds "${leak}": ${text}`);
+    }
+}
+
 async function walk(entry: Entry): Promise<string> {
     const { slug, auth_mode: mode } = entry;
     // What siblings on the same hosts were refused is not this entry's.
@@ -104,8 +133,10 @@ async function walk(entry: Entry): Promise<string> {
     if (row === undefined) throw new Failed('there is no connection');
     const first = await read(slug, row.connection_id, '&refresh_token=true');
     const done = ['connected', 'read'];
+    const reads = [first];
     if (first.credentials['refresh_token'] !== undefined || repeated.has(mode)) {
         const second = await read(slug, row.connection_id, '&force_refresh=true');
+        reads.push(second);
         if (tokenIn(second) === tokenIn(first) && !prolonged.has(slug)) throw new Failed('a forced refresh gave the same token');
         done.push('renewed');
     }
@@ -124,6 +155,7 @@ async function walk(entry: Entry): Promise<string> {
         if (length !== 1) throw new Failed(`wrong credentials left ${length - 1} connections behind`);
         done.push('refused when wrong');
     }
+    await expectSecrecy(slug, secretsOf(slug, reads));
     return done.join(', ');
 }
 
@@ -177,4 +209,6 @@ test('all entries are connected, read, renewed and called', async () => {
     const slugs = new Set(rows.map(({ slug }) => slug));
     expect([...Object.keys(unwalked), ...Object.keys(uncalled), ...prolonged].filter((slug) => !slugs.has(slug))).toEqual([]);
     expect(rows.filter(({ passed, says }) => !passed && !says.startsWith('skipped'))).toEqual([]);
+    // As many entries are connected by calls.
+    expect(logged).toBeGreaterThan(900);
 }, 600_000);

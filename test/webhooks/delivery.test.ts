@@ -101,7 +101,7 @@ const attempts = () => store.database.db.selectFrom('webhook_delivery_attempts')
 
 /** The rows, once they are as described. */
 async function untilRows(...expected: Partial<WebhookDeliveryRow>[]): Promise<WebhookDeliveryRow[]> {
-    await expect.poll(rows, { timeout: 5_000 }).toMatchObject(expected);
+    await expect.poll(rows).toMatchObject(expected);
     return rows();
 }
 
@@ -126,16 +126,16 @@ async function passToNextAttempt(): Promise<void> {
         if (made === before && owner === null) await sources.advance(1_300);
         return made;
     };
-    await expect.poll(look, { timeout: 5_000 }).toBeGreaterThan(before);
+    await expect.poll(look).toBeGreaterThan(before);
 }
 
-/** Letting the moments pass in which the worker gathers the slots that come free. */
+/** Letting the moments pass in which the worker rests, or gathers the slots that come free. */
 async function untilReceived(isReceived: () => boolean): Promise<void> {
     const look = async (): Promise<boolean> => {
         await sources.advance(50);
         return isReceived();
     };
-    await expect.poll(look, { timeout: 5_000 }).toBe(true);
+    await expect.poll(look).toBe(true);
 }
 
 describe('one event', () => {
@@ -202,19 +202,27 @@ describe('one event', () => {
         const [dead, silent, alive] = [await receiver(), await receiver(), await receiver()];
         await dead.stop();
         silent.answer('never');
-        const hurried = egress({ sleep: (ms, signal) => systemSources.sleep(ms === 20_000 ? 300 : ms, signal) });
+        const deadline = Promise.withResolvers<void>();
+        let isFirst = true;
+        const passing = egress({
+            sleep: (ms, signal) => (ms === 20_000 && isFirst ? deadline.promise : systemSources.sleep(ms, signal)),
+        });
         await configure({ primary_url: silent.url, secondary_url: alive.url });
         const id = await enqueue();
-        startDelivery({ egress: hurried });
-        await alive.waitFor(({ headers }) => headers['webhook-id'] === id, 2_000);
+        const delivery = startDelivery({ egress: passing });
+        await untilRows({ destination: 'primary', attempts: 0, state: 'pending' }, { destination: 'secondary', attempts: 1, state: 'delivered' });
+        expect(alive.deliveries.map(({ headers }) => headers['webhook-id'])).toEqual([id]);
+        await silent.waitFor(() => true);
+        isFirst = false;
+        deadline.resolve();
         await untilRows(
             { destination: 'primary', attempts: 1, state: 'pending', last_status: null, last_error: 'deadline_exceeded' },
             { destination: 'secondary', attempts: 1, state: 'delivered', last_status: 200 },
         );
         await store.database.db.updateTable('webhook_endpoints').set({ url: dead.url }).where('role', '=', 'primary').execute();
         const next = await enqueue();
-        await passTo(sources.now());
-        await alive.waitFor(({ headers }) => headers['webhook-id'] === next, 2_000);
+        delivery.wake();
+        await alive.waitFor(({ headers }) => headers['webhook-id'] === next);
         await expect
             .poll(async () => (await rows()).filter((row) => row.event_id === next))
             .toMatchObject([
@@ -299,8 +307,16 @@ describe('the events of one connection (W12)', () => {
         await enqueue(null, { connectionRowId });
         await enqueue(null, { connectionRowId: newId() });
         startDelivery();
-        await alive.waitFor(() => alive.deliveries.length === 3, 5_000);
-        await failing.waitFor(() => failing.deliveries.length === 2, 5_000);
+        await expect
+            .poll(async () => (await rows()).map(({ destination, attempts: made }) => [destination, made]))
+            .toEqual([
+                ['primary', 1],
+                ['secondary', 1],
+                ['primary', 0],
+                ['secondary', 1],
+                ['primary', 1],
+                ['secondary', 1],
+            ]);
         expect(failing.deliveries.map(({ headers, status }) => [headers['x-valetkey-sequence'], status]).toSorted()).toEqual([
             ['1', 500],
             ['1', 500],
@@ -350,7 +366,7 @@ describe('410 Gone (W8)', () => {
 
         await enqueue();
         delivery.wake();
-        await alive.waitFor(() => alive.deliveries.length === 3, 2_000);
+        await alive.waitFor(() => alive.deliveries.length === 3);
         await expect.poll(async () => (await rows()).slice(4)).toMatchObject([{ state: 'held', attempts: 0 }, { destination: 'secondary' }]);
         expect(gone.deliveries).toHaveLength(2);
     });
@@ -391,12 +407,13 @@ describe('crashes and company', () => {
         await sources.advance(40 * second);
         expect(hook.deliveries).toEqual([]);
         await passTo(sources.now() + 6 * second);
+        await untilReceived(() => hook.deliveries.length === 1);
         await untilRows({ attempts: 1, state: 'delivered' });
 
         // The first one comes back to life. It may send once more, but what it has to say about it counts no longer.
         hook.answer(500);
         held.resolve();
-        await hook.waitFor(() => hook.deliveries.length === 2, 2_000);
+        await hook.waitFor(() => hook.deliveries.length === 2);
         await ended;
         expect(await rows()).toMatchObject([{ attempts: 1, state: 'delivered', last_status: 200 }]);
         expect(await attempts()).toMatchObject([{ number: 1, status: 200 }]);
@@ -427,13 +444,16 @@ describe('crashes and company', () => {
         for (let index = 0; index < 8; index += 1) {
             await enqueue();
         }
-        const hurried = egress({ sleep: (ms, signal) => systemSources.sleep(ms === 20_000 ? 1_000 : ms, signal) });
-        const delivery = startDelivery({ egress: hurried });
+        // None of them is given up while the test looks.
+        const deadline = Promise.withResolvers<void>();
+        const patient = egress({ sleep: (ms, signal) => (ms === 20_000 ? deadline.promise : systemSources.sleep(ms, signal)) });
+        const delivery = startDelivery({ egress: patient });
         await expect.poll(() => silent.deliveries.length).toBe(5);
         await enqueue(alive.url);
         delivery.wake();
-        await alive.waitFor(() => true, 500);
+        await alive.waitFor(() => true);
         expect(silent.deliveries).toHaveLength(5);
+        deadline.resolve();
     });
 
     test('an event that cannot be signed stops nobody, and is tried again on the schedule', async () => {
@@ -443,7 +463,7 @@ describe('crashes and company', () => {
         startDelivery({
             openSigningKeys: (due) => (due.event_id === unsigned ? Promise.reject(new Error('sealed under a lost key')) : Promise.resolve([keys])),
         });
-        await hook.waitFor(({ headers }) => headers['webhook-id'] === signed, 2_000);
+        await hook.waitFor(({ headers }) => headers['webhook-id'] === signed);
         await untilRows({ event_id: unsigned, attempts: 1, state: 'pending' }, { event_id: signed, state: 'delivered' });
     });
 

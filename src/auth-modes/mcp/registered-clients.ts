@@ -54,21 +54,21 @@ export class RegisteredClients {
         this.publicUrl = dependencies.publicUrl;
     }
 
-    /** The registered client, or a new one. @throws RegistrationFailure; ConnectFailure `unknown_provider_config` when the integration is gone */
-    acquire(owner: Owner, request: RegistrationRequest): Promise<ClientRegistration> {
+    /** The registered client, or a new one. @param egress the way out of whoever needs it. @throws RegistrationFailure; ConnectFailure `unknown_provider_config` when the integration is gone */
+    acquire(owner: Owner, request: RegistrationRequest, egress: Egress): Promise<ClientRegistration> {
         return this.#inTurn(owner, request, async (stored) =>
             stored !== undefined && !hasExpired(stored.registration, this.#dependencies.sources.now())
                 ? stored.registration
-                : this.#replace(owner, request, stored, registrationMs),
+                : this.#replace(owner, request, stored, registrationMs, egress),
         );
     }
 
     /** Another client than the one that was refused or has expired. @throws as `acquire` */
-    renew(owner: Owner, request: RegistrationRequest, refused: Client, deadlineMs: number): Promise<ClientRegistration> {
+    renew(owner: Owner, request: RegistrationRequest, refused: Client, deadlineMs: number, egress: Egress): Promise<ClientRegistration> {
         return this.#inTurn(owner, request, async (stored) =>
             stored !== undefined && !isSameClient(stored.registration, refused) && !hasExpired(stored.registration, this.#dependencies.sources.now())
                 ? stored.registration
-                : this.#replace(owner, request, stored, Math.min(registrationMs, deadlineMs)),
+                : this.#replace(owner, request, stored, Math.min(registrationMs, deadlineMs), egress),
         );
     }
 
@@ -132,8 +132,14 @@ export class RegisteredClients {
         }
     }
 
-    async #replace(owner: Owner, request: RegistrationRequest, stored: Stored | undefined, deadlineMs: number): Promise<ClientRegistration> {
-        const { egress, sources } = this.#dependencies;
+    async #replace(
+        owner: Owner,
+        request: RegistrationRequest,
+        stored: Stored | undefined,
+        deadlineMs: number,
+        egress: Egress,
+    ): Promise<ClientRegistration> {
+        const { sources } = this.#dependencies;
         const until = sources.now() + deadlineMs;
         const reread = stored && (await rereadRegistration(egress, stored.registration, request, deadlineMs / 2));
         const fresh = reread ?? (await registerClient(egress, request, Math.max(1, until - sources.now())));

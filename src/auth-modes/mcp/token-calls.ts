@@ -61,13 +61,13 @@ export async function requestAsClient(
 }
 
 async function replace(
-    { integration, clients }: Pick<ModeContext, 'integration' | 'clients'>,
+    { integration, clients, egress }: Pick<ModeContext, 'integration' | 'clients' | 'egress'>,
     registration: RegistrationRequest,
     client: Client,
     deadlineMs: number,
 ): Promise<Client> {
     try {
-        return clientOf(await clients.renew(integration, registration, client, deadlineMs));
+        return clientOf(await clients.renew(integration, registration, client, deadlineMs, egress));
     } catch (error) {
         if (error instanceof RegistrationFailure) {
             const message = `The provider no longer accepts its OAuth client. ${error.message}`;

@@ -1,6 +1,6 @@
 /** A login's receipt → credentials. Pure: a journalled receipt gives the same credentials after a crash (R2). */
 import { isRefreshTokenName, primaryRefreshField, type Obtained, type TwoStepCredentials } from '../../credentials/credential.ts';
-import { parseExpiresAt, parseLifetime } from '../../credentials/expiry.ts';
+import { earliestOf, endsAt, firstKnown, readExpiry, shownExpiry, withoutEnd, type Expiry } from '../../credentials/expiry.ts';
 import { containerOf, isObject, valueAt } from '../../credentials/json-path.ts';
 import type { TokenReceipt } from '../../credentials/renewal-strategy.ts';
 import { classify, safeText } from '../../credentials/token-failure.ts';
@@ -37,12 +37,12 @@ export function readLogin(receipt: TokenReceipt, current: TwoStepCredentials, pr
     const raw = readLoginAnswer(receipt);
     const token = assertToken(receipt, receipt.status, provider, textsIn(current));
     const refreshToken = refreshTokenFor(entry, raw, receipt, current, further);
-    const expiresAt = expiryOf(entry, raw, { token, refreshToken }, receipt.requestedAt);
+    const end = expiryOf(entry, raw, { token, refreshToken }, receipt.requestedAt);
     const { refresh_token: _old, expires_at: _past, ...kept } = current;
     const derivedConfig = derivedFrom(provider, [raw, ...(further.earlier ?? []).map(readLoginAnswer).toReversed()]);
     return {
         obtainedAt: receipt.requestedAt,
-        expiresAt,
+        ...end,
         ...(Object.keys(derivedConfig).length === 0 ? {} : { derivedConfig }),
         credentials: {
             ...kept,
@@ -52,7 +52,7 @@ export function readLogin(receipt: TokenReceipt, current: TwoStepCredentials, pr
             type: 'TWO_STEP',
             token,
             ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
-            ...(expiresAt === null ? {} : { expires_at: new Date(expiresAt).toISOString() }),
+            ...shownExpiry(end),
             raw,
         },
     };
@@ -87,31 +87,23 @@ function rotatedPrimary(entry: ProviderEntry, raw: unknown, receipt: TokenReceip
     return typeof newest === 'string' ? { [field]: newest } : {};
 }
 
-function expiryOf(
-    entry: ProviderEntry,
-    raw: unknown,
-    tokens: { token: string; refreshToken: string | undefined },
-    requestedAt: number,
-): number | null {
+function expiryOf(entry: ProviderEntry, raw: unknown, tokens: { token: string; refreshToken: string | undefined }, requestedAt: number): Expiry {
     const { token_expiration: path, token_expiration_strategy: strategy = 'expireAt' } = entry.token_response ?? {};
     const value = path === undefined ? undefined : valueAt(raw, path);
-    const parse = strategy === 'expireIn' ? parseLifetime : parseExpiresAt;
-    const named = value === undefined || value === '' ? null : parse(value, requestedAt);
-    const endOf = (token: string | undefined): number | null => (token === undefined ? null : parseExpiresAt(jwtExpiry(token), requestedAt));
-    const ownEnd = named ?? earliest(declaredEnd(entry, requestedAt), endOf(tokens.token));
+    const named = readExpiry(strategy === 'expireIn' ? { expires_in: value } : { expires_at: value }, requestedAt);
+    const endOf = (token: string | undefined): Expiry => readExpiry({ exp: token === undefined ? undefined : jwtExpiry(token) }, requestedAt);
     const isWithoutEnd = entry.token_expires_in_ms === 0;
-    const end = ownEnd ?? (isWithoutEnd ? null : requestedAt + assumedLifetimeMs);
+    const end = firstKnown(
+        named,
+        earliestOf(declaredEnd(entry, requestedAt), endOf(tokens.token)),
+        isWithoutEnd ? withoutEnd : endsAt(requestedAt + assumedLifetimeMs, 'assumed'),
+    );
     // To present the refresh token while it is good.
-    return earliest(end, endOf(tokens.refreshToken));
+    return earliestOf(end, endOf(tokens.refreshToken));
 }
 
-const declaredEnd = ({ token_expires_in_ms: lifetime }: ProviderEntry, requestedAt: number): number | null =>
-    lifetime === undefined || lifetime === 0 ? null : requestedAt + lifetime;
-
-function earliest(...moments: readonly (number | null)[]): number | null {
-    const known = moments.filter((moment) => moment !== null);
-    return known.length === 0 ? null : Math.min(...known);
-}
+const declaredEnd = ({ token_expires_in_ms: lifetime }: ProviderEntry, requestedAt: number): Expiry =>
+    lifetime === undefined || lifetime === 0 ? withoutEnd : endsAt(requestedAt + lifetime, 'entry');
 
 /** Kept headers under their names, each cookie under its own, and all cookies as a `Cookie` header has them. */
 function capturedFrom({ headers = {}, setCookies = [] }: Partial<FurtherAnswers>, provider: Provider): Record<string, string> {

@@ -64,6 +64,7 @@ import { readConfig } from './integrations/read-config.ts';
 import { readIntegration } from './integrations/read-integration.ts';
 import { updateIntegration } from './integrations/update-integration.ts';
 import { listMessages, listOperations, readOperation } from './logs/operations.ts';
+import { streamOperations } from './logs/stream-operations.ts';
 import { healthDetails } from './probes/health-details.ts';
 import { health, ready, root } from './probes/health.ts';
 import { receiveInstallation } from './provider-webhooks/receive-installation.ts';
@@ -95,6 +96,7 @@ export const endpointsOf = (services: Services): Endpoint[] => [
     listOperations(services),
     readOperation(services),
     listMessages(services),
+    streamOperations(services),
     ...providerEndpoints(services),
     logo(services),
     dashboardSettings(services),

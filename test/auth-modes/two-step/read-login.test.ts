@@ -45,6 +45,7 @@ describe('what is stored (§1.1, §10)', () => {
         expect(obtained).toEqual({
             obtainedAt: now,
             expiresAt: now + minute,
+            expiresAtSource: 'expires_in',
             credentials: {
                 type: 'TWO_STEP',
                 user: 'ann',
@@ -154,7 +155,32 @@ describe('expiry (§15.3, R13, R16)', () => {
     test('a refresh token that ends sooner is presented while it is good', async () => {
         const token_response = { token: 'token', refresh_token: 'renewer' };
         const renewer = await jwt((now + 10 * minute) / 1000);
-        expect(read({ token_response }, { token: 't', renewer }).expiresAt).toBe(now + 10 * minute);
+        const { expiresAt, expiresAtSource } = read({ token_response }, { token: 't', renewer });
+        expect([expiresAt, expiresAtSource]).toEqual([now + 10 * minute, 'token']);
+    });
+
+    test('whatever says it is remembered', async () => {
+        const sourceOf = (...[entry, body]: Parameters<typeof read>) => read(entry, body).expiresAtSource;
+        const token_response = { token: 'token', token_expiration: 'end' };
+        const token = await jwt((now + 2 * hour) / 1000);
+        expect(sourceOf({ token_response }, { token, end: now + hour })).toBe('expires_at');
+        expect(sourceOf({ token_response }, { token })).toBe('token');
+        expect(sourceOf({ token_expires_in_ms: hour }, { token })).toBe('entry');
+        expect(sourceOf({}, { token: 't' })).toBe('assumed');
+        expect(sourceOf({ token_expires_in_ms: 0 }, { token: 't' })).toBeNull();
+    });
+
+    test.each<['expireAt' | 'expireIn', unknown, boolean]>([
+        ['expireAt', '3600', true],
+        ['expireAt', '2099-01-01', true],
+        ['expireAt', { at: 'noon' }, true],
+        ['expireIn', 'some time', true],
+        ['expireIn', '', false],
+        ['expireIn', null, false],
+        ['expireIn', 60, false],
+    ])('the log says what cannot be right, as of any other mode: %s %j (R16)', (token_expiration_strategy, end, isSaid) => {
+        const token_response = { token: 'token', token_expiration: 'end', token_expiration_strategy };
+        expect(read({ token_response }, { token: 't', end }).notes ?? []).toHaveLength(isSaid ? 1 : 0);
     });
 });
 

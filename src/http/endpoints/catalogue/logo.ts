@@ -1,12 +1,16 @@
-/** GET /images/template-logos/:file: a letter tile per provider. Vendor logos are the vendors'; an operator may add their own in front. */
+/** GET /images/template-logos/:file: a provider's logo where there is one that may be shown, else its initials. An operator may put their own in front. */
 import { z } from 'zod';
+import { readLogos, type Logos } from '../../../providers/logos/logos.ts';
+import { logoTile, monogramTile } from '../../../providers/logos/tile.ts';
 import { publicEndpoint } from '../../authentication.ts';
-import { anyQuery, endpoint } from '../../endpoint.ts';
+import { anyQuery, endpoint, type Endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
 
-export const logo = (services: Services) =>
-    endpoint({
+export function logo(services: Services): Endpoint {
+    /** Read for the first who asks. */
+    let logos: Logos | undefined;
+    return endpoint({
         method: 'GET',
         paths: ['/images/template-logos/:file'],
         tag: 'Providers',
@@ -32,6 +36,7 @@ export const logo = (services: Services) =>
             if (provider === undefined) {
                 throw ApiError.simple(404, 'not_found', 'There is no such logo.');
             }
+            const mark = (logos ??= readLogos()).get(provider.name);
             return reply
                 .headers({
                     'content-type': 'image/svg+xml',
@@ -39,13 +44,7 @@ export const logo = (services: Services) =>
                     'cross-origin-resource-policy': 'cross-origin',
                     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
                 })
-                .send(tile(provider.name, provider.displayName));
+                .send(mark === undefined ? monogramTile(provider.displayName) : logoTile(mark));
         },
     });
-
-/** The hue comes from the name, so that neighbours in a list differ. */
-function tile(name: string, displayName: string): string {
-    const hue = [...name].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 360, 0);
-    const letter = /[a-z0-9]/i.exec(displayName)?.[0]?.toUpperCase() ?? '?';
-    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" rx="10" fill="hsl(${hue} 45% 42%)"/><text x="24" y="32" font-family="system-ui, sans-serif" font-size="24" font-weight="600" fill="#fff" text-anchor="middle">${letter}</text></svg>`;
 }

@@ -19,8 +19,8 @@ export const readConnectFlow = (services: Services) =>
         description:
             'For a page that opened `GET /oauth/connect/{providerConfigKey}` with a `flow_id`. `unknown`: no window of this session has opened it yet; `started`: ' +
             'one has; `returned`: the browser came back from the provider; `done`: `outcome` tells how it ended. A flow that is begun later for the same ' +
-            'integration ends this one with `superseded`, unless the browser is back already.',
-        authenticate: connectSession(services),
+            'integration ends this one with `superseded`, unless the browser is back already. Can be asked for ten minutes after the session expired.',
+        authenticate: connectSession(services, 'watching'),
         access: 'connect session',
         params: z.object({ flowId: z.uuid() }),
         query: z.strictObject({

@@ -27,7 +27,7 @@ export const readConnectSession = (services: Services) =>
             const session = principal.session!;
             const defaults = await sessionDefaults(services.connect, session);
             const renewed = session.connection_id === null ? undefined : await connections.findById(services.database.db, session.connection_id);
-            return sessionView(session, renewed?.end_user ?? session.end_user, defaults);
+            return sessionView(session, renewed?.end_user ?? session.end_user, defaults, services.config.websocketsPath);
         },
     });
 

@@ -35,6 +35,7 @@ export const SessionAnswer = z.strictObject({
             showWatermark: z.boolean(),
             defaultTheme: z.enum(['light', 'dark', 'system']),
             theme: z.strictObject({ light: PrimaryColour, dark: PrimaryColour }),
+            closeOnSuccess: z.boolean(),
         }),
         allowed_integrations: z.array(z.string()).optional().describe('Absent: no restriction.'),
         integrations_config_defaults: z
@@ -66,7 +67,12 @@ export const SessionAnswer = z.strictObject({
 });
 
 /** @param endUser the one of the connection that is renewed, or the session's own */
-export const sessionView = (session: SessionRead, endUser: EndUser | null, defaults: Record<string, IntegrationDefaults>) => ({
+export const sessionView = (
+    session: SessionRead,
+    endUser: EndUser | null,
+    defaults: Record<string, IntegrationDefaults>,
+    websocketsPath: string,
+) => ({
     data: {
         endUser,
         connectUISettings: connectUiSettings(session),
@@ -75,7 +81,7 @@ export const sessionView = (session: SessionRead, endUser: EndUser | null, defau
         ...(session.connection_id === null ? {} : { isReconnecting: true }),
         ...(session.overrides === null ? {} : { overrides: session.overrides }),
         ...(session.return_url === null ? {} : { return_url: session.return_url }),
-        websocketsPath: '/',
+        websocketsPath,
         outcome: session.outcome,
     },
 });

@@ -1,5 +1,6 @@
-/** POST /connect/telemetry: beacons of the Connect UI, for the log of this instance and nobody else (http-api §4.5). */
+/** POST /connect/telemetry: beacons of the Connect UI, for the attempt's operation and nobody else (http-api §4.5). */
 import { z } from 'zod';
+import * as operations from '../../../store/operations.ts';
 import { sessionInBody } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { IntegrationKey } from '../../field-types.ts';
@@ -22,6 +23,12 @@ const events = [
     'popup:blocked_by_browser',
     'popup:closed_early',
 ] as const;
+
+/** §3.8 of the frontend contract. */
+const isTrouble = (event: (typeof events)[number]): boolean => /^popup:|^view:(?:unknown|credentials)_error$/.test(event);
+
+/** Enough to tell browser and system by. */
+const longestUserAgent = 300;
 
 const furthestMs = 2 * 3600 * 1000;
 
@@ -49,7 +56,8 @@ export const connectTelemetry = (services: Services) =>
         tag: 'Connect sessions',
         operationId: 'recordConnectUiEvent',
         summary: 'Record what happens in the Connect UI',
-        description: 'Called by the Connect UI with `sendBeacon`, as `application/json`. Written to the log of the server; never sent anywhere else.',
+        description:
+            'Called by the Connect UI with `sendBeacon`, as `application/json`. Becomes a message of the session’s operation; never sent anywhere else.',
         authenticate: sessionInBody(services),
         access: 'connect session',
         answers: { 204: null },
@@ -68,19 +76,22 @@ export const connectTelemetry = (services: Services) =>
             timestamp: timestamp(services),
             dimensions: z.object({ integration: IntegrationKey.optional() }).optional(),
         }),
-        handle({ body, principal, reply }) {
-            const { id, operation_id, environment_id } = principal.session!;
-            services.logger.info(
-                {
-                    connect_session: id,
-                    operation: operation_id,
-                    environment: environment_id,
-                    event: body.event,
-                    integration: body.dimensions?.integration,
-                    sent_at: new Date(body.timestamp as string | number).toISOString(),
-                },
-                'Connect UI event',
-            );
+        async handle({ body, principal, request, reply }) {
+            const { operation_id } = principal.session!;
+            const integration = body.dimensions?.integration;
+            if (operation_id !== null) {
+                await operations.sayFromBrowser(services.database.db, operation_id, {
+                    level: isTrouble(body.event) ? 'error' : 'info',
+                    message: `Connect UI: ${body.event}`,
+                    meta: {
+                        event: body.event,
+                        sent_at: new Date(body.timestamp as string | number).toISOString(),
+                        ...(integration === undefined ? {} : { integration }),
+                        ...(body.event === 'open' ? { user_agent: request.headers['user-agent']?.slice(0, longestUserAgent) } : {}),
+                    },
+                    at: new Date(services.sources.now()),
+                });
+            }
             return reply.code(204).send();
         },
     });

@@ -12,4 +12,5 @@ export const ConnectUi = z.strictObject({
     defaultTheme: z.enum(['light', 'dark', 'system']).describe('Unless the page that opens the Connect UI chooses one.'),
     theme: z.strictObject({ light: Palette, dark: Palette }),
     showWatermark: z.boolean(),
+    closeOnSuccess: z.boolean().default(false).describe('Whether an embedded Connect UI closes by itself a moment after a success.'),
 });

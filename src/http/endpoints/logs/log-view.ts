@@ -6,6 +6,7 @@ import type { OperationMessageRow } from '../../../store/schema.ts';
 export const OperationState = z.enum(['waiting', 'running', 'success', 'failed', 'timeout', 'cancelled']);
 export const LogLevel = z.enum(['debug', 'info', 'warn', 'error']);
 const Time = z.iso.datetime();
+const Headers = z.record(z.string(), z.string()).describe('Those of an allow-list');
 const LogError = z.object({ type: z.string(), message: z.string() });
 
 export const Operation = z.object({
@@ -35,7 +36,13 @@ export const Message = z.object({
     context: z.enum(['script', 'proxy', 'webhook', 'auth']).nullable(),
     message: z.string(),
     error: LogError.nullable(),
+    request: z.object({ method: z.string(), url: z.string(), headers: Headers }).nullable().describe('Without passwords and the values of its query'),
+    response: z.object({ code: z.int(), headers: Headers }).nullable().describe('`null`: there was none'),
+    retry: z.object({ attempt: z.int(), max: z.int(), waited: z.number().describe('Milliseconds since the attempt before') }).nullable(),
+    meta: z.looseObject({}).nullable(),
     createdAt: Time,
+    endedAt: Time.nullable(),
+    durationMs: z.int().nullable(),
 });
 
 export const operationView = (row: ListedOperation): z.input<typeof Operation> => ({
@@ -65,5 +72,11 @@ export const messageView = (row: OperationMessageRow): z.input<typeof Message> =
     context: row.context,
     message: row.message,
     error: row.error as z.input<typeof LogError> | null,
+    request: row.request as z.input<typeof Message>['request'],
+    response: row.response as z.input<typeof Message>['response'],
+    retry: row.retry as z.input<typeof Message>['retry'],
+    meta: row.meta,
     createdAt: row.created_at.toISOString(),
+    endedAt: row.ended_at?.toISOString() ?? null,
+    durationMs: row.duration_ms,
 });

@@ -1,31 +1,22 @@
 /** GET /logs/operations, /logs/operations/:id, /logs/operations/:id/messages (O2). */
 import { z } from 'zod';
 import * as listing from '../../../store/operation-listing.ts';
+import { mostAttempts } from '../../../webhooks/retry-schedule.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
-import { LogLevel, Message, messageView, Operation, OperationState, operationView } from './log-view.ts';
+import { LogLevel, Message, messageView, Operation, operationView } from './log-view.ts';
+import { filterFields, listOf } from './operation-filter.ts';
 
 const dayMs = 24 * 3600 * 1000;
-
-const listOf = <Item extends z.ZodType<unknown, string>>(item: Item) =>
-    z
-        .string()
-        .min(1)
-        .max(2000)
-        .transform((text) => [...new Set(text.split(',').map((part) => part.trim()))])
-        .pipe(z.array(item).max(50));
 
 const Limit = z.string().transform(Number).pipe(z.int().min(1).max(500)).default(100).describe('Rows of a page, 1 to 500; 100 when absent');
 const Search = z.string().min(1).max(256).optional().describe('Part of the message, in any letter case');
 const OperationId = z.string().regex(/^\d{1,14}_[0-9a-z]{1,32}$/);
 
 const Query = z.strictObject({
-    states: listOf(OperationState).optional().describe('Separated by commas: any of them'),
-    types: listOf(z.string().max(100)).optional().describe('`auth` or `auth:refresh_token`, separated by commas: any of them'),
-    integrations: listOf(z.string().max(255)).optional().describe('Unique keys, separated by commas: any of them'),
-    connections: listOf(z.string().max(255)).optional().describe('Connection ids, separated by commas: any of them'),
+    ...filterFields,
     search: Search.describe('Part of the message in any letter case, or exactly an operation’s or a connection’s id'),
     from: z.iso.datetime({ offset: true }).optional().describe('Begun at or after; a day before `to` when absent'),
     to: z.iso.datetime({ offset: true }).optional().describe('Begun before; now when absent'),
@@ -41,7 +32,7 @@ export const listOperations = (services: Services) =>
         operationId: 'listOperations',
         summary: 'List operations',
         description:
-            'Newest first: connect attempts, renewals, deletions, hooks. Filters combine with AND. Of one connection it is its timeline. ' +
+            'Newest first: connect attempts, renewals, deletions, hooks, webhooks. Filters combine with AND. Of one connection it is its timeline. ' +
             'Without a period it is the last 24 hours; operations are kept for 15 days. Routine renewals have the level `debug`.',
         authenticate: apiKey(services),
         access: ['environment:logs:read'],
@@ -88,7 +79,7 @@ export const listMessages = (services: Services) =>
         tag: 'Logs',
         operationId: 'listOperationMessages',
         summary: 'List the messages of an operation',
-        description: 'What happened, step by step, oldest first. A routine renewal has none.',
+        description: 'What happened, step by step, oldest first; of a webhook, each attempt. A routine renewal has none.',
         authenticate: apiKey(services),
         access: ['environment:logs:read'],
         params: Params,
@@ -105,8 +96,9 @@ export const listMessages = (services: Services) =>
         answers: { 200: z.object({ data: z.array(Message), pagination: z.object({ cursor: z.string().nullable() }) }) },
         errors: { 404: ['not_found'] },
         async handle({ params, query: { limit, cursor, ...filter }, principal }) {
-            const { id } = await found(services, principal.environment!.id, params.operationId);
-            const rows = await listing.listMessages(services.database.db, id, { ...filter, after: Number(cursor ?? 0) }, limit);
+            const operation = await found(services, principal.environment!.id, params.operationId);
+            const chosen = { ...filter, after: Number(cursor ?? 0), mostAttempts };
+            const rows = await listing.listMessages(services.database.db, operation, chosen, limit);
             return { data: rows.map(messageView), pagination: { cursor: rows.length === limit ? String(rows.at(-1)!.id) : null } };
         },
     });

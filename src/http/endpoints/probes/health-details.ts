@@ -1,5 +1,6 @@
 /** GET /health/details (O5): what a person on call asks first. */
 import { z } from 'zod';
+import { readMigrationState } from '../../../store/migrate.ts';
 import { mostCounted, readWorkLag } from '../../../store/work-lag.ts';
 import { version } from '../../../version.ts';
 import { apiKey } from '../../authentication.ts';
@@ -17,8 +18,9 @@ export const healthDetails = (services: Services) =>
         paths: ['/health/details'],
         tag: 'Server',
         operationId: 'getHealthDetails',
-        summary: 'Read how far the workers are behind',
-        description: 'Of the whole installation, not of one environment: overdue renewals, webhook deliveries and hooks, and the database.',
+        summary: 'Read how far the workers are behind, and which migrations the database has',
+        description:
+            'Of the whole installation, not of one environment, because environments share the workers: overdue renewals, webhook deliveries and hooks, and the database.',
         authenticate: apiKey(services),
         access: ['environment:settings:read'],
         answers: {
@@ -28,6 +30,16 @@ export const healthDetails = (services: Services) =>
                     kind: z.enum(['postgres', 'embedded']),
                     latencyMs: z.number(),
                     clockAheadMs: z.number().describe('How far its clock is ahead of this process’s, which is allowed for'),
+                }),
+                migrations: z.object({
+                    applied: z.int(),
+                    newest: z
+                        .string()
+                        .nullable()
+                        .describe('The last that was applied')
+                        .meta({ examples: ['0001_foundation'] }),
+                    pending: z.array(z.string()).describe('This version has them, the database does not'),
+                    unknown: z.array(z.string()).describe('The database has them, this version does not: another version has migrated it'),
                 }),
                 lag: z.object({ renewals: Lag, deliveries: Lag, hooks: Lag }),
             }),
@@ -40,6 +52,7 @@ export const healthDetails = (services: Services) =>
             return {
                 version,
                 database: { kind: database.kind, latencyMs, clockAheadMs: Math.round((await database.readClock(sources.now)).offsetMs) },
+                migrations: await readMigrationState(database.db),
                 lag: await readWorkLag(database.db, sources.now()),
             };
         },

@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { admit, resolveTarget } from '../../../connect/attempt.ts';
+import { recording } from '../../../connect/attempt-steps.ts';
 import { beginConnectFlow, failConnectFlow } from '../../../connect/connect-flow.ts';
-import { findSession, sessionTokenPattern } from '../../../connect/connect-session.ts';
+import { findSession, sessionTokenPattern, type ConnectContext } from '../../../connect/connect-session.ts';
 import { describeFailure, recordFailedAttempt } from '../../../connect/failed-attempt.ts';
 import { takeFlowRequest, type RequestedFlow } from '../../../connect/flow-request.ts';
 import { flowLifetimeMs, startRedirectFlow, type StartedFlow } from '../../../connect/redirect-flow.ts';
@@ -75,7 +76,8 @@ export const oauthConnect = (services: Services) =>
                 assertNoConnectionId(query);
             }
             const session = principal.session!;
-            const { connect, sockets, config } = services;
+            const { sockets, config } = services;
+            const connect = recording(services.connect);
             const connectFlowId = found?.connectFlowId ?? query.flow_id;
             if (connectFlowId !== undefined) {
                 await begin(services, { flowId: connectFlowId, session, providerConfigKey: params.providerConfigKey });
@@ -93,7 +95,7 @@ export const oauthConnect = (services: Services) =>
             } catch (error) {
                 // Nobody failed: the same person goes on in another window.
                 if (!(error instanceof ConnectFailure && error.type === 'superseded')) {
-                    await recordFailure(services, session, params.providerConfigKey, error);
+                    await recordFailure(connect, session, params.providerConfigKey, error);
                 }
                 throw error;
             }
@@ -147,9 +149,9 @@ const strings = (values: Record<string, unknown>): Record<string, string> =>
 
 const originOf = (url: string | undefined): string | undefined => (url !== undefined && URL.canParse(url) ? new URL(url).origin : undefined);
 
-async function recordFailure(services: Services, session: SessionRead, providerConfigKey: string, error: unknown): Promise<void> {
+async function recordFailure(connect: ConnectContext, session: SessionRead, providerConfigKey: string, error: unknown): Promise<void> {
     const { type, description } = describeFailure(error);
-    await recordFailedAttempt(services.connect, { session, providerConfigKey, error: { type: popupTypes[type] ?? type, description } });
+    await recordFailedAttempt(connect, { session, providerConfigKey, error: { type: popupTypes[type] ?? type, description } });
 }
 
 /** @throws ApiError 400 for a name that somebody else has, or that is used up */
