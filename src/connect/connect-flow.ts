@@ -9,7 +9,6 @@ import * as sessions from '../store/connect-sessions.ts';
 import type { SessionRead } from '../store/connect-sessions.ts';
 import type { ConnectOutcome } from '../store/schema.ts';
 import type { ConnectContext } from './connect-session.ts';
-import { interrupted, longestCallbackMs } from './interrupted-flows.ts';
 
 export const flowStates = ['unknown', 'started', 'returned', 'done'] as const;
 
@@ -71,19 +70,12 @@ export function statusOf(flow: ConnectFlowRead | undefined, sessionId: string, n
         return { state: 'done', outcome: flow.outcome };
     }
     if (flow.returned_at !== null) {
-        const givenUpAt = flow.returned_at.getTime() + longestCallbackMs;
-        return givenUpAt <= now ? ended(interrupted, givenUpAt) : { state: 'returned', outcome: null };
+        return { state: 'returned', outcome: null };
     }
     // Nobody can come back with it any more, so nothing will ever be written.
     if (flow.expires_at !== null && flow.expires_at.getTime() <= now) {
-        return ended(abandoned, flow.expires_at.getTime());
+        const error = { type: 'state_err', description: 'Nobody came back from the provider within ten minutes. Please start again.' };
+        return { state: 'done', outcome: { status: 'error', error, at: flow.expires_at.toISOString() } };
     }
     return { state: 'started', outcome: null };
 }
-
-const abandoned = { type: 'state_err', description: 'Nobody came back from the provider within ten minutes. Please start again.' };
-
-const ended = (error: typeof interrupted, at: number): ConnectFlowStatus => ({
-    state: 'done',
-    outcome: { status: 'error', error, at: new Date(at).toISOString() },
-});

@@ -13,11 +13,11 @@ import { recordFailedAttempt } from './failed-attempt.ts';
 
 const everyMs = 60_000;
 /** Several token calls of 20 s, and a hook; what is left is for a database that is away meanwhile. */
-export const longestCallbackMs = 5 * 60_000;
+const longestCallbackMs = 5 * 60_000;
 /** Several times the pause with which an outcome in memory is tried again: after an outage, whoever holds one writes first (R2b). */
 const writersFirstMs = 3_000;
 
-export const interrupted = {
+const error = {
     type: 'interrupted',
     description: 'Valetkey was interrupted while it finished this connection attempt; nothing was stored. Please start again.',
 };
@@ -83,8 +83,8 @@ export class InterruptedFlows {
             providerConfigKey: integration?.unique_key ?? '',
             connectionId: flow.connection_id,
             began: flow.consumed_at,
-            error: interrupted,
-            ...(isTold ? { webhook: { provider: provider.name, authMode: provider.authMode, errorType: interrupted.type } } : {}),
+            error,
+            ...(isTold ? { webhook: { provider: provider.name, authMode: provider.authMode, errorType: error.type } } : {}),
         });
     }
 }

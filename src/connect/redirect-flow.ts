@@ -9,8 +9,8 @@ import { recorded } from '../auth-modes/recorded-context.ts';
 import { newRowId } from '../sources.ts';
 import * as flows from '../store/oauth-flows.ts';
 import { connectionConfig, type Attempt } from './attempt.ts';
-import { attachRedirectFlow } from './connect-flow.ts';
 import { attemptBegun, browserSentTo } from './attempt-steps.ts';
+import { attachRedirectFlow } from './connect-flow.ts';
 import type { ConnectContext, IntegrationDefaults } from './connect-session.ts';
 
 export const flowLifetimeMs = 10 * 60 * 1000;

@@ -55,6 +55,10 @@ export async function recordSuccess(db: Db, id: string, attempt: string, outcome
     return result.numUpdatedRows > 0n;
 }
 
+/** Held until the transaction ends. */
+export const lock = (db: Db, id: string): Promise<unknown> =>
+    db.selectFrom('connect_sessions').select('id').where('id', '=', id).forUpdate().executeTakeFirst();
+
 /**
  * @param began of the attempt that failed, where that is long ago: what became of later ones stays the session's outcome
  * @returns `false` when the session is gone, or used up: what it succeeded with stays its outcome.
@@ -77,9 +81,4 @@ export async function remove(db: Db, id: string): Promise<void> {
 /** Rows are kept for a month after they expired, for the support case that comes late. */
 export async function purge(db: Db, expiredBefore: Date): Promise<void> {
     await db.deleteFrom('connect_sessions').where('expires_at', '<', expiredBefore).execute();
-}
-
-/** Whoever changes what hangs on a session in more than one step takes its row first. */
-export async function lock(db: Db, id: string): Promise<void> {
-    await db.selectFrom('connect_sessions').select('id').where('id', '=', id).forNoKeyUpdate().execute();
 }

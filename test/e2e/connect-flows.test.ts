@@ -258,16 +258,6 @@ test('a flow from which nobody comes back has ended when nobody can', async () =
     expect(await status()).toMatchObject({ state: 'done', outcome: { status: 'error', error: { type: 'state_err' } } });
 });
 
-test('a flow whose callback was cut off has ended when nothing can be written any more', async () => {
-    await open(valetkey);
-    const returned = (minutes: number) =>
-        valetkey.query(`update oauth_flows set consumed_at = now() - $1 * interval '1 minute' where connect_flow_id = $2`, [minutes, flowId]);
-    await returned(2);
-    expect(await status()).toEqual({ state: 'returned', outcome: null });
-    await returned(6);
-    expect(await status()).toMatchObject({ state: 'done', outcome: { status: 'error', error: { type: 'interrupted' } } });
-});
-
 test('a flow that was begun before its session expired can be asked for after it, for as long as it can finish', async () => {
     const started = await open(valetkey);
     const expired = (minutes: number) =>
@@ -281,6 +271,17 @@ test('a flow that was begun before its session expired can be asked for after it
     expect((await valetkey.call('GET', '/connect/session', { key: token })).status).toBe(401);
     await expired(11);
     expect((await ask()).status).toBe(401);
+});
+
+test('the page that a window ends on speaks to the page that opened it', async () => {
+    const query = new URLSearchParams({ connect_session_token: token, flow_id: flowId });
+    const first = await fetch(`${valetkey.url}/oauth/connect/plain?${query}`, {
+        redirect: 'manual',
+        headers: { referer: 'https://connect.example/' },
+    });
+    const cookie = first.headers.getSetCookie()[0]!.split(';')[0]!;
+    const page = await openCallback(await consent(first.headers.get('location')!), cookie);
+    expect(page.html).toContain('const openerOrigin = "https://connect.example";');
 });
 
 describe('in the only window', () => {
