@@ -22,12 +22,12 @@ describe.each(languages)('%s', (language) => {
         const different = Object.keys(texts).filter((key) => placeholdersOf(texts[key]!).join() !== placeholdersOf(english[key]!).join());
         expect(different).toEqual([]);
     });
+});
 
-    test.skipIf(language === 'en')('leaves nothing in English', async () => {
-        const { words } = await loadWords(language);
-        const left = flat(words).filter(([key, text]) => text === english[key] && !key.endsWith('.example') && !alike.has(`${language} ${key}`));
-        expect(left).toEqual([]);
-    });
+test.each(languages.filter((language) => language !== 'en'))('%s leaves nothing in English', async (language) => {
+    const { words } = await loadWords(language);
+    const left = flat(words).filter(([key, text]) => text === english[key] && !key.endsWith('.example') && !alike.has(`${language} ${key}`));
+    expect(left).toEqual([]);
 });
 
 test.each([
