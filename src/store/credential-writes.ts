@@ -6,7 +6,7 @@ import { sql, type UpdateObject } from 'kysely';
 import { json, type Db } from './database.ts';
 import { refreshQueue } from './leased-work.ts';
 import { executePrepared } from './prepared.ts';
-import { renewalRow, type Renewed } from './operations.ts';
+import { insertRenewals, type Renewed } from './operations.ts';
 import type { AuthError, AuthState, ConnectionRow, ExpirySource, IntegrationRow, RefreshIntent, Schema } from './schema.ts';
 
 /** Of a connection, what its renewal needs. Named, because the statement that reads them is prepared, and not more, because it is read for each. */
@@ -172,8 +172,8 @@ export interface CredentialWrite {
 /** Of a renewal: what is foreseen of the end of its credentials is always said. */
 export type RenewalWrite = CredentialWrite & { refreshTokenExpiresAt: Date | null; expiryNoticeAt: Date | null };
 
-/** What is stored with new credentials: also the end of the lease, the intent and any failure state. */
-const columnsOf = (write: CredentialWrite) => ({
+/** What is stored of new credentials. */
+const credentialColumns = (write: CredentialWrite) => ({
     credential_type: write.credentialType,
     sealed_credentials: write.sealedCredentials,
     sealed_previous_refresh_token: write.sealedPreviousRefreshToken,
@@ -182,19 +182,23 @@ const columnsOf = (write: CredentialWrite) => ({
     credentials_expires_at: write.expiresAt,
     credentials_expires_at_source: write.expiresAtSource ?? null,
     auth_state: write.isPending ? ('pending' as const) : ('ok' as const),
-    auth_error: null,
     next_refresh_at: write.nextRefreshAt,
     refresh_token_expires_at: write.refreshTokenExpiresAt,
     expiry_notice_at: write.expiryNoticeAt,
+    refresh_epoch: write.epoch + 1,
+    last_refresh_success: write.now,
+});
+
+/** They end the lease, the intent and any failure state. */
+const endedByCredentials = {
+    auth_error: null,
     refresh_lease_owner: null,
     refresh_lease_until: null,
-    refresh_epoch: write.epoch + 1,
     refresh_intent: null,
     refresh_attempts: 0,
-    last_refresh_success: write.now,
     last_refresh_failure: null,
     refresh_failure_reported_at: null,
-});
+} as const;
 
 /**
  * The one function that changes stored credentials, with the next, which does it for several. Raises the epoch, so that a renewal
@@ -203,7 +207,7 @@ const columnsOf = (write: CredentialWrite) => ({
 export async function writeCredentials(db: Db, write: CredentialWrite): Promise<boolean> {
     const result = await db
         .updateTable('connections')
-        .set({ ...write.alongside, ...columnsOf(write) })
+        .set({ ...write.alongside, ...credentialColumns(write), ...endedByCredentials })
         .where('id', '=', write.id)
         .where('refresh_epoch', '=', write.epoch)
         .where('credentials_version', '=', write.version)
@@ -219,31 +223,52 @@ export interface JournalledWrite extends Omit<RenewalWrite, 'alongside'> {
     log: Renewed;
 }
 
+const credentialTypes: Record<keyof ReturnType<typeof credentialColumns>, string> = {
+    credential_type: 'text',
+    sealed_credentials: 'text',
+    sealed_previous_refresh_token: 'text',
+    credentials_version: 'bigint',
+    credentials_obtained_at: 'timestamptz',
+    credentials_expires_at: 'timestamptz',
+    credentials_expires_at_source: 'text',
+    auth_state: 'text',
+    next_refresh_at: 'timestamptz',
+    refresh_token_expires_at: 'timestamptz',
+    expiry_notice_at: 'timestamptz',
+    refresh_epoch: 'bigint',
+    last_refresh_success: 'timestamptz',
+};
+const given = Object.entries(credentialTypes).map(([name, type]) => sql`${sql.ref(name)} ${sql.raw(type)}`);
+const setting = [
+    ...Object.keys(credentialTypes).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`),
+    ...Object.entries(endedByCredentials).map(([name, value]) => sql`${sql.ref(name)} = ${sql.lit(value)}`),
+];
+
 /**
  * Of several connections in one statement, each under its own guard; where it holds, the journal has done its work and forgets the answer, and the renewal is logged.
  * @returns the ids of those
  */
 export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): Promise<Set<string>> {
-    const rows = all.map((write) => ({ id: write.id, ...columnsOf(write) }));
-    const { id: _, ...columns } = rows[0]!;
-    const entries = all.map(({ id, journalId }) => ({ connection: id, journal: journalId }));
-    const logs = all.map(({ log }) => renewalRow(log));
+    const rows = all.map((write) => ({
+        id: write.id,
+        ...credentialColumns(write),
+        journal_id: write.journalId,
+        operation_id: write.log.id,
+        reason: write.log.reason,
+    }));
     const applied = await executePrepared(
         db,
         'apply journalled',
         sql<{ id: string }>`
             with applied as (
-                update connections c set ${sql.join(Object.keys(columns).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`))}
-                from json_populate_recordset(null::connections, ${json(rows)}::json) n
+                update connections c set ${sql.join(setting)}
+                from json_to_recordset(${json(rows)}::json) as n (id uuid, ${sql.join(given)}, journal_id uuid, operation_id text, reason text)
                 where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
-                returning c.id
+                returning c.id, c.environment_id, c.integration_id, c.connection_id, c.credentials_expires_at, n.journal_id, n.operation_id, n.reason
             ), settled as (
-                delete from credential_journal j using json_to_recordset(${json(entries)}::json) as e (connection uuid, journal uuid)
-                where j.id = e.journal and e.connection in (select id from applied)
+                delete from credential_journal j using applied where j.id = applied.journal_id
             ), logged as (
-                insert into operations select l.* from json_populate_recordset(null::operations, ${json(logs)}::json) l
-                join applied on applied.id = l.connection_row_id
-                on conflict do nothing
+                ${insertRenewals(sql`applied`)}
             )
             select id from applied`,
     );

@@ -3,7 +3,7 @@
  *
  * An id begins with its epoch ms and `created_at` is that very moment, so that an id alone leads to one row of one partition.
  */
-import { sql, type Insertable } from 'kysely';
+import { sql, type Insertable, type RawBuilder } from 'kysely';
 import type { Sources } from '../sources.ts';
 import { json, type Db } from './database.ts';
 import type { NewOperation, OperationMessageRow, OperationRow, Schema } from './schema.ts';
@@ -246,33 +246,28 @@ export interface Renewed {
 }
 
 /** O3: a routine renewal is one short row without a message. */
-export const renewalRow = (renewed: Renewed) => ({
-    id: renewed.id,
-    environment_id: renewed.environmentId,
-    type: 'auth',
-    action: 'refresh_token',
-    state: 'success' as const,
-    level: 'debug' as const,
-    message: 'Credentials renewed',
-    integration_id: renewed.integrationId,
-    connection_row_id: renewed.connectionRowId,
-    connection_id: renewed.connectionId,
-    error: null,
-    meta: { reason: renewed.reason, expires_at: renewed.expiresAt },
-    created_at: beganAt(renewed.id),
-    changed_at: beganAt(renewed.id),
-    ended_at: beganAt(renewed.id),
-    expires_at: null,
-});
+const routine = { type: 'auth', action: 'refresh_token', state: 'success', level: 'debug', message: 'Credentials renewed' } as const;
+
+/**
+ * Of each row of a relation with the columns of a connection, `operation_id` and `reason`. The stream does not have them, so
+ * no transaction is named (migration 0020).
+ */
+export const insertRenewals = (renewed: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+    insert into operations (id, environment_id, ${sql.join(Object.keys(routine).map((name) => sql.ref(name)))}, integration_id, connection_row_id,
+        connection_id, meta, created_at, changed_at, ended_at, xid)
+    select operation_id, environment_id, ${sql.join(Object.values(routine).map((value) => sql.lit(value)))}, integration_id, id,
+        connection_id, jsonb_build_object('reason', reason, 'expires_at', to_char(credentials_expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+        began, began, began, null
+    from (select *, operation_began(operation_id) as began from ${renewed}) as renewed
+    on conflict do nothing`;
 
 export async function recordRenewal(db: Db, renewed: Renewed): Promise<void> {
-    const row = renewalRow(renewed);
-    await db
-        .insertInto('operations')
-        .values({ ...row, meta: json(row.meta) })
-        // A repeated write may have been committed before its answer was lost.
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
+    const { id, environmentId, integrationId, connectionRowId, connectionId, reason, expiresAt } = renewed;
+    // A repeated write may have been committed before its answer was lost.
+    await insertRenewals(sql`(
+        select ${id}::text as operation_id, ${environmentId}::uuid as environment_id, ${integrationId}::uuid as integration_id, ${connectionRowId}::uuid as id,
+            ${connectionId}::text as connection_id, ${reason}::text as reason, ${expiresAt}::timestamptz as credentials_expires_at
+    ) as one`).execute(db);
 }
 
 /** §5.1: what nobody has ended in its time. A connect attempt was given up; of anything else nobody knows. */
