@@ -3,8 +3,8 @@
  * (frontend contract §1.6, §6 F1–F9, F23–F25). Every call here has a preflight (F8): none would arrive otherwise.
  *
  * Shown elsewhere: F2 with the password left out (../browser.test.ts); F4b of each mode without a browser, and the order of checks
- * (test/http/direct-auth.test.ts, direct-modes.test.ts); F7 with 415, 429 and 500 (test/http/direct-auth.test.ts,
- * rate-limit.test.ts); F23's webhook says override (test/http/reconnect-sessions.test.ts); secrets of a whole deployment's day (F25, ../secrecy.test.ts).
+ * (test/http/direct-auth.test.ts, direct-modes.test.ts); F7 with 415, 429 and 500 (test/http/pipeline.test.ts,
+ * rate-limit.test.ts, direct-auth.test.ts); F23's webhook says override (test/http/reconnect-sessions.test.ts); secrets of a whole deployment's day (F25, ../secrecy.test.ts).
  */
 import type { Request } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
