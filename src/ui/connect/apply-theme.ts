@@ -31,6 +31,7 @@ export class Theme {
         const accent = accentOf(primary, mode);
         style.setProperty('--primary', accent.primary);
         style.setProperty('--on-primary', accent.onPrimary);
+        style.setProperty('--primary-shade', accent.shade);
         classList.toggle('pale-primary', accent.needsOutline);
         classList.toggle('readable-primary', accent.isText);
     }

@@ -88,13 +88,23 @@ export class Controller {
             const flowId = this.#returnedFlow;
             this.#returnedFlow = undefined;
             if (flowId !== undefined) {
-                this.#begin(flowId, '', { isSameTab: true });
+                await this.#comeBack(flowId, integrations);
             } else if (isSingle(this.#state)) {
                 await this.#pick(integrations[0]!);
             }
         } catch (error) {
             if (token === this.#api.token) this.#loadFailed(error, { type: 'load failed' });
         }
+    }
+
+    /** To the form that this tab left, if it is known, and on to how the flow ended. */
+    async #comeBack(flowId: string, integrations: readonly Integration[]): Promise<void> {
+        const integration = integrations.find(({ unique_key }) => unique_key === this.config.leftFor);
+        if (integration !== undefined) {
+            this.#report({ type: 'picked', key: integration.unique_key });
+            await this.#pick(integration);
+        }
+        this.#begin(flowId, '', { isSameTab: true });
     }
 
     pick(integration: Integration): void {
@@ -175,9 +185,9 @@ export class Controller {
         } else if (submission.kind === 'prepared') {
             const opened = returnsToPage ? undefined : this.#open('about:blank');
             this.#report({ type: 'submitted' });
-            void this.#openPrepared(flowId, submission.body, { opened, returnsToPage });
+            void this.#openPrepared(subject, flowId, submission.body, { opened, returnsToPage });
         } else if (returnsToPage) {
-            this.#leaveFor(flowId, this.#api.address(submission.path));
+            this.#leaveFor(subject, flowId, this.#api.address(submission.path));
         } else {
             const link = this.#api.address(submission.path);
             const opened = this.#open(link);
@@ -206,7 +216,12 @@ export class Controller {
         return this.config.isStandalone && matchMedia('(max-width: 639px)').matches;
     }
 
-    #leaveFor(flowId: string, address: string): void {
+    aboutToLeave({ integration }: Subject): void {
+        keepSession(this.config, this.#api.token, integration.unique_key);
+    }
+
+    #leaveFor(subject: Subject, flowId: string, address: string): void {
+        this.aboutToLeave(subject);
         this.#report({ type: 'flow begun', attempt: { flowId, link: address, isSameTab: true } });
         window.location.assign(address);
     }
@@ -228,11 +243,11 @@ export class Controller {
         }
     }
 
-    async #openPrepared(flowId: string, body: unknown, way: { opened: Window | undefined; returnsToPage: boolean }): Promise<void> {
+    async #openPrepared(subject: Subject, flowId: string, body: unknown, way: { opened: Window | undefined; returnsToPage: boolean }): Promise<void> {
         try {
             const address = await this.#api.prepareFlow(body);
             if (way.returnsToPage) {
-                this.#leaveFor(flowId, `${address}&return_to=page`);
+                this.#leaveFor(subject, flowId, `${address}&return_to=page`);
                 return;
             }
             if (way.opened) way.opened.location.replace(address);
@@ -305,7 +320,7 @@ export class Controller {
             this.#report({ type: 'connected', connected: { providerConfigKey, connectionId, isPending } });
         } else {
             const { type = networkFailure, description = '' } = outcome?.error ?? {};
-            const failure: Failure = { type, message: description };
+            const failure: Failure = { type, message: description, integrationKey: outcome?.provider_config_key };
             this.#report({ type: 'flow failed', flowId, failure });
         }
         this.#closeWindow();

@@ -10,10 +10,12 @@ interface Kept {
     readonly token: string;
     /** Language and theme, which the way back from the provider does not know. */
     readonly search: string;
+    /** What the tab is away for. */
+    readonly leftFor?: string | undefined;
 }
 
-export function keepSession({ isStandalone, search }: PageConfig, token: string): void {
-    if (isStandalone) attempt(() => sessionStorage.setItem(key, JSON.stringify({ token, search } satisfies Kept)));
+export function keepSession({ isStandalone, search }: PageConfig, token: string, leftFor?: string): void {
+    if (isStandalone) attempt(() => sessionStorage.setItem(key, JSON.stringify({ token, search, leftFor } satisfies Kept)));
 }
 
 export function keptSession(isStandalone: boolean): Kept | undefined {

@@ -34,6 +34,8 @@ export interface Failure {
     readonly type: string;
     /** For a person, in details. */
     readonly message: string;
+    /** As far as the server names it. */
+    readonly integrationKey?: string | undefined;
 }
 
 /** Above the fields of a form. */

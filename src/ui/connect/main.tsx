@@ -24,7 +24,7 @@ function readConfig(): PageConfig {
     const isBack = kept !== undefined && config.returnedFlow !== undefined;
     return {
         ...config,
-        ...(isBack ? { ...readPageConfig({ ...found, search: kept.search }), returnedFlow: config.returnedFlow } : {}),
+        ...(isBack ? { ...readPageConfig({ ...found, search: kept.search }), returnedFlow: config.returnedFlow, leftFor: kept.leftFor } : {}),
         token: config.token ?? kept?.token,
     };
 }

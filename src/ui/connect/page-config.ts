@@ -16,6 +16,8 @@ export interface PageConfig {
     readonly token: string | undefined;
     /** The flow that this tab comes back from. */
     readonly returnedFlow: string | undefined;
+    /** The integration that it left for. */
+    readonly leftFor: string | undefined;
     readonly popup: { readonly width: number; readonly height: number };
     /** The address without what should not stay in it. */
     readonly search: string;
@@ -40,6 +42,7 @@ export function readPageConfig({ apiUrl, search, isStandalone }: { apiUrl: strin
         lang: query.get('lang'),
         token: token || undefined,
         returnedFlow: flow || undefined,
+        leftFor: undefined,
         popup: {
             width: pixels(query.get('popup_width')) ?? defaultPopup.width,
             height: pixels(query.get('popup_height')) ?? defaultPopup.height,

@@ -7,6 +7,8 @@ export interface Accent {
     /** Behind the text of a button. */
     readonly primary: string;
     readonly onPrimary: '#ffffff' | '#000000';
+    /** What the button is mixed with under a pointer: away from its text, so that it stays readable. */
+    readonly shade: '#ffffff' | '#000000';
     /** The button needs an edge to be seen against the card (1.4.11). */
     readonly needsOutline: boolean;
     /** The primary colour can be read as text on the card (1.4.3). */
@@ -55,9 +57,11 @@ const white: Rgb = [255, 255, 255];
 
 /** White where it can be read: it looks calmer on a colour. Black is readable wherever white is not. */
 export function accentOf(primary: Rgb, mode: Mode): Accent {
+    const isWhiteReadable = contrast(primary, white) >= 4.5;
     return {
         primary: `rgb(${primary.join(' ')})`,
-        onPrimary: contrast(primary, white) >= 4.5 ? '#ffffff' : '#000000',
+        onPrimary: isWhiteReadable ? '#ffffff' : '#000000',
+        shade: isWhiteReadable ? '#000000' : '#ffffff',
         needsOutline: contrast(primary, surfaces[mode]) < 3,
         isText: contrast(primary, surfaces[mode]) >= 4.5,
     };

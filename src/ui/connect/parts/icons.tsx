@@ -9,7 +9,6 @@ const icon = (children: ComponentChildren, className = 'icon') => (
 
 export const BackIcon = () => icon(<path d="M15 5l-7 7 7 7" />);
 export const CloseIcon = () => icon(<path d="M6 6l12 12M18 6L6 18" />);
-export const ArrowIcon = () => icon(<path d="M9 5l7 7-7 7" />);
 export const DownIcon = () => icon(<path d="M6 9l6 6 6-6" />);
 export const SearchIcon = () =>
     icon(

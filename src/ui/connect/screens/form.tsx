@@ -143,7 +143,7 @@ function OpenLinks({ controller, state, subject, extraParams, isReady }: LinkPro
                 {words.form.openInTab}
             </a>
             {inTab !== undefined && (
-                <a class="link" href={inTab}>
+                <a class="link" href={inTab} onClick={() => controller.aboutToLeave(subject)}>
                     {words.form.openHere}
                 </a>
             )}

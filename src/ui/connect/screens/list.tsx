@@ -1,9 +1,9 @@
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Integration } from '../api-types.ts';
 import type { Screen } from '../machine.ts';
-import { ArrowIcon, SearchIcon } from '../parts/icons.tsx';
+import { SearchIcon } from '../parts/icons.tsx';
 import { Heading } from '../parts/heading.tsx';
-import { Logo } from '../parts/logo.tsx';
+import { Row } from '../parts/row.tsx';
 import { searcher } from '../search.ts';
 import type { Words } from '../words/en.ts';
 import { fill } from '../words/languages.ts';
@@ -18,14 +18,21 @@ interface Props {
 /** Fewer are seen at a glance. */
 const searchFrom = 8;
 
+/** Twice what a card shows; the others follow in steps that nobody notices. */
+const firstRows = 40;
+const rowsPerStep = 100;
+const stepMs = 20;
+
 /**
- * All rows are in the document, so that the browser's own search, screen readers and the focus find them; `content-visibility` in
- * the style sheet spares the browser the work for those out of sight.
+ * All rows come into the document, a thousand if need be, so that the browser's own search, screen readers and the focus find them:
+ * no windowing. `content-visibility` in the style sheet spares the browser the layout of those out of sight, and they are made a
+ * few at a time.
  */
 export function List({ integrations, picked, words, onPick }: Props) {
     const [query, setQuery] = useState('');
     const search = useMemo(() => searcher(integrations), [integrations]);
     const found = useMemo(() => search(query), [search, query]);
+    const count = useGrowingCount(found);
     const list = useRef<HTMLUListElement>(null);
     const field = useRef<HTMLInputElement>(null);
 
@@ -75,7 +82,7 @@ export function List({ integrations, picked, words, onPick }: Props) {
             )}
             {found.length === 0 && <p class="no-match">{fill(words.list.noMatch, { query: query.trim() })}</p>}
             <ul ref={list} class="rows">
-                {found.map((integration) => (
+                {found.slice(0, count).map((integration) => (
                     <Row
                         key={integration.unique_key}
                         integration={integration}
@@ -89,24 +96,13 @@ export function List({ integrations, picked, words, onPick }: Props) {
     );
 }
 
-interface RowProps {
-    readonly integration: Integration;
-    readonly state: 'idle' | 'busy' | 'failed';
-    readonly words: Words;
-    onPick(integration: Integration): void;
+function useGrowingCount(rows: readonly Integration[]): number {
+    const [grown, setGrown] = useState({ rows, count: firstRows });
+    const count = grown.rows === rows ? grown.count : firstRows;
+    useEffect(() => {
+        if (count >= rows.length) return undefined;
+        const timer = setTimeout(() => setGrown({ rows, count: count + rowsPerStep }), stepMs);
+        return () => clearTimeout(timer);
+    }, [rows, count]);
+    return count;
 }
-
-const Row = ({ integration, state, words, onPick }: RowProps) => (
-    <li>
-        <button type="button" class="row" data-integration={integration.unique_key} aria-busy={state === 'busy'} onClick={() => onPick(integration)}>
-            <Logo src={integration.logo} name={integration.display_name} />
-            <span class="name">{integration.display_name}</span>
-            {state === 'busy' ? <span class="spinner" aria-hidden="true" /> : <ArrowIcon />}
-        </button>
-        {state === 'failed' && (
-            <p class="fault" role="alert">
-                {words.list.failed}
-            </p>
-        )}
-    </li>
-);
