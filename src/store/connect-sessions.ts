@@ -82,3 +82,8 @@ export async function remove(db: Db, id: string): Promise<void> {
 export async function purge(db: Db, expiredBefore: Date): Promise<void> {
     await db.deleteFrom('connect_sessions').where('expires_at', '<', expiredBefore).execute();
 }
+
+/** Whoever changes what hangs on a session in more than one step takes its row first. */
+export async function lock(db: Db, id: string): Promise<void> {
+    await db.selectFrom('connect_sessions').select('id').where('id', '=', id).forNoKeyUpdate().execute();
+}

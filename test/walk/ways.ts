@@ -68,7 +68,7 @@ const credentialsOf: Readonly<Record<string, readonly string[]>> = {
     CUSTOM: ['client_id', 'client_secret', 'app_id', 'app_link', 'private_key'],
 };
 
-function integrationOf({ slug, mode, samples: { integration, connectionConfig } }: Visit): Record<string, unknown> {
+export function integrationOf({ slug, mode, samples: { integration, connectionConfig } }: Visit): Record<string, unknown> {
     const isStaticClient = mode === 'MCP_OAUTH2' && integration['client_id'] !== undefined;
     const type = isStaticClient ? 'OAUTH2' : mode;
     const names = credentialsOf[type];
