@@ -55,10 +55,6 @@ export async function recordSuccess(db: Db, id: string, attempt: string, outcome
     return result.numUpdatedRows > 0n;
 }
 
-/** Held until the transaction ends. */
-export const lock = (db: Db, id: string): Promise<unknown> =>
-    db.selectFrom('connect_sessions').select('id').where('id', '=', id).forUpdate().executeTakeFirst();
-
 /**
  * @param began of the attempt that failed, where that is long ago: what became of later ones stays the session's outcome
  * @returns `false` when the session is gone, or used up: what it succeeded with stays its outcome.

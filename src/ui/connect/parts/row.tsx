@@ -5,6 +5,8 @@ import { Logo } from './logo.tsx';
 
 interface Props {
     readonly integration: Integration;
+    /** The search does not find it. */
+    readonly isHidden: boolean;
     /** Its form is being opened, or could not be. */
     readonly state: 'idle' | 'busy' | 'failed';
     readonly words: Words;
@@ -13,14 +15,14 @@ interface Props {
 
 /** One integration of the list. There may be a thousand, so one that stays as it is is not looked at again. */
 export class Row extends Component<Props> {
-    override shouldComponentUpdate({ integration, state }: Props): boolean {
-        return integration !== this.props.integration || state !== this.props.state;
+    override shouldComponentUpdate({ integration, isHidden, state }: Props): boolean {
+        return integration !== this.props.integration || isHidden !== this.props.isHidden || state !== this.props.state;
     }
 
-    render({ integration, state, words, onPick }: Props) {
+    render({ integration, isHidden, state, words, onPick }: Props) {
         const { unique_key: key, display_name: name, logo } = integration;
         return (
-            <li>
+            <li hidden={isHidden}>
                 <button type="button" class="row" data-integration={key} aria-busy={state === 'busy'} onClick={() => onPick(integration)}>
                     <Logo src={logo} name={name} />
                     <span class="name">{name}</span>

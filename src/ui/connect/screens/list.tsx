@@ -25,20 +25,21 @@ const stepMs = 20;
 
 /**
  * All rows come into the document, a thousand if need be, so that the browser's own search, screen readers and the focus find them:
- * no windowing. `content-visibility` in the style sheet spares the browser the layout of those out of sight, and they are made a
- * few at a time.
+ * no windowing. `content-visibility` in the style sheet spares the browser the layout of those out of sight, they are made a
+ * few at a time, and a search hides rows instead of making the others anew.
  */
 export function List({ integrations, picked, words, onPick }: Props) {
     const [query, setQuery] = useState('');
     const search = useMemo(() => searcher(integrations), [integrations]);
     const found = useMemo(() => search(query), [search, query]);
-    const count = useGrowingCount(found);
+    const isFound = useMemo(() => new Set(found), [found]);
+    const count = useGrowingCount(integrations.length);
     const list = useRef<HTMLUListElement>(null);
     const field = useRef<HTMLInputElement>(null);
 
     /** Arrows go from row to row, and from the first one up into the search. */
     const move = (event: KeyboardEvent): void => {
-        const rows = [...(list.current?.querySelectorAll('button') ?? [])];
+        const rows = [...(list.current?.querySelectorAll<HTMLButtonElement>('li:not([hidden]) button') ?? [])];
         const at = rows.indexOf(document.activeElement as HTMLButtonElement);
         const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
         const isTextKey = at === -1 && event.key !== 'ArrowDown';
@@ -82,10 +83,11 @@ export function List({ integrations, picked, words, onPick }: Props) {
             )}
             {found.length === 0 && <p class="no-match">{fill(words.list.noMatch, { query: query.trim() })}</p>}
             <ul ref={list} class="rows">
-                {found.slice(0, count).map((integration) => (
+                {integrations.slice(0, count).map((integration) => (
                     <Row
                         key={integration.unique_key}
                         integration={integration}
+                        isHidden={!isFound.has(integration)}
                         state={picked?.key !== integration.unique_key ? 'idle' : picked.hasFailed ? 'failed' : 'busy'}
                         words={words}
                         onPick={onPick}
@@ -96,13 +98,12 @@ export function List({ integrations, picked, words, onPick }: Props) {
     );
 }
 
-function useGrowingCount(rows: readonly Integration[]): number {
-    const [grown, setGrown] = useState({ rows, count: firstRows });
-    const count = grown.rows === rows ? grown.count : firstRows;
+function useGrowingCount(all: number): number {
+    const [count, setCount] = useState(firstRows);
     useEffect(() => {
-        if (count >= rows.length) return undefined;
-        const timer = setTimeout(() => setGrown({ rows, count: count + rowsPerStep }), stepMs);
+        if (count >= all) return undefined;
+        const timer = setTimeout(() => setCount(count + rowsPerStep), stepMs);
         return () => clearTimeout(timer);
-    }, [rows, count]);
+    }, [all, count]);
     return count;
 }
