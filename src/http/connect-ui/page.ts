@@ -43,11 +43,11 @@ export class ConnectUiPage {
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="robots" content="noindex">',
-            '<meta name="color-scheme" content="light dark">',
             `<title>${title}</title>`,
             ...styles.map((file) => `<link rel="stylesheet" href="${prefix}${file}">`),
             ...preloads.map((file) => `<link rel="modulepreload" href="${prefix}${file}">`),
-            `<script type="module" src="${prefix}${script}"></script>`,
+            // Theme and backdrop are settled before the first paint (§7.33): the skeleton would be painted straight onto the host's page.
+            `<script type="module" src="${prefix}${script}" blocking="render"></script>`,
             '</head>',
             '<body>',
             `<div id="root" data-config="${this.#dataConfig}"><div class="skeleton" role="status"><span class="skeleton-label">${loading}</span><i></i><i></i><i></i></div></div>`,
