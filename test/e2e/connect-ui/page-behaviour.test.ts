@@ -97,11 +97,13 @@ describe('connect links', () => {
     });
 
     test('C6: an address of somebody else’s is not asked', async () => {
-        // Requests to it would be found when the browser closes.
+        const asked: string[] = [];
+        context.on('request', (request) => asked.push(new URL(request.url()).origin));
         const page = await openLink(context, await simulated.session(), { apiURL: 'https://evil.test' });
         await page.locator('[data-integration=slack]').waitFor();
         const { frame } = await embed(context, simulated, (await simulated.session()).token, { apiURL: 'https://evil.test' });
         await frame.locator('[data-integration=slack]').waitFor();
+        expect(new Set(asked)).toEqual(new Set([simulated.url, new URL(simulated.host.url).origin]));
     });
 
     test('C34: on a telephone the flow goes on in the same tab, and comes back to the page', async () => {
@@ -158,6 +160,7 @@ describe('the list', () => {
         await awaitHeading(frame, 'This session has expired');
         await sendToken((await simulated.session('slack')).token);
         await awaitHeading(frame, 'Connect Slack');
+        expect(await frame.getByText('expired').count()).toBe(0);
     });
 });
 
@@ -336,9 +339,10 @@ describe('attempts', () => {
 
     test('a socket that does not come about is not missed', async () => {
         await context.routeWebSocket(/.*/, (socket) => socket.close());
-        const { frame, page } = await openOf('slack');
+        const { frame, page, events } = await openOf('slack');
         await approve(await popupOf(page, () => submit(frame)));
         await awaitHeading(frame, 'Connected');
+        expect((await events()).map(({ type }) => type)).toEqual(['ready', 'connect']);
     });
 
     test('C24: what waits for approval is told so', async () => {

@@ -201,8 +201,14 @@ export async function embed(
     };
 }
 
-/** Waits for the screen with this heading. */
-export const awaitHeading = (place: Page | Frame, name: string | RegExp): Promise<void> => place.getByRole('heading', { level: 1, name }).waitFor();
+/** Waits for the screen with this heading. What is there instead tells more than that it did not come. */
+export const awaitHeading = (place: Page | Frame, name: string | RegExp): Promise<void> =>
+    place
+        .getByRole('heading', { level: 1, name })
+        .waitFor()
+        .catch(async (error: unknown) => {
+            throw new Error(`${place.url()} says: ${await place.locator('body').innerHTML()}`, { cause: error });
+        });
 
 /** The button that sends the form. */
 export const submit = (place: Page | Frame): Promise<void> => place.locator('button[type=submit]').click();
