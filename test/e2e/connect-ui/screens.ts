@@ -11,8 +11,9 @@ export interface Shown {
 interface Visit {
     simulated: Simulated;
     context: BrowserContext;
-    /** Query of the page. */
     theme: 'light' | 'dark';
+    /** Default English. Then only screens that are shown by themselves. */
+    lang?: string;
 }
 
 /** Integrations that the screens need. Eight, from which on there is a search. */
@@ -151,17 +152,17 @@ const ways = {
 export const screens: readonly string[] = Object.keys(ways);
 
 /** Goes there. */
-export async function show(name: string, { simulated, context, theme }: Visit): Promise<Shown> {
+export async function show(name: string, { simulated, context, theme, lang = 'en' }: Visit): Promise<Shown> {
     const { only, session, isStandalone = false, isEmpty = false, query = {}, prepare, heading = /./, act } = ways[name]!;
     await prepare?.(context);
     const connectLink = await simulated.session(only, session, isEmpty ? simulated.valetkey.prodKey : undefined);
     let shown: Shown;
     if (isStandalone) {
         const link = name === 'no token' ? `${simulated.url}/connect-ui/` : connectLink.link;
-        const page = await openLink(context, { ...connectLink, link }, { theme, ...query });
+        const page = await openLink(context, { ...connectLink, link }, { theme, lang, ...query });
         shown = { page, place: page };
     } else {
-        const { page, frame } = await embed(context, simulated, connectLink.token, { themeOverride: theme });
+        const { page, frame } = await embed(context, simulated, connectLink.token, { themeOverride: theme, lang });
         shown = { page, place: frame };
     }
     if (heading !== null) await awaitHeading(shown.place, heading);

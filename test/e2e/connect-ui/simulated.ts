@@ -48,8 +48,8 @@ export interface Simulated {
     close(): Promise<void>;
 }
 
-/** @param env of Valetkey */
-export async function startSimulated(env: Record<string, string> = {}): Promise<Simulated> {
+/** @param providers entries beside those of the catalogue, which have no twin */
+export async function startSimulated(providers: Record<string, unknown> = {}): Promise<Simulated> {
     const directory = await mkdtemp(join(tmpdir(), 'valetkey-connect-ui-'));
     await build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn', build: { outDir: directory } });
     const port = await freePort();
@@ -61,7 +61,8 @@ export async function startSimulated(env: Record<string, string> = {}): Promise<
     const valetkey = await startTestApp({
         twinServer,
         connectUiDirectory: directory,
-        env: { VALETKEY_PUBLIC_URL: valetkeyUrl, VALETKEY_RATE_LIMIT_PER_MIN: '1000000', ...env },
+        providers: JSON.stringify(providers),
+        env: { VALETKEY_PUBLIC_URL: valetkeyUrl, VALETKEY_RATE_LIMIT_PER_MIN: '1000000' },
     });
     // Twins send people back to the address that they were told before.
     await valetkey.app.server.listen({ host: '127.0.0.1', port });
@@ -200,8 +201,14 @@ export async function embed(
     };
 }
 
-/** Waits for the screen with this heading. */
-export const awaitHeading = (place: Page | Frame, name: string | RegExp): Promise<void> => place.getByRole('heading', { level: 1, name }).waitFor();
+/** Waits for the screen with this heading. What is there instead tells more than that it did not come. */
+export const awaitHeading = (place: Page | Frame, name: string | RegExp): Promise<void> =>
+    place
+        .getByRole('heading', { level: 1, name })
+        .waitFor()
+        .catch(async (error: unknown) => {
+            throw new Error(`${place.url()} says: ${await place.locator('body').innerHTML()}`, { cause: error });
+        });
 
 /** The button that sends the form. */
 export const submit = (place: Page | Frame): Promise<void> => place.locator('button[type=submit]').click();

@@ -12,10 +12,13 @@ interface Props {
 export function LeaveDialog({ words, onStay, onLeave }: Props) {
     const dialog = useRef<HTMLDialogElement>(null);
     useEffect(() => {
-        const opened = dialog.current;
-        opened?.showModal();
-        return () => opened?.close();
+        dialog.current?.showModal();
     }, []);
+    // Closed before it is taken away, it gives the focus back to where it was.
+    const stay = (): void => {
+        dialog.current?.close();
+        onStay();
+    };
     return (
         <dialog
             ref={dialog}
@@ -25,13 +28,13 @@ export function LeaveDialog({ words, onStay, onLeave }: Props) {
             aria-describedby="leave-text"
             onCancel={(event) => {
                 event.preventDefault();
-                onStay();
+                stay();
             }}
         >
             <h2 id="leave-title">{words.leave.title}</h2>
             <p id="leave-text">{words.leave.text}</p>
             <div class="actions">
-                <Button onClick={onStay}>{words.leave.stay}</Button>
+                <Button onClick={stay}>{words.leave.stay}</Button>
                 <Button kind="quiet" onClick={onLeave}>
                     {words.leave.leave}
                 </Button>
