@@ -12,7 +12,7 @@ import { assertPortFree, cannotListen } from './port.ts';
 import { CatalogueError, describeProblem } from './providers/catalogue-problem.ts';
 import { compileBuiltin } from './providers/compiled-catalogue.ts';
 import { compileLogos } from './providers/logos/logos.ts';
-import { readSimulateOptions, startTwins, withDevKey } from './simulate.ts';
+import { readSimulateOptions, startTwins, forSimulating } from './simulate.ts';
 import { systemSources } from './sources.ts';
 import { collectAfterStart } from './startup-memory.ts';
 import { startupSummary } from './startup-summary.ts';
@@ -69,7 +69,7 @@ export async function run(words: readonly string[]): Promise<void> {
 }
 
 async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}): Promise<void> {
-    const config = isSimulating ? withDevKey(loadConfig(undefined, { isSimulating })) : loadConfig();
+    const config = isSimulating ? forSimulating(loadConfig(undefined, { isSimulating })) : loadConfig();
     // Before anything is written: a key that is made and printed by a start that fails would be lost.
     await assertPortFree(config);
     if (config.metrics) await assertPortFree(config.metrics, 'VALETKEY_METRICS_PORT');

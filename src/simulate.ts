@@ -65,10 +65,14 @@ export async function startTwins({
     };
 }
 
-/** A key for the button, and for whoever tries the API: it lasts as long as this process, unless it is configured. */
-export function withDevKey(config: Config): Config {
+/**
+ * A key for the button, and for whoever tries the API: it lasts as long as this process, unless it is configured. And `localhost` may be
+ * called, because that is where the product is that wants the webhooks.
+ */
+export function forSimulating(config: Config): Config {
     const key = `simulated_${systemSources.random(24).toString('base64url')}`;
-    return config.secretKeys.has('dev') ? config : { ...config, secretKeys: new Map([...config.secretKeys, ['dev', key]]) };
+    const secretKeys = config.secretKeys.has('dev') ? config.secretKeys : new Map([...config.secretKeys, ['dev', key]]);
+    return { ...config, secretKeys, egressAllow: [...config.egressAllow, 'localhost'] };
 }
 
 /** Simulated tokens beside real ones would be told apart by nobody. @throws StartupError */

@@ -26,7 +26,7 @@ afterEach(() => visit?.close());
 
 const heading = (frame: Frame, name: string): Promise<void> => frame.getByRole('heading', { name }).waitFor();
 /** The list: there is something to choose from. */
-const list = (frame: Frame): Promise<void> => frame.getByRole('button', { name: /oauth-test/ }).waitFor();
+const expectList = (frame: Frame): Promise<void> => frame.getByRole('button', { name: /oauth-test/ }).waitFor();
 const typesOf = async (of = visit): Promise<string[]> => (await of.events()).map(({ type }) => type);
 
 interface Handle {
@@ -42,14 +42,14 @@ describe('C1: the handshake', () => {
         await expect.poll(() => typesOf()).toEqual(['ready']);
         await frame.getByRole('status').waitFor();
         await sendToken(token);
-        await list(frame);
+        await expectList(frame);
         expect(await typesOf()).toEqual(['ready']);
     });
 
     test('a token that is there before', async () => {
         const opened = visit.openConnectUi();
         await sendToken(token);
-        await list(await opened);
+        await expectList(await opened);
     });
 });
 
@@ -65,7 +65,7 @@ describe('C2: the address of the page', () => {
             if (response.status() >= 300) redirects.push(response.url());
         });
         const frame = await visit.openConnectUi({ sessionToken: token, baseURL: baseURL(), lang: 'de', themeOverride: 'dark' });
-        await list(frame);
+        await expectList(frame);
         expect(redirects).toEqual([]);
         const { searchParams } = new URL(frame.url());
         expect(Object.fromEntries(searchParams)).toMatchObject({ lang: 'de', theme: 'dark', apiURL: rig.valetkey.url });
@@ -88,7 +88,7 @@ describe('C2: the address of the page', () => {
             },
             { base: baseURL(), apiUrl: rig.valetkey.url, sessionToken: token },
         );
-        await list((await (await visit.page.waitForSelector('iframe')).contentFrame())!);
+        await expectList((await (await visit.page.waitForSelector('iframe')).contentFrame())!);
     });
 });
 
@@ -99,14 +99,14 @@ test('C4: without a token for ten seconds the page says so, and takes one that c
     await visit.page.clock.fastForward(10_000);
     await heading(frame, 'Open this page from your app');
     await sendToken(token);
-    await list(frame);
+    await expectList(frame);
 });
 
 test('C5: a token that has expired, then one that has not', async () => {
     const frame = await visit.openConnectUi({ sessionToken: `nango_connect_session_${'0'.repeat(64)}` });
     await heading(frame, 'This session has expired');
     await sendToken(token);
-    await list(frame);
+    await expectList(frame);
     expect(await typesOf()).toEqual(['ready']);
 });
 
@@ -155,7 +155,7 @@ test('C22: a host page that isolates itself: the window has no opener, and the p
 describe('C35: who may embed it', () => {
     test('any page, unless somebody says otherwise', async () => {
         const elsewhere = await rig.visit({ hostUrl: rig.host.url.replace('localhost', '127.0.0.1') });
-        await list(await elsewhere.openConnectUi({ sessionToken: token }));
+        await expectList(await elsewhere.openConnectUi({ sessionToken: token }));
         await elsewhere.close();
     });
 
