@@ -11,6 +11,7 @@ create table connect_flows (
     created_at timestamptz not null
 );
 create index connect_flows_of_session on connect_flows (connect_session_id, provider_config_key);
+create index connect_flows_age on connect_flows (created_at);
 
 alter table oauth_flows
     add column connect_flow_id uuid,

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { expirePending } from './connect/pending.ts';
 import type { Sources } from './sources.ts';
+import * as connectFlows from './store/connect-flows.ts';
 import * as sessions from './store/connect-sessions.ts';
 import * as idempotentRequests from './store/idempotent-requests.ts';
 import * as flows from './store/oauth-flows.ts';
@@ -62,6 +63,7 @@ export class Retention {
         const { db, sources, renewalLogKeptMs } = this.#dependencies;
         const before = (age: number): Date => new Date(sources.now() - age);
         await flows.purge(db, before(2 * day));
+        await connectFlows.purge(db, before(2 * day));
         await sessions.purge(db, before(31 * day));
         await idempotentRequests.purge(db, before(day));
         await retained.purgeJournal(db, before(7 * day));

@@ -98,3 +98,7 @@ export async function recordFailure(db: Db, flow: BegunFlow, outcome: ConnectOut
         )
         .execute();
 }
+
+export async function purge(db: Db, createdBefore: Date): Promise<void> {
+    await db.deleteFrom('connect_flows').where('created_at', '<', createdBefore).execute();
+}

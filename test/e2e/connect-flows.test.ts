@@ -283,6 +283,17 @@ test('a flow that was begun before its session expired can be asked for after it
     expect((await ask()).status).toBe(401);
 });
 
+test('the page that a window ends on speaks to the page that opened it', async () => {
+    const query = new URLSearchParams({ connect_session_token: token, flow_id: flowId });
+    const first = await fetch(`${valetkey.url}/oauth/connect/plain?${query}`, {
+        redirect: 'manual',
+        headers: { referer: 'https://connect.example/' },
+    });
+    const cookie = first.headers.getSetCookie()[0]!.split(';')[0]!;
+    const page = await openCallback(await consent(first.headers.get('location')!), cookie);
+    expect(page.html).toContain('const openerOrigin = "https://connect.example";');
+});
+
 describe('in the only window', () => {
     const page = () => `https://connect.example/ui/?flow=${flowId}`;
 

@@ -106,6 +106,11 @@ describe('the process, before anything is written', () => {
         ['no encryption key', () => ({ VALETKEY_ENCRYPTION_KEY: '' }), /VALETKEY_ENCRYPTION_KEY is not set.*openssl rand -base64 32/],
         ['an occupied port', () => ({ PORT: String((occupied.address() as AddressInfo).port) }), /Port \d+ is in use; stop .* PORT/],
         [
+            'an occupied port for the Connect UI',
+            () => ({ VALETKEY_CONNECT_UI_PORT: String((occupied.address() as AddressInfo).port) }),
+            /Port \d+ is in use; stop .* VALETKEY_CONNECT_UI_PORT/,
+        ],
+        [
             'a bad egress entry',
             () => ({ VALETKEY_EGRESS_ALLOW: '127.0.0.0/8,10/8' }),
             /^Valetkey cannot start\. VALETKEY_EGRESS_ALLOW: "10\/8" is not a host name.*CIDR/,

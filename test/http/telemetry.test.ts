@@ -9,7 +9,9 @@ let valetkey: TestApp;
 let token: string;
 
 beforeAll(async () => {
-    valetkey = await startTestApp({ env: { VALETKEY_CONNECT_UI_URL: `${connectUi}/ui`, VALETKEY_PUBLIC_URL: 'https://api.example.org/vk' } });
+    valetkey = await startTestApp({
+        env: { VALETKEY_CONNECT_UI_URL: `${connectUi}/ui`, VALETKEY_PUBLIC_URL: 'https://api.example.org/vk', VALETKEY_CONNECT_UI_PORT: '3009' },
+    });
     token = await createSession(valetkey);
 });
 
@@ -150,7 +152,7 @@ describe('a browser', () => {
             headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
         });
 
-    test.each([connectUi, 'https://api.example.org'])('lets %s send beacons with cookies', async (origin) => {
+    test.each([connectUi, 'https://api.example.org', 'https://api.example.org:3009'])('lets %s send beacons with cookies', async (origin) => {
         const asked = await preflight(origin);
         expect([asked.status, asked.text]).toEqual([204, '']);
         expect(asked.headers).toMatchObject({
@@ -177,15 +179,18 @@ describe('a browser', () => {
         }
     });
 
-    test.each(['https://evil.example', 'https://connect.example.org.evil.example', 'http://connect.example.org', 'null'])(
-        'does not let %s',
-        async (origin) => {
-            for (const answer of [await preflight(origin), await send(beacon(), { origin })]) {
-                expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
-                expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
-            }
-        },
-    );
+    test.each([
+        'https://evil.example',
+        'https://evil.example:3009',
+        'https://connect.example.org.evil.example',
+        'http://connect.example.org',
+        'null',
+    ])('does not let %s', async (origin) => {
+        for (const answer of [await preflight(origin), await send(beacon(), { origin })]) {
+            expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
+            expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+        }
+    });
 
     test('has the usual headers everywhere else, and no credentials', async () => {
         for (const path of ['/connect/session', '/connect/sessions', '/connect/telemetry/more']) {

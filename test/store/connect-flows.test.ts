@@ -142,6 +142,15 @@ describe.each(dialects)('connect flows ($name)', ({ open }) => {
         expect((await Promise.all([never, begun, sent].map(read))).map((flow) => flow?.outcome)).toEqual([outcome('first'), outcome('first'), null]);
     });
 
+    test('is forgotten when it is old', async () => {
+        const id = newId();
+        await begin(id);
+        await connectFlows.purge(store.database.db, madeAt);
+        expect(await read(id)).toBeDefined();
+        await connectFlows.purge(store.database.db, after(1));
+        expect(await read(id)).toBeUndefined();
+    });
+
     test('goes with its session', async () => {
         const id = newId();
         await begin(id);

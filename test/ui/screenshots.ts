@@ -241,6 +241,8 @@ async function embedded(page: Page, { url, hostUrl, token }: { url: string; host
                 '<div style="height:120px;border-radius:14px;background:#fff;margin:24px 0"></div>'.repeat(4) +
                 '</div>';
             document.body.style.cssText = 'margin:0;background:#e9edf4';
+            // As the style sheets of most products begin.
+            document.head.append(Object.assign(document.createElement('style'), { textContent: 'iframe{border:0}' }));
             const { Nango } = window as unknown as { Nango: new (config: object) => { openConnectUI(props: object): void } };
             new Nango({ connectSessionToken: sessionToken }).openConnectUI({ baseURL, apiURL });
         },

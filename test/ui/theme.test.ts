@@ -46,7 +46,7 @@ describe('the accent', () => {
 });
 
 test('the style sheet has the cards that contrast is computed for', () => {
-    const css = readFileSync(join(import.meta.dirname, '../../src/ui/connect/style.css'), 'utf8');
+    const css = readFileSync(join(import.meta.dirname, '../../src/ui/connect/style/base.css'), 'utf8');
     const found = [...css.matchAll(/--surface: (#\w+);/g)].map(([, colour]) => parseColour(colour!));
     const [light, dark] = (['light', 'dark'] satisfies Mode[]).map((mode) => surfaces[mode]);
     expect(found).toEqual([light, dark, dark]);

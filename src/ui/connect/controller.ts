@@ -1,14 +1,14 @@
 /** Does what takes time — loading, connecting, waiting for the provider — and tells the machine, whose state the screens show. */
 import { Api, ApiError, networkFailure } from './api.ts';
-import type { Integration, Outcome, UiSettings } from './api-types.ts';
+import type { Integration, UiSettings } from './api-types.ts';
 import { assembleFields, helpUrl, initialValues, type Field } from './fields.ts';
-import { watchFlow, watchWindow } from './flow-watch.ts';
 import { tellHost } from './host.ts';
 import { forgetSession, keepSession } from './kept-session.ts';
-import { firstState, isDirty, isSingle, step, subjectOf, type Event, type Failure, type State, type Subject } from './machine.ts';
+import { firstState, isDirty, isSingle, step, subjectOf, type Event, type State, type Subject } from './machine.ts';
 import { isOutbound, wayOf } from './modes.ts';
 import { newId } from './new-id.ts';
-import { windowFeatures, type PageConfig } from './page-config.ts';
+import type { PageConfig } from './page-config.ts';
+import { RedirectFlows } from './redirect-flows.ts';
 import { submissionOf, type Values } from './submission.ts';
 import { sendBeacon, type Happening } from './telemetry.ts';
 import { faultsOf } from './validation.ts';
@@ -17,24 +17,32 @@ import type { Words } from './words/en.ts';
 
 const hostMayTakeMs = 10_000;
 const closeAfterMs = 1500;
-const windowStaysMs = 500;
 
 export class Controller {
     readonly config: PageConfig;
     readonly words: Words;
     readonly #api: Api;
+    readonly #flows: RedirectFlows;
     readonly #listeners = new Set<(state: State) => void>();
     #state: State = firstState;
     #hasOpened = false;
     #hasClosed = false;
     #returnedFlow: string | undefined;
-    #window: Window | undefined;
 
     constructor(config: PageConfig, words: Words, language: string) {
         this.config = config;
         this.words = words;
         this.#api = new Api(config.apiUrl, language);
         this.#returnedFlow = config.returnedFlow;
+        this.#flows = new RedirectFlows({
+            api: this.#api,
+            config,
+            words,
+            state: () => this.#state,
+            report: (event) => this.#report(event),
+            expire: () => this.#expire(),
+            track: (event, integration) => this.track(event, integration),
+        });
     }
 
     get state(): State {
@@ -104,7 +112,7 @@ export class Controller {
             this.#report({ type: 'picked', key: integration.unique_key });
             await this.#pick(integration);
         }
-        this.#begin(flowId, '', { isSameTab: true });
+        this.#flows.begin(flowId, '', { isSameTab: true });
     }
 
     pick(integration: Integration): void {
@@ -183,15 +191,15 @@ export class Controller {
             this.#report({ type: 'submitted' });
             void this.#connect(subject, submission.path, submission.body);
         } else if (submission.kind === 'prepared') {
-            const opened = returnsToPage ? undefined : this.#open('about:blank');
+            const opened = returnsToPage ? undefined : this.#flows.open('about:blank');
             this.#report({ type: 'submitted' });
             void this.#openPrepared(subject, flowId, submission.body, { opened, returnsToPage });
         } else if (returnsToPage) {
             this.#leaveFor(subject, flowId, this.#api.address(submission.path));
         } else {
             const link = this.#api.address(submission.path);
-            const opened = this.#open(link);
-            this.#begin(flowId, link, { opened, isByScript: true });
+            const opened = this.#flows.open(link);
+            this.#flows.begin(flowId, link, { opened, isByScript: true });
         }
     }
 
@@ -202,7 +210,7 @@ export class Controller {
     }
 
     followed(flowId: string, link: string): void {
-        this.#begin(flowId, link, {});
+        this.#flows.begin(flowId, link, {});
     }
 
     #filled(subject: Subject, flowId: string, extraParams: Values) {
@@ -226,13 +234,6 @@ export class Controller {
         window.location.assign(address);
     }
 
-    #open(address: string): Window | undefined {
-        const { availWidth: width, availHeight: height } = window.screen;
-        // Two screens: the one that this window is on.
-        const { availLeft: left = 0, availTop: top = 0 } = window.screen as Screen & { availLeft?: number; availTop?: number };
-        return window.open(address, '_blank', windowFeatures(this.config.popup, { width, height, left, top })) ?? undefined;
-    }
-
     async #connect(subject: Subject, path: string, body: unknown): Promise<void> {
         const isPending = isOutbound(subject.provider);
         try {
@@ -251,7 +252,7 @@ export class Controller {
                 return;
             }
             if (way.opened) way.opened.location.replace(address);
-            this.#begin(flowId, address, { opened: way.opened, isByScript: true });
+            this.#flows.begin(flowId, address, { opened: way.opened, isByScript: true });
         } catch (error) {
             way.opened?.close();
             this.#attemptFailed(error);
@@ -264,75 +265,6 @@ export class Controller {
         if (isExpired) this.#expire();
     }
 
-    /** @param how whether a script opened it, in which window if that is known, or in this very tab */
-    #begin(flowId: string, link: string, how: { opened?: Window | undefined; isByScript?: boolean; isSameTab?: boolean }): void {
-        this.#closeWindow();
-        this.#window = how.opened;
-        const attempt = { flowId, link, isSameTab: how.isSameTab === true, hasWindow: how.opened !== undefined };
-        this.#report({ type: 'flow begun', attempt });
-        const { token } = this.#api;
-        let state = 'unknown';
-        const isCurrent = (): boolean => token === this.#api.token && this.#state.attempt?.flowId === flowId;
-        const hasEnded = (): boolean => token !== this.#api.token || ['success', 'pending', 'expired'].includes(this.#state.screen.name);
-        void watchFlow((wait) => this.#api.flow(flowId, wait), {
-            // A flow that a retry has replaced is watched on if it was begun: it may have come back already.
-            isOver: () => hasEnded() || (!isCurrent() && state === 'unknown'),
-            onStatus: (status) => {
-                ({ state } = status);
-                if (status.state === 'done') this.#flowDone(flowId, status.outcome);
-                else this.#report({ type: status.state === 'returned' ? 'flow returned' : 'flow started', flowId });
-            },
-            onNothingOpened: () => {
-                if (how.isSameTab) {
-                    this.#report({ type: 'flow failed', flowId, failure: { type: networkFailure, message: this.words.error.text } });
-                } else if (how.opened === undefined) {
-                    this.#lost(flowId, 'blocked', how.isByScript === true);
-                }
-            },
-            onExpired: () => {
-                if (isCurrent()) this.#expire();
-            },
-        });
-        if (how.opened) {
-            watchWindow(how.opened, {
-                isOver: () => hasEnded() || !isCurrent() || state === 'done',
-                onClosed: () => {
-                    if (state !== 'returned') this.#lost(flowId, 'closed', this.config.detectsClosedWindow);
-                },
-            });
-        }
-    }
-
-    /** @param isError the host is to know. A closed window is one only where it asked for that (contract §8.6). */
-    #lost(flowId: string, alert: 'blocked' | 'closed', isError: boolean): void {
-        const isShown = this.#state.screen.name === 'waiting' && this.#state.attempt?.flowId === flowId;
-        if (!isShown) return;
-        const subject = subjectOf(this.#state);
-        this.track(alert === 'blocked' ? 'popup:blocked_by_browser' : 'popup:closed_early', subject?.integration.unique_key);
-        const type = alert === 'blocked' ? 'blocked_by_browser' : 'window_closed';
-        const message = fill(this.words.form[alert], { name: subject?.integration.display_name ?? '' });
-        this.#report({ type: 'flow lost', flowId, alert, ...(isError ? { error: { type, message } } : {}) });
-    }
-
-    #flowDone(flowId: string, outcome: Outcome | null): void {
-        if (outcome?.status === 'success') {
-            const { provider_config_key: providerConfigKey = '', connection_id: connectionId = '', is_pending: isPending = false } = outcome;
-            this.#report({ type: 'connected', connected: { providerConfigKey, connectionId, isPending } });
-        } else {
-            const { type = networkFailure, description = '' } = outcome?.error ?? {};
-            const failure: Failure = { type, message: description, integrationKey: outcome?.provider_config_key };
-            this.#report({ type: 'flow failed', flowId, failure });
-        }
-        this.#closeWindow();
-    }
-
-    /** It has a moment to show how it ended. */
-    #closeWindow(): void {
-        const opened = this.#window;
-        this.#window = undefined;
-        if (opened) setTimeout(() => opened.close(), windowStaysMs);
-    }
-
     get isDirty(): boolean {
         return isDirty(this.#state);
     }
@@ -343,7 +275,7 @@ export class Controller {
         this.#hasClosed = true;
         this.track(by);
         tellHost({ type: 'close' });
-        if (this.#state.attempt) this.#window?.close();
+        if (this.#state.attempt) this.#flows.abandon();
     }
 
     track(event: Happening, integration?: string): void {
@@ -374,7 +306,7 @@ export class Controller {
             case 'success':
             case 'pending':
                 this.track('view:success', key);
-                this.#closeWindow();
+                this.#flows.closeWindow();
                 if (session?.connectUISettings.closeOnSuccess) setTimeout(() => this.close('click:finish'), closeAfterMs);
                 break;
             case 'failure':

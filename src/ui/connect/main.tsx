@@ -40,6 +40,10 @@ async function boot(): Promise<void> {
     const controller = new Controller(config, words, language);
     listenToHost({ onToken: (token) => controller.useToken(token), onSettings: (settings) => controller.useSettings(settings) });
     acknowledgeCallbacks(config.apiUrl);
+    // The browser's way back from the provider, where it kept the page as it was.
+    window.addEventListener('pageshow', ({ persisted }) => {
+        if (persisted) controller.giveUp();
+    });
     controller.start(config.token);
     root.replaceChildren();
     render(<App controller={controller} theme={theme} />, root);

@@ -15,7 +15,7 @@ export interface Accent {
     readonly isText: boolean;
 }
 
-/** What cards are made of; style.css has the same. */
+/** What cards are made of; style/base.css has the same. */
 export const surfaces: Readonly<Record<Mode, Rgb>> = { light: [255, 255, 255], dark: [23, 25, 31] };
 
 export const themeChoices = ['light', 'dark', 'system'] as const;

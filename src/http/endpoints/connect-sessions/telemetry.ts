@@ -46,8 +46,11 @@ const timestamp = (services: Services) =>
         .meta({ type: ['string', 'number'], description: 'Anything that reads as a date, at most two hours away from the server’s time.' });
 
 /** Of the Connect UI, wherever it is served. */
-const isOwnOrigin = ({ connectUiUrl, publicUrl }: Services['config'], origin: string): boolean =>
-    [connectUiUrl, publicUrl].some((url) => new URL(url).origin === origin);
+function isOwnOrigin({ connectUiUrl, connectUi, publicUrl }: Services['config'], origin: string): boolean {
+    const ownPort = new URL(publicUrl);
+    ownPort.port = String(connectUi.port ?? ownPort.port);
+    return [connectUiUrl, publicUrl, ownPort].some((url) => new URL(url).origin === origin);
+}
 
 export const connectTelemetry = (services: Services) =>
     endpoint({
