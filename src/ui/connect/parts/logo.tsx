@@ -17,7 +17,8 @@ export function Logo({ src, name, size = 'small', badge }: Props) {
             {src === undefined || hasFailed ? (
                 <span class="monogram">{name.trim().charAt(0).toUpperCase() || '?'}</span>
             ) : (
-                <img src={src} alt="" loading="lazy" decoding="async" onError={() => setFailed(true)} />
+                // Lazy before it has an address: the other way round all of a long list would be fetched.
+                <img loading="lazy" decoding="async" src={src} alt="" onError={() => setFailed(true)} />
             )}
             {badge && <span class={`badge-mark ${badge.kind}`}>{badge.mark}</span>}
         </span>
