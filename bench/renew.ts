@@ -9,7 +9,7 @@ const count = 5_000;
 const pairs = 3;
 const leadMs = 4_000;
 /** As many as a worker has slots for one provider. */
-const concurrency = 160;
+const concurrency = 320;
 const targetRatio = 0.6;
 
 /** Alternates between the two, so that what else the machine does meets both alike; the first pair warms up. */
