@@ -9,7 +9,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Catalogue } from '../providers/catalogue.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import type { Sources } from '../sources.ts';
 import { ConnectFailure, type AuthMode, type ModeContext } from './auth-mode.ts';
 import { CredentialTestFailure, isTestable } from './credential-test.ts';

@@ -1,6 +1,6 @@
 /** The JWT of an app behind a connection, for callers that speak to the provider as the app itself (http-api §8.2). */
 import * as connections from '../store/connections.ts';
-import * as writes from '../store/credential-writes.ts';
+import { loadTarget } from '../store/renewal-targets.ts';
 import { openConfig, withSecret } from './connection-secrets.ts';
 import { credentialsPlace } from './credential-places.ts';
 import type { Credentials } from './credential.ts';
@@ -16,7 +16,7 @@ const memberName = 'jwtToken';
  * @throws TokenFailure, VaultError
  */
 export async function renewAppJwt({ db, vault, sources, strategies }: RenewalDependencies, id: string): Promise<void> {
-    const target = await writes.loadTarget(db, id);
+    const target = await loadTarget(db, id);
     if (target === undefined) {
         return;
     }

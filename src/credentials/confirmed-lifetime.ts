@@ -3,7 +3,7 @@
  * That one cannot be asked is no reason to replace it either; then the lifetime that is assumed, or was confirmed, decides.
  */
 import * as writes from '../store/credential-writes.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import { credentialTypeOf, type Credentials } from './credential.ts';
 import { credentialsPlace } from './credential-places.ts';
 import { lapseToTell } from './expiry-notice.ts';

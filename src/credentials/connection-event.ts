@@ -1,5 +1,5 @@
 /** What every event about a stored connection says of it (webhooks §1.4). */
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import type { AuthEvent } from '../webhooks/auth-events.ts';
 
 export const eventAbout = (target: RenewalTarget, authMode: string): Omit<AuthEvent, 'operation' | 'error'> => ({

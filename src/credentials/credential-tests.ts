@@ -7,7 +7,7 @@ import type { Kysely } from 'kysely';
 import type { OperationRecord } from '../egress/operation-record.ts';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import * as operations from '../store/operations.ts';
 import type { Db } from '../store/database.ts';
 import type { Schema } from '../store/schema.ts';

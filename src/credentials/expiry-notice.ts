@@ -3,7 +3,7 @@
  * reconnect, or a renewal that prolongs the refresh token, begins anew.
  */
 import type { Sources } from '../sources.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import type { Db } from '../store/database.ts';
 import type { ConnectionRow } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';

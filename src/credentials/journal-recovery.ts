@@ -1,5 +1,6 @@
 /** Answers that a crash left in the journal (R2): found at the start of a worker and once a minute, and applied without another call. */
 import * as writes from '../store/credential-writes.ts';
+import { loadTarget } from '../store/renewal-targets.ts';
 import * as journal from '../store/credential-journal.ts';
 import { leaseMs, type RenewalDependencies } from './leased-renewal.ts';
 import type { TokenAnswers } from './token-answers.ts';
@@ -30,7 +31,7 @@ export class JournalRecovery {
 
     async #recoverEntry(entry: { id: string; connection_row_id: string }): Promise<boolean> {
         const { db, logger, owner, sources } = this.#dependencies;
-        const target = await writes.loadTarget(db, entry.connection_row_id);
+        const target = await loadTarget(db, entry.connection_row_id);
         if (target === undefined) {
             await journal.discard(db, entry.id);
             return false;
@@ -44,7 +45,7 @@ export class JournalRecovery {
         } else {
             // A later lease began before this answer was written. While it lasts, its holder may still find it.
             const epoch = await writes.acquireLease(db, target.id, owner, sources.now(), leaseMs);
-            const leased = epoch === undefined ? undefined : await writes.loadTarget(db, target.id);
+            const leased = epoch === undefined ? undefined : await loadTarget(db, target.id);
             if (epoch === undefined || leased === undefined) {
                 return false;
             }

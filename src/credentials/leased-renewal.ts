@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { OperationRecord } from '../egress/operation-record.ts';
 import type { Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import { loadTarget, type RenewalTarget } from '../store/renewal-targets.ts';
 import type { Hints } from '../store/hints.ts';
 import type * as operations from '../store/operations.ts';
 import type { RefreshIntent, Schema } from '../store/schema.ts';
@@ -96,7 +96,7 @@ export class LeasedRenewal {
     async run(id: string, epoch: number, request: RenewalRequest, loaded?: RenewalTarget): Promise<RenewalResult> {
         const { db, observer } = this.#dependencies;
         await this.#step('leased');
-        const target = loaded ?? (await writes.loadTarget(db, id));
+        const target = loaded ?? (await loadTarget(db, id));
         if (target === undefined || target.refresh_epoch !== epoch) {
             return { kind: 'gone' };
         }

@@ -1,6 +1,6 @@
 /** The end of a failure that was reported (§8.2): one `refresh` event that says success, for endpoints that ask for `auth.recovery`. */
 import type { Sources } from '../sources.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import type { Db } from '../store/database.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';

@@ -1,5 +1,5 @@
 /** The background refresher (R12): renews what is due whether or not anybody reads it, and mends what a crash left behind. */
-import { loadTargets, type RenewalTarget } from '../store/credential-writes.ts';
+import { loadTargets, type RenewalTarget } from '../store/renewal-targets.ts';
 import { LeasedWorker, claimDue, refreshQueue, type ClaimedRow } from '../store/leased-work.ts';
 import { leaseMs, type RenewalDependencies } from './leased-renewal.ts';
 import type { Renewals } from './renewal.ts';

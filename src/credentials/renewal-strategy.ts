@@ -1,6 +1,6 @@
 /** What renewal needs to know about a way of authenticating; auth modes implement it, so that renewal need not know them. */
 import type { OperationRecord } from '../egress/operation-record.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import type { Credentials, Obtained } from './credential.ts';
 import type { TestVerdict } from './credential-test-schedule.ts';
 import type { TokenLimits } from './token-gate.ts';

@@ -8,7 +8,7 @@
  */
 import { randomFraction } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import { readProgress, type RenewalTarget } from '../store/renewal-targets.ts';
 import { renewAppJwt } from './app-jwt.ts';
 import { JournalRecovery } from './journal-recovery.ts';
 import { LeasedRenewal, leaseMs, type RenewalDependencies, type RenewalRequest, type RenewalResult } from './leased-renewal.ts';
@@ -111,7 +111,7 @@ export class Renewals {
         try {
             for (let pause = 40; sources.now() < deadline; pause *= 1.5) {
                 const hint = watch?.next();
-                const row = await writes.readProgress(db, id);
+                const row = await readProgress(db, id);
                 if (row === undefined) {
                     return { kind: 'gone' };
                 }

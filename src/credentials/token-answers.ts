@@ -6,7 +6,7 @@ import type { Kysely } from 'kysely';
 import { newRowId } from '../sources.ts';
 import { json } from '../store/database.ts';
 import * as writes from '../store/credential-writes.ts';
-import type { RenewalTarget } from '../store/credential-writes.ts';
+import type { RenewalTarget } from '../store/renewal-targets.ts';
 import * as journal from '../store/credential-journal.ts';
 import * as operations from '../store/operations.ts';
 import type { NewJournalEntry, Schema } from '../store/schema.ts';

@@ -1,6 +1,7 @@
 /** The lease on a connection, and the fence around every write made under it (R1, R2, R3). */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as writes from '../../src/store/credential-writes.ts';
+import { loadTarget, readProgress } from '../../src/store/renewal-targets.ts';
 import * as journal from '../../src/store/credential-journal.ts';
 import { json } from '../../src/store/database.ts';
 import type { ConnectionRow, IntegrationRow } from '../../src/store/schema.ts';
@@ -130,8 +131,8 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
                 .set({ deleted_at: after(1) })
                 .execute();
             expect(await acquire('a')).toBeUndefined();
-            expect(await writes.loadTarget(store.database.db, connection.id)).toBeUndefined();
-            expect(await writes.readProgress(store.database.db, connection.id)).toBeUndefined();
+            expect(await loadTarget(store.database.db, connection.id)).toBeUndefined();
+            expect(await readProgress(store.database.db, connection.id)).toBeUndefined();
         });
     });
 
@@ -250,7 +251,7 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
     test('a renewal’s target comes with its integration, its environment and its newest open answer', async () => {
         const { db } = store.database;
         const environment = await db.selectFrom('environments').select('name').executeTakeFirstOrThrow();
-        expect(await writes.loadTarget(db, connection.id)).toMatchObject({
+        expect(await loadTarget(db, connection.id)).toMatchObject({
             id: connection.id,
             environment_name: environment.name,
             integration: { id: integration.id, unique_key: 'github', oauth_client_id: 'client', allowed_hosts: null },
@@ -272,7 +273,7 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
             await journal.append(db, [entry]);
         }
         await journal.settle(db, entries[2]!.id, 'rejected', after(9));
-        expect((await writes.loadTarget(db, connection.id))?.journal).toEqual({
+        expect((await loadTarget(db, connection.id))?.journal).toEqual({
             id: entries[1]!.id,
             sealed_response: 'answer-1',
             base_version: 1,
