@@ -11,7 +11,7 @@ import type { Catalogue } from '../providers/catalogue.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { RenewalTarget } from '../store/renewal-targets.ts';
 import type { Sources } from '../sources.ts';
-import { ConnectFailure, type AuthMode, type ModeContext } from './auth-mode.ts';
+import { ConnectFailure, type AuthMode, type ModeContext, type ModeIntegration } from './auth-mode.ts';
 import { CredentialTestFailure, isTestable } from './credential-test.ts';
 import { authModes } from './index.ts';
 import type { RegisteredClients } from './mcp/registered-clients.ts';
@@ -34,14 +34,30 @@ export function renewalStrategies(context: {
         }
         return { provider, mode: authModes.get(provider.authMode) };
     };
+    // Renewals that were claimed together share what was read of their integration; nothing that is opened here outlives them.
+    const opened = new WeakMap<RenewalTarget['integration'], Promise<ModeIntegration>>();
+    const openedOnce = (target: RenewalTarget): Promise<ModeIntegration> => {
+        let integration = opened.get(target.integration);
+        if (integration === undefined) {
+            integration = openIntegration(vault, target.integration, target.is_production);
+            opened.set(target.integration, integration);
+        }
+        return integration;
+    };
     const contextOf = async (
         provider: Provider,
         target: RenewalTarget,
         credentials: Credentials,
         record: OperationRecord | undefined,
     ): Promise<ModeContext> => {
-        const integration = await openIntegration(vault, target.integration, target.is_production);
-        const context = { provider, integration, connectionConfig: await openConfig(vault, target), egress, sources, clients };
+        const context = {
+            provider,
+            integration: await openedOnce(target),
+            connectionConfig: await openConfig(vault, target),
+            egress,
+            sources,
+            clients,
+        };
         return recorded(record, context, () => credentials);
     };
     return {

@@ -7,9 +7,12 @@ import { ConnectFailure, type ModeContext } from './auth-mode.ts';
 
 /** @throws ConnectFailure `url_param_err` */
 export function assertSecretMayGoTo(url: URL, template: UrlTemplate, context: Pick<ModeContext, 'provider' | 'integration'>): void {
+    if (!template.hostIsChosenByConnection) {
+        return;
+    }
     // `A || B`: the fallback's host is the catalogue's own.
     const literalHosts = template.source.split(' || ').flatMap((alternative) => /^https?:\/\/([^/?#$]+)(?=[/?#]|$)/.exec(alternative)?.[1] ?? []);
-    if (!template.hostIsChosenByConnection || literalHosts.includes(url.host)) {
+    if (literalHosts.includes(url.host)) {
         return;
     }
     const listed = context.integration.allowedHosts ?? context.provider.entry.allowed_hosts;

@@ -117,13 +117,14 @@ export class CallShares {
     /** Callers first, then whoever has waited longest. */
     #admitWaiting(scope: Scope): void {
         for (const isBackground of [false, true]) {
-            for (const waiting of scope.waiting.filter((one) => one.isBackground === isBackground)) {
-                if (!this.#mayBegin(scope, isBackground)) {
+            while (scope.waiting.length > 0 && this.#mayBegin(scope, isBackground)) {
+                const next = scope.waiting.findIndex((one) => one.isBackground === isBackground);
+                if (next < 0) {
                     break;
                 }
-                scope.waiting.splice(scope.waiting.indexOf(waiting), 1);
+                const [waiting] = scope.waiting.splice(next, 1);
                 this.#begin(scope);
-                waiting.admit();
+                waiting!.admit();
             }
         }
     }

@@ -2,7 +2,7 @@
  * What happens under a renewal's lease: due, intent, call (auth-modes §16.9 nos. 3–5). What becomes of the answer is
  * `token-answers.ts`; taking the lease, and waiting for others who hold it, `renewal.ts`.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { OperationRecord } from '../egress/operation-record.ts';
@@ -205,10 +205,7 @@ export class LeasedRenewal {
         const intent: RefreshIntent = {
             epoch: target.refresh_epoch,
             started_at: new Date(sources.now()).toISOString(),
-            fingerprint: createHash('sha256')
-                .update(refreshTokenOf(credentials) ?? '')
-                .digest('base64url')
-                .slice(0, 16),
+            fingerprint: hash('sha256', refreshTokenOf(credentials) ?? '', 'base64url').slice(0, 16),
         };
         if (!(await this.#intents.add({ id: target.id, intent }))) {
             return undefined;

@@ -135,11 +135,10 @@ export function createEgress(options: {
         };
 
         const stop = new AbortController();
-        const over = new AbortController();
         const abort = (): void => stop.abort('aborted');
         if (request.signal?.aborted) abort();
-        request.signal?.addEventListener('abort', abort, { signal: over.signal });
-        sources.sleep(request.deadlineMs ?? DEFAULT_DEADLINE_MS, over.signal).then(
+        request.signal?.addEventListener('abort', abort);
+        sources.sleep(request.deadlineMs ?? DEFAULT_DEADLINE_MS, stop.signal).then(
             async () => {
                 await readWhatHasCome();
                 stop.abort('deadline_exceeded');
@@ -149,8 +148,9 @@ export function createEgress(options: {
         try {
             return await follow(hop, request, stop.signal);
         } finally {
-            // With a reason of our own: without one a DOMException is made, stack trace and all.
-            over.abort('over');
+            request.signal?.removeEventListener('abort', abort);
+            // Nobody waits for the deadline any more. With a reason of our own: without one a DOMException is made, stack trace and all.
+            stop.abort('over');
         }
     }
 

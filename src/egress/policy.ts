@@ -54,8 +54,8 @@ export function createPolicy(allow: AllowList, resolve: Resolve): Policy {
             (isLocalhost(hostname) && openLoopback(hostname, port).length > 0)
         );
     };
+    /** Why nothing may go there that the operator has not opened. */
     const closedReason = (hostname: string, port: number): string | undefined => {
-        if (opened(hostname, port)) return undefined;
         if (isIP(hostname) !== 0) return permits(hostname, port) ? undefined : 'address';
         return isLocalhost(hostname) || METADATA_NAMES.has(hostname) ? 'name' : undefined;
     };
@@ -69,16 +69,17 @@ export function createPolicy(allow: AllowList, resolve: Resolve): Policy {
             if (url.username !== '' || url.password !== '') throw blocked(hostname, 'userinfo');
 
             const port = portOf(url.protocol, url.port);
-            const reason = closedReason(hostname, port);
-            if (reason !== undefined) throw blocked(hostname, reason);
-            if (url.protocol === 'http:' && !opened(hostname, port)) throw blocked(hostname, 'plain_http');
+            if (!opened(hostname, port)) {
+                const reason = closedReason(hostname, port) ?? (url.protocol === 'http:' ? 'plain_http' : undefined);
+                if (reason !== undefined) throw blocked(hostname, reason);
+            }
 
             if (!isIPv6(hostname)) url.hostname = hostname;
             return url;
         },
 
         async addressesOf(hostname, port) {
-            const reason = closedReason(hostname, port);
+            const reason = opened(hostname, port) ? undefined : closedReason(hostname, port);
             if (reason !== undefined) throw blocked(hostname, reason);
             if (isIP(hostname) !== 0) return [hostname];
             // RFC 6761 §6.3: localhost is loopback, and DNS has no say in it.

@@ -45,15 +45,22 @@ export class TemplateError extends Error {
 /** @throws UrlTemplateError | ExpressionError when the text cannot be compiled safely. */
 export function compileUrlTemplate(source: string, options: UrlTemplateOptions): UrlTemplate {
     const alternatives = parseTemplate(source).map((parts) => compileAlternative(parts, options));
+    // Most endpoints take no value: what was built and checked once is the same each time.
+    let constant: string | undefined;
     return {
         source,
         fields: alternatives.flatMap((alternative) => alternative.slots),
         hostIsChosenByConnection: alternatives.some((alternative) => alternative.hostIsChosen),
         build(values) {
+            if (constant !== undefined) return new URL(constant);
             let missing = '';
             for (const alternative of alternatives) {
                 const absent = alternative.slots.find((slot) => slotValue(slot, values) === undefined);
-                if (!absent) return buildAlternative(alternative, values, options.isPlainHttpAllowed);
+                if (!absent) {
+                    const url = buildAlternative(alternative, values, options.isPlainHttpAllowed);
+                    if (alternative.slots.length === 0 && alternative === alternatives[0]) constant = url.href;
+                    return url;
+                }
                 missing = absent.name;
             }
             throw new TemplateError('missing_value', missing);

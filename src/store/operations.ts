@@ -250,7 +250,8 @@ const routine = { type: 'auth', action: 'refresh_token', state: 'success', level
 
 /**
  * Of each row of a relation with the columns of a connection, `operation_id` and `reason`. The stream does not have them, so
- * no transaction is named (migration 0020).
+ * no transaction is named (migration 0020). The ids are ours and say when they began; `operation_began` would ask with a regular
+ * expression whether they do. Two that meet by chance must not cost the credentials that are written along with them.
  */
 export const insertRenewals = (renewed: RawBuilder<unknown>): RawBuilder<unknown> => sql`
     insert into operations (id, environment_id, ${sql.join(Object.keys(routine).map((name) => sql.ref(name)))}, integration_id, connection_row_id,
@@ -258,7 +259,7 @@ export const insertRenewals = (renewed: RawBuilder<unknown>): RawBuilder<unknown
     select operation_id, environment_id, ${sql.join(Object.values(routine).map((value) => sql.lit(value)))}, integration_id, id,
         connection_id, jsonb_build_object('reason', reason, 'expires_at', to_char(credentials_expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
         began, began, began, null
-    from (select *, operation_began(operation_id) as began from ${renewed}) as renewed
+    from (select *, timestamptz 'epoch' + split_part(operation_id, '_', 1)::bigint * interval '1 millisecond' as began from ${renewed}) as renewed
     on conflict do nothing`;
 
 export async function recordRenewal(db: Db, renewed: Renewed): Promise<void> {

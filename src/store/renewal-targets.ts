@@ -9,6 +9,7 @@ import type { ConnectionRow, IntegrationRow } from './schema.ts';
 const targetColumns = [
     'id',
     'environment_id',
+    'integration_id',
     'provider',
     'connection_id',
     'sealed_credentials',
@@ -57,20 +58,26 @@ export interface RenewalTarget extends Pick<ConnectionRow, (typeof targetColumns
 
 export const loadTarget = async (db: Db, id: string): Promise<RenewalTarget | undefined> => (await loadTargets(db, [id]))[0];
 
-export const loadTargets = (db: Db, ids: readonly string[]): Promise<RenewalTarget[]> =>
-    executePrepared(
+/** Rows of one integration share what is said of it: it is sent, and read, once. */
+export async function loadTargets(db: Db, ids: readonly string[]): Promise<RenewalTarget[]> {
+    const rows = await executePrepared(
         db,
         'load renewal targets',
-        sql<RenewalTarget>`
+        sql<Omit<RenewalTarget, 'integration'> & { integration: RenewalTarget['integration'] | null }>`
             select ${sql.join(targetColumns.map((name) => sql.ref(`c.${name}`)))}, e.name as environment_name, e.is_production,
-                jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
-                    'oauth_client_id', i.oauth_client_id, 'sealed_oauth_client_secret', i.sealed_oauth_client_secret,
-                    'oauth_scopes', i.oauth_scopes, 'sealed_custom', i.sealed_custom, 'allowed_hosts', i.allowed_hosts) as integration,
+                case when row_number() over (partition by c.integration_id) = 1 then
+                    jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
+                        'oauth_client_id', i.oauth_client_id, 'sealed_oauth_client_secret', i.sealed_oauth_client_secret,
+                        'oauth_scopes', i.oauth_scopes, 'sealed_custom', i.sealed_custom, 'allowed_hosts', i.allowed_hosts)
+                end as integration,
                 (select jsonb_build_object('id', j.id, 'sealed_response', j.sealed_response, 'base_version', j.base_version, 'refresh_epoch', j.refresh_epoch)
                  from credential_journal j where j.connection_row_id = c.id and j.outcome is null order by j.received_at desc limit 1) as journal
             from connections c join integrations i on i.id = c.integration_id join environments e on e.id = c.environment_id
             where c.id = any(${ids}::uuid[]) and c.deleted_at is null`,
     );
+    const integrations = new Map(rows.flatMap(({ integration }) => (integration === null ? [] : [[integration.id, integration]])));
+    return rows.map((row) => Object.assign(row, { integration: integrations.get(row.integration_id)! }));
+}
 
 /** What a waiting caller watches while another process renews. */
 export interface RenewalProgress extends Pick<ConnectionRow, 'credentials_obtained_at' | 'last_refresh_failure' | 'refresh_epoch'> {
