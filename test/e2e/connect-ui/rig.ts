@@ -1,52 +1,16 @@
-/**
- * What the Connect UI and the official frontend client are tried on: a host page at `http://localhost`, the API and the Connect UI at
- * two ports of 127.0.0.1, a provider at 127.0.0.2, and a real Chromium between them (frontend contract §6). The page is the one that
- * `npm run prepare` built.
- */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+/** The {@link Origins}, and a real Chromium between them. */
 import type { Browser, BrowserContext, BrowserContextOptions, Frame, Page } from 'playwright-core';
 import { launchBrowser } from '../../peers/browser.ts';
-import { startConsentServer, type ConsentServer } from '../../peers/consent-server.ts';
-import { freePort } from '../../peers/free-port.ts';
-import { startHostPage, type HostPage } from '../../peers/host-page.ts';
-import { createDatabase } from '../../peers/postgres.ts';
-import { apiKeyEntry, basicEntry, oauth2Entry, providersFile } from '../provider-entries.ts';
-import { newEncryptionKey, newTestApiKey, startValetkey, type Valetkey, type ValetkeyOptions } from '../valetkey.ts';
+import { startOrigins, type Origins, type OriginsOptions } from './origins.ts';
 
-export interface RigOptions {
-    /** Provider entries beside `oauth-test`, `key-test` and `basic-test`. */
-    providers?: (provider: ConsentServer) => Record<string, unknown>[];
-    /** Environment variables of Valetkey. */
-    env?: Record<string, string>;
-}
+export { clientOf, type Session } from './origins.ts';
 
-export interface Session {
-    token: string;
-    connect_link: string;
-    expires_at: string;
-}
-
-export interface Rig {
-    /** Integrations `oauth`, `keys` and `basic` are there. */
-    valetkey: Valetkey;
-    /** What `valetkey` was started with: a replica has the same but for the port. */
-    options: ValetkeyOptions;
-    /** `http://127.0.0.1:U`: the Connect UI's own origin. */
-    uiUrl: string;
-    provider: ConsentServer;
-    /** Without headers of its own; {@link startHostPage} makes others. */
-    host: HostPage;
+export interface Rig extends Origins {
     browser: Browser;
-    /** An integration with the provider's client, if it is a redirect mode's. */
-    integrate(provider: string, uniqueKey: string, credentials?: Record<string, unknown>): Promise<void>;
-    /** A connect session; `{}`: everything is allowed. */
-    session(body?: Record<string, unknown>): Promise<Session>;
     /** A context of its own with the host page in it, the client loaded. The test closes the context. */
     visit(options?: VisitOptions): Promise<Visit>;
     /** A tab of its own, nothing embedded. */
     tab(url: string, options?: BrowserContextOptions): Promise<Page>;
-    close(): Promise<void>;
 }
 
 export interface VisitOptions extends BrowserContextOptions {
@@ -100,86 +64,34 @@ export interface Visit {
     close(): Promise<void>;
 }
 
-const built = join(import.meta.dirname, '../../../dist/ui/connect/manifest.json');
-
-export async function startRig({ providers = () => [], env = {} }: RigOptions = {}): Promise<Rig> {
-    if (!existsSync(built)) throw new Error('The Connect UI is not built: npm run prepare');
-    const closers: (() => Promise<unknown>)[] = [];
-    const close = async (): Promise<void> => {
-        for (const closer of closers.toReversed()) await closer();
-    };
-    try {
-        const database = await createDatabase();
-        closers.push(() => database.drop());
-        const provider = await startConsentServer();
-        closers.push(() => provider.close());
-        const host = await startHostPage();
-        closers.push(() => host.close());
-        const uiPort = await freePort();
-        const uiUrl = `http://127.0.0.1:${uiPort}`;
-        const options: ValetkeyOptions = {
-            port: await freePort(),
-            databaseUrl: database.url,
-            encryptionKey: newEncryptionKey(),
-            apiKey: newTestApiKey(),
-            providers: providersFile(
-                oauth2Entry('oauth-test', provider),
-                apiKeyEntry('key-test', provider.url),
-                basicEntry('basic-test', provider.url),
-                ...providers(provider),
-            ),
-            env: { VALETKEY_CONNECT_UI_PORT: String(uiPort), VALETKEY_CONNECT_UI_URL: uiUrl, ...env },
-        };
-        const [valetkey, browser] = await Promise.all([startValetkey(options), launchBrowser()]);
-        closers.push(
-            () => valetkey.stop(),
-            () => browser.close(),
-        );
-
-        const integrate: Rig['integrate'] = async (slug, uniqueKey, credentials) => {
-            const body = { provider: slug, unique_key: uniqueKey, ...(credentials && { credentials }) };
-            const answer = await valetkey.call('POST', '/integrations', body);
-            if (answer.status !== 200) throw new Error(`POST /integrations answered ${answer.status}: ${JSON.stringify(answer.body)}`);
-        };
-        await integrate('oauth-test', 'oauth', clientOf(provider));
-        await integrate('key-test', 'keys');
-        await integrate('basic-test', 'basic');
-
-        return {
-            valetkey,
-            options,
-            uiUrl,
-            provider,
-            host,
-            browser,
-            integrate,
-            session: async (body = {}) => {
-                const answer = await valetkey.call<{ data: Session }>('POST', '/connect/sessions', { end_user: { id: 'user-1' }, ...body });
-                if (answer.status !== 201) throw new Error(`POST /connect/sessions answered ${answer.status}: ${JSON.stringify(answer.body)}`);
-                return answer.body.data;
-            },
-            visit: async ({ hostUrl = host.url, ...contextOptions } = {}) => {
-                const context = await browser.newContext(contextOptions);
-                const page = await context.newPage();
-                await page.goto(hostUrl);
-                await page.waitForFunction(() => 'Nango' in window);
-                return visitOf(page, { apiUrl: valetkey.url, uiUrl });
-            },
-            tab: async (url, contextOptions) => {
-                const page = await (await browser.newContext(contextOptions)).newPage();
-                await page.goto(url);
-                return page;
-            },
-            close,
-        };
-    } catch (error) {
-        await close();
+export async function startRig(options: OriginsOptions = {}): Promise<Rig> {
+    const launching = launchBrowser();
+    const origins = await startOrigins(options);
+    const browser = await launching.catch(async (error: unknown) => {
+        await origins.close();
         throw error;
-    }
+    });
+    return {
+        ...origins,
+        browser,
+        visit: async ({ hostUrl = origins.host.url, ...contextOptions } = {}) => {
+            const context = await browser.newContext(contextOptions);
+            const page = await context.newPage();
+            await page.goto(hostUrl);
+            await page.waitForFunction(() => 'Nango' in window);
+            return visitOf(page, { apiUrl: origins.valetkey.url, uiUrl: origins.uiUrl });
+        },
+        tab: async (url, contextOptions) => {
+            const page = await (await browser.newContext(contextOptions)).newPage();
+            await page.goto(url);
+            return page;
+        },
+        close: async () => {
+            await browser.close();
+            await origins.close();
+        },
+    };
 }
-
-/** The client with which integrations of the rig's provider are made. */
-export const clientOf = ({ tokens }: ConsentServer) => ({ type: 'OAUTH2', client_id: tokens.clientId, client_secret: tokens.clientSecret });
 
 /** In the provider's window. */
 export async function approve(popup: Page): Promise<void> {
