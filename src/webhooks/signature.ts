@@ -63,5 +63,5 @@ export const standardWebhooksSecret = ({ secret }: SigningKeys): string =>
 const standardWebhooksKey = (secret: string): Buffer =>
     secret.startsWith(standardPrefix) ? Buffer.from(secret.slice(standardPrefix.length), 'base64') : Buffer.from(secret);
 
-const ed25519Key = (keys: SigningKeys): ReturnType<typeof createPrivateKey> =>
+export const ed25519Key = (keys: SigningKeys): ReturnType<typeof createPrivateKey> =>
     createPrivateKey({ key: Buffer.from(keys.ed25519, 'base64'), format: 'der', type: 'pkcs8' });

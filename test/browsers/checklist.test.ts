@@ -265,8 +265,10 @@ describe.each(browserNames)('%s', (name) => {
         expect(complaints).toEqual([]);
     });
 
-    test('L1: a connect link hides its token, survives a reload, and connects', async () => {
-        const session = await origins.session({ allowed_integrations: ['oauth'] });
+    test('L1, §7.12: a connect link hides its token, survives a reload, connects, and returns with what it did', async () => {
+        const { status } = await origins.valetkey.call('PATCH', '/environment', { allowed_return_urls: [origins.host.url] });
+        expect(status).toBe(200);
+        const session = await origins.session({ allowed_integrations: ['oauth'], return_url: `${origins.host.url}?state=mine` });
         const context = await browser.createBrowserContext();
         const page = await context.newPage();
         await page.goto(session.connect_link);
@@ -278,7 +280,11 @@ describe.each(browserNames)('%s', (name) => {
         await submit(page);
         await approve(await opened);
         await page.bringToFront();
-        await expectHeading(page, 'Connected');
+        await expect.poll(() => page.url()).toMatch(origins.host.url);
+        const said = Object.fromEntries(new URL(page.url()).searchParams);
+        expect(said).toMatchObject({ state: 'mine', status: 'success', provider_config_key: 'oauth' });
+        // What it is worth: test/http/return-state.test.ts.
+        expect(said['valetkey_state']).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/);
         await context.close();
     });
 });

@@ -29,6 +29,8 @@ export interface Session {
     readonly overrides?: Readonly<Record<string, { readonly docs_connect?: string }>>;
     readonly isReconnecting?: true;
     readonly return_url?: string;
+    /** Once an attempt has succeeded: that address with the outcome, signed. */
+    readonly return_to?: string;
 }
 
 export interface Integration {

@@ -1,6 +1,6 @@
 /** Does what takes time — loading, connecting, waiting for the provider — and tells the machine, whose state the screens show. */
 import { Api, ApiError, networkFailure } from './api.ts';
-import type { Integration, UiSettings } from './api-types.ts';
+import type { Connected, Integration, UiSettings } from './api-types.ts';
 import { assembleFields, helpUrl, initialValues, type Field } from './fields.ts';
 import { tellHost } from './host.ts';
 import { forgetSession, keepSession } from './kept-session.ts';
@@ -9,6 +9,7 @@ import { isOutbound, wayOf } from './modes.ts';
 import { newId } from './new-id.ts';
 import type { PageConfig } from './page-config.ts';
 import { RedirectFlows } from './redirect-flows.ts';
+import { returnAddress, signedReturn } from './return-address.ts';
 import { submissionOf, type Values } from './submission.ts';
 import { sendBeacon, type Happening } from './telemetry.ts';
 import { faultsOf } from './validation.ts';
@@ -83,6 +84,15 @@ export class Controller {
     retry(): void {
         this.#report({ type: 'retried' });
         void this.#load();
+    }
+
+    /** Where a connect link's user goes now, signed; as the page knows it where the server has no answer: the backend learns the truth by webhook. */
+    async returnAddress(connected: Connected): Promise<string | undefined> {
+        const { isStandalone, isPreview } = this.config;
+        const unsigned = isStandalone && !isPreview ? returnAddress(this.#state.session?.return_url, connected) : undefined;
+        if (unsigned === undefined) return undefined;
+        const session = await this.#api.session().catch(() => undefined);
+        return signedReturn(session?.return_to, connected) ?? unsigned;
     }
 
     async #load(): Promise<void> {

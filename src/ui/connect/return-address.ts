@@ -10,3 +10,7 @@ export function returnAddress(returnUrl: string | undefined, { connectionId, pro
     url.searchParams.set('provider_config_key', providerConfigKey);
     return url.href;
 }
+
+/** @param returnTo as the server has it, unless it is about another attempt of this session, in another tab */
+export const signedReturn = (returnTo: string | undefined, { connectionId }: Connected): string | undefined =>
+    returnTo !== undefined && URL.canParse(returnTo) && new URL(returnTo).searchParams.get('connection_id') === connectionId ? returnTo : undefined;

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { sessionDefaults } from '../../../connect/connect-session.ts';
+import { signedReturnAddress } from '../../../connect/return-state.ts';
 import * as connections from '../../../store/connections.ts';
 import { connectSession } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
@@ -27,7 +28,13 @@ export const readConnectSession = (services: Services) =>
             const session = principal.session!;
             const defaults = await sessionDefaults(services.connect, session);
             const renewed = session.connection_id === null ? undefined : await connections.findById(services.database.db, session.connection_id);
-            return sessionView(session, renewed?.end_user ?? session.end_user, defaults, services.config.websocketsPath);
+            const endUser = renewed?.end_user ?? session.end_user;
+            const returnTo = await signedReturnAddress(
+                { ...services, db: services.database.db, publicUrl: services.config.publicUrl },
+                session,
+                endUser,
+            );
+            return sessionView(session, endUser, defaults, services.config.websocketsPath, returnTo);
         },
     });
 

@@ -50,6 +50,12 @@ export const SessionAnswer = z.strictObject({
         isReconnecting: z.literal(true).optional(),
         overrides: z.record(z.string(), z.strictObject({ docs_connect: z.string().optional() })).optional(),
         return_url: z.string().optional().describe('Where a Connect page of its own sends the user afterwards.'),
+        return_to: z
+            .string()
+            .optional()
+            .describe(
+                'Once the last attempt has succeeded: `return_url` with `status`, `connection_id`, `provider_config_key` and `valetkey_state`, a JWT that your backend can verify with the public key of the environment (`webhook_public_key`); good for five minutes.',
+            ),
         websocketsPath: z.string(),
         outcome: OutcomeAnswer.meta({
             description: 'How the last attempt ended, for pages whose popup is gone; `null` before the first.',
@@ -66,12 +72,13 @@ export const SessionAnswer = z.strictObject({
     }),
 });
 
-/** @param endUser the one of the connection that is renewed, or the session's own */
+/** @param endUser the one of the connection that is renewed, or the session's own @param returnTo where its user goes now */
 export const sessionView = (
     session: SessionRead,
     endUser: EndUser | null,
     defaults: Record<string, IntegrationDefaults>,
     websocketsPath: string,
+    returnTo: string | undefined,
 ) => ({
     data: {
         endUser,
@@ -81,6 +88,7 @@ export const sessionView = (
         ...(session.connection_id === null ? {} : { isReconnecting: true }),
         ...(session.overrides === null ? {} : { overrides: session.overrides }),
         ...(session.return_url === null ? {} : { return_url: session.return_url }),
+        ...(returnTo === undefined ? {} : { return_to: returnTo }),
         websocketsPath,
         outcome: session.outcome,
     },

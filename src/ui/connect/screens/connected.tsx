@@ -1,11 +1,10 @@
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Controller } from '../controller.ts';
 import type { Screen, State } from '../machine.ts';
 import { Button } from '../parts/button.tsx';
 import { CheckMark, ClockIcon } from '../parts/icons.tsx';
 import { Logo } from '../parts/logo.tsx';
 import { Message } from '../parts/message.tsx';
-import { returnAddress } from '../return-address.ts';
 import { fill } from '../words/languages.ts';
 
 interface Props {
@@ -25,7 +24,14 @@ export function ConnectedScreen({ controller, state, screen }: Props) {
     const name = subject?.provider.display_name ?? integration?.display_name ?? '';
     const isPending = screen.name === 'pending';
     const texts = isPending ? words.pending : words.success;
-    const goesTo = config.isStandalone && !config.isPreview ? returnAddress(state.session?.return_url, connected) : undefined;
+    const [goesTo, setAddress] = useState<string>();
+    useEffect(() => {
+        let isCurrent = true;
+        void controller.returnAddress(connected).then((address) => isCurrent && setAddress(address));
+        return () => {
+            isCurrent = false;
+        };
+    }, [controller, connected]);
     useEffect(() => {
         if (goesTo === undefined) return undefined;
         const timer = setTimeout(() => window.location.assign(goesTo), returnAfterMs);
