@@ -18,7 +18,7 @@ const identityCallMs = 15_000;
 
 const isRegion = (text: string): boolean => /^[a-z0-9-]{1,64}$/.test(text);
 const isExternalId = (text: string): boolean => /^[a-zA-Z0-9+=,.@:/-]{2,1224}$/.test(text);
-const isUuid = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+export const isUuid = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 /** IAM's own rules for account, path and role name. */
 const roleArn = /^arn:aws[a-z-]*:iam::(\d{12}):role\/(?:[\x21-\x7e]+\/)?([\w+=,.@-]{1,64})$/;
 const assumedRoleArn = /^arn:aws[a-z-]*:sts::(\d{12}):assumed-role\/([\w+=,.@-]{1,64})\/[\w+=,.@-]+$/;

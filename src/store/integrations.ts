@@ -78,18 +78,19 @@ export function list(db: Db, environmentId: string, keys?: readonly string[]): P
 }
 
 /** Which of `keys` exist. */
-export async function existingKeys(db: Db, environmentId: string, keys: readonly string[]): Promise<Set<string>> {
+/** Which of these keys are taken, and by integrations of which provider. */
+export async function existingKeys(db: Db, environmentId: string, keys: readonly string[]): Promise<Map<string, string>> {
     if (keys.length === 0) {
-        return new Set();
+        return new Map();
     }
     const rows = await db
         .selectFrom('integrations')
-        .select('unique_key')
+        .select(['unique_key', 'provider'])
         .where('environment_id', '=', environmentId)
         .where('unique_key', 'in', [...keys])
         .where('deleted_at', 'is', null)
         .execute();
-    return new Set(rows.map((row) => row.unique_key));
+    return new Map(rows.map((row) => [row.unique_key, row.provider]));
 }
 
 /** @returns `undefined` when the key is taken, also by a request that was faster. */

@@ -205,6 +205,15 @@ describe('POST /connect/sessions', () => {
     });
 });
 
+test('an external id of AWS that is preset is a UUID (§7.29); of others it is theirs', async () => {
+    await createIntegration(valetkey, 'aws', 'aws-sigv4');
+    const preset = (key: string, external_id: unknown) =>
+        create(valetkey, { tags: {}, integrations_config_defaults: { [key]: { connection_config: { external_id } } } });
+    expect(issues(await preset('aws', 'mine'))).toEqual([['custom', ['integrations_config_defaults', 'aws', 'connection_config', 'external_id']]]);
+    expect((await preset('aws', '5C1F7D2E-8a44-0d7b-0f0e-2b6f3a1c9d55')).status).toBe(201);
+    expect((await preset('keys', 'mine')).status).toBe(201);
+});
+
 describe('return_url', () => {
     const allow = (...urls: string[]): Promise<unknown> =>
         valetkey.query(

@@ -172,8 +172,8 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
         const made = await Promise.all([1, 2, 3].map(() => insertIntegration(db, environmentId, { unique_key: 'slack' })));
         expect(made.filter((row) => row !== undefined)).toHaveLength(1);
         expect(await insertIntegration(db, integration.environment_id, { unique_key: 'slack' })).toBeDefined();
-        expect(await integrations.existingKeys(db, environmentId, ['slack', 'github'])).toEqual(new Set(['slack']));
-        expect(await integrations.existingKeys(db, environmentId, [])).toEqual(new Set());
+        expect(await integrations.existingKeys(db, environmentId, ['slack', 'github'])).toEqual(new Map([['slack', 'github']]));
+        expect(await integrations.existingKeys(db, environmentId, [])).toEqual(new Map());
         await db
             .updateTable('integrations')
             .set({ deleted_at: after(1) })

@@ -1,5 +1,6 @@
 /** What the two ways of issuing a connect session have in common: most of the body, and the answer. */
 import { z } from 'zod';
+import { isUuid } from '../../../auth-modes/aws-sigv4.ts';
 import type { IntegrationDefaults, IssuedSession, NewSession } from '../../../connect/connect-session.ts';
 import { allowedReturnUrl } from '../../../connect/return-url.ts';
 import * as environmentSettings from '../../../store/environment-settings.ts';
@@ -125,6 +126,13 @@ export function assertNotTooMany(tags: Record<string, string> | undefined): Reco
     return tags;
 }
 
+/** §7.29: another is not used, and the page would show the user one that is not the connection's. */
+const notAnExternalId = (key: string): Issue => ({
+    code: 'custom',
+    message: 'The external id of an AWS role is a UUID',
+    path: ['integrations_config_defaults', key, 'connection_config', 'external_id'],
+});
+
 /**
  * What the body names must be there: all misses are reported together, in the order of the contract (§4.1 no. 4).
  * @returns the URL to come back to, as it was judged. @throws ApiError 400
@@ -148,6 +156,11 @@ export async function assertReferences(
         ...allowed.flatMap((key, index) => (known.has(key) ? [] : [miss('allowed_integrations', String(index))])),
         ...defaults.flatMap((key) => (known.has(key) ? [] : [miss('integrations_config_defaults', key)])),
         ...overrides.flatMap((key) => (known.has(key) ? [] : [miss('overrides', key)])),
+        ...defaults.flatMap((key) => {
+            const isAws = services.catalogue.get(known.get(key) ?? '')?.authMode === 'AWS_SIGV4';
+            const preset = body.integrations_config_defaults?.[key]?.connection_config?.['external_id'];
+            return isAws && preset !== undefined && !(typeof preset === 'string' && isUuid(preset)) ? [notAnExternalId(key)] : [];
+        }),
         ...(returnUrl === undefined
             ? [{ code: 'custom', message: 'The environment does not allow returning to this URL', path: ['return_url'] }]
             : []),
