@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
     test: {
         include: ['test/**/*.test.ts'],
-        // They need whole browsers, which npm does not bring: `npm run test:browsers`.
+        // They need whole browsers, which npm does not bring (`npm run test:browsers`).
         exclude: ['test/browsers/**', 'node_modules/**'],
         globalSetup: ['test/peers/global-postgres.ts'],
         setupFiles: ['test/property-seed.ts'],

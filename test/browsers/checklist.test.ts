@@ -8,11 +8,11 @@ import type { Browser, Frame, Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startOrigins, type Origins } from '../e2e/connect-ui/origins.ts';
 import { startHostPage } from '../peers/host-page.ts';
+import { axeRules, type AxeResults } from './axe.ts';
 import { browserNames, launch } from './browsers.ts';
 import { approve, expectHeading, closed, nextWindow, Visit } from './visit.ts';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice'];
 
 let origins: Origins;
 beforeAll(async () => {
@@ -295,11 +295,6 @@ describe.each(browserNames)('%s', (name) => {
     });
 });
 
-interface AxeResults {
-    violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
-    passes: unknown[];
-}
-
 async function violations(frame: Frame): Promise<string[]> {
     await frame.evaluate(async () => {
         const isPassing = (animation: Animation): boolean => animation.effect?.getComputedTiming().iterations !== Infinity;
@@ -314,7 +309,7 @@ async function violations(frame: Frame): Promise<string[]> {
                 runOnly: { type: 'tag', values: tags },
                 resultTypes: ['violations'],
             }),
-        rules,
+        axeRules,
     );
     expect(passes.length).toBeGreaterThan(10);
     return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
