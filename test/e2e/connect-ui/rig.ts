@@ -1,6 +1,7 @@
 /** The {@link Origins}, and a real Chromium between them. */
 import type { Browser, BrowserContext, BrowserContextOptions, Frame, Page } from 'playwright-core';
 import { launchBrowser } from '../../peers/browser.ts';
+import type { ClientVersion } from '../../peers/host-page.ts';
 import { startOrigins, type Origins, type OriginsOptions } from './origins.ts';
 
 export { clientOf, type Session } from './origins.ts';
@@ -16,6 +17,8 @@ export interface Rig extends Origins {
 export interface VisitOptions extends BrowserContextOptions {
     /** Another host page. */
     hostUrl?: string;
+    /** Default the latest. */
+    client?: ClientVersion;
 }
 
 /** How `nango.auth()` and its like ended. */
@@ -74,10 +77,10 @@ export async function startRig(options: OriginsOptions = {}): Promise<Rig> {
     return {
         ...origins,
         browser,
-        visit: async ({ hostUrl = origins.host.url, ...contextOptions } = {}) => {
+        visit: async ({ hostUrl = origins.host.url, client, ...contextOptions } = {}) => {
             const context = await browser.newContext(contextOptions);
             const page = await context.newPage();
-            await page.goto(hostUrl);
+            await page.goto(client === undefined ? hostUrl : `${hostUrl}?client=${client}`);
             await page.waitForFunction(() => 'Nango' in window);
             return visitOf(page, { apiUrl: origins.valetkey.url, uiUrl: origins.uiUrl });
         },
