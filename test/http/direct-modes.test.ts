@@ -55,10 +55,15 @@ beforeAll(async () => {
                     stsEndpointUrl: { ...text, optional: true },
                 },
             }),
+            entry('two-step', 'TWO_STEP', {
+                token_url: `${url}/login`,
+                token_response: { token: 'token' },
+                credentials: { client_id: text, client_secret: text },
+            }),
             clientCredentialsEntry('cc', `${url}/\${connectionConfig.tenant}/token`, { connection_config: { tenant: { ...text, title: 'Tenant' } } }),
         ),
     });
-    for (const provider of ['ghost', 'emarsys', 'bill', 'cc']) await insertIntegration(valetkey, { provider, scopes: 'a,b' });
+    for (const provider of ['ghost', 'emarsys', 'bill', 'two-step', 'cc']) await insertIntegration(valetkey, { provider, scopes: 'a,b' });
     await insertIntegration(valetkey, { provider: 'tba', clientId: 'consumer', clientSecret: 'consumer-secret' });
     await insertIntegration(valetkey, { provider: 'aws' });
     const config = { service: 's3', stsMode: 'custom', stsEndpointUrl: `${url}/assume` };
@@ -175,6 +180,13 @@ describe('JWT', () => {
         const { credentials } = (await read(answer.body.connectionId, 'ghost')).body;
         const now = new Date(Date.parse(String(credentials['expires_at'])) - 60_000);
         await expect(jwtVerify(String(credentials['token']), Buffer.from(secret, 'hex'), { currentDate: now })).resolves.toBeDefined();
+    });
+
+    test('where the client 0.71.1 and 0.71.2 sends a key with its id and issuer, it is the same', async () => {
+        const body = { privateKeyId: 'k', issuerId: 'i', privateKey: ghostKey, scope: ['GET /v1/apps'] };
+        const answer = await post('/app-store-auth/ghost', body);
+        expect([answer.status, answer.body.providerConfigKey]).toEqual([200, 'ghost']);
+        expect((await read(answer.body.connectionId, 'ghost')).body.credentials).toMatchObject({ type: 'JWT', privateKeyId: 'k', issuerId: 'i' });
     });
 
     test.each([[{}], [{ privateKey: 'not-a-key' }]])('%j cannot be right, and nobody is asked', async (body) => {
@@ -323,6 +335,8 @@ describe('OAUTH2_CC', () => {
         token = await createSession(valetkey);
         expect(codeOf(await post('/oauth2/auth/nothing', client))).toEqual([404, 'unknown_provider_config']);
         expect(codeOf(await post('/oauth2/auth/bill', client))).toEqual([400, 'invalid_auth_mode']);
+        // where clients before 0.71.9 send part of a login
+        expect(codeOf(await post('/oauth2/auth/two-step', client))).toEqual([400, 'outdated_client']);
         account.answer = { status: 401, body: { error: 'invalid_client', error_description: 'secret-of-theirs s3cr3t' } };
         const refused = await post(path, { client_id: 'i', client_secret: 's3cr3t' }, tenant);
         expect([codeOf(refused), refused.text.includes('s3cr3t')]).toEqual([[400, 'client_credentials_fetch_error'], false]);

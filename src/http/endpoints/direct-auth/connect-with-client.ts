@@ -32,6 +32,7 @@ export const connectWithClient = (services: Services): Endpoint =>
         answers: { 200: Connected },
         errors: withOwn({
             400: [
+                'outdated_client',
                 'missing_client_id',
                 'missing_client_secret',
                 'missing_token_url',

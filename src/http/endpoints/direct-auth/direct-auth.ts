@@ -31,6 +31,8 @@ export const connectErrors = {
 
 interface DirectAuth<Body> {
     path: string;
+    /** Where older clients send the same. */
+    aliases?: readonly string[];
     mode: string;
     operationId: string;
     summary: string;
@@ -43,7 +45,7 @@ export const directAuth = <Body extends z.ZodType<Record<string, unknown> | unde
     endpoint({
         method: 'POST',
         creates: true,
-        paths: [definition.path as '/'],
+        paths: [definition.path as '/', ...(definition.aliases ?? [])],
         tag: 'Connecting',
         operationId: definition.operationId,
         summary: definition.summary,
@@ -81,11 +83,21 @@ export async function connectSubmitted(
 ): Promise<z.output<typeof Connected>> {
     const target = await resolveTarget(services.connect, session, integrationKey);
     if (target.provider.authMode !== mode || target.mode === undefined) {
-        throw new ConnectFailure('invalid_auth_mode', `${target.provider.displayName} is connected in another way (${target.provider.authMode}).`);
+        throw otherMode(target.provider, mode);
     }
     const attempt = await admit(services.connect, session, { ...target, mode: target.mode });
     const saved = await connectDirectly(services.connect, attempt, request);
     return { connectionId: saved.row.connection_id, providerConfigKey: target.integration.unique_key };
+}
+
+function otherMode({ displayName, authMode }: { displayName: string; authMode: string }, tried: string): ConnectFailure {
+    // Clients before 0.71.9 take credentials with a client id for an OAuth client, and send nothing else of them (frontend contract §1.6).
+    return tried === 'OAUTH2_CC' && authMode === 'TWO_STEP'
+        ? new ConnectFailure(
+              'outdated_client',
+              `What ${displayName} needs did not all arrive: @nangohq/frontend sends it from 0.71.9 on, with type TWO_STEP. Through the Connect UI any version does.`,
+          )
+        : new ConnectFailure('invalid_auth_mode', `${displayName} is connected in another way (${authMode}).`);
 }
 
 /** A session decides the connection id itself. */

@@ -7,6 +7,8 @@ import { directAuth } from './direct-auth.ts';
 export const connectWithJwt = (services: Services): Endpoint =>
     directAuth(services, {
         path: '/auth/jwt/:providerConfigKey',
+        // The official client 0.71.1 and 0.71.2, when a key comes with its id and its issuer (frontend contract §1.1).
+        aliases: ['/app-store-auth/:providerConfigKey'],
         mode: 'JWT',
         operationId: 'connectWithJwt',
         summary: 'Connect with a key that signs JWTs',
