@@ -148,6 +148,23 @@ describe('two replicas behind a load balancer without sticky sessions', () => {
         await frame.getByRole('heading', { name: 'Connected' }).waitFor();
         expect((await visit.events()).map(({ type }) => type)).toEqual(['ready', 'connect']);
     });
+
+    test.each([true, false])('F19: the client does not, watching its popup: %s; the session knows better', async (detectClosedAuthWindow) => {
+        upstream = { http: rig.valetkey.url, socket: replica.url };
+        const popup = visit.nextWindow();
+        await auth({ detectClosedAuthWindow });
+        const opened = await popup;
+        await opened.waitForSelector('#approve');
+        const closed = opened.waitForEvent('close');
+        await replica.stop('SIGKILL');
+        await approve(opened);
+        // by its own page, after a success: nobody else does it
+        await closed;
+        if (detectClosedAuthWindow) expect((await visit.outcome()).rejected).toMatchObject({ type: 'window_closed' });
+        else expect(await visit.page.evaluate('window.outcome')).toBeUndefined();
+        const session = await rig.valetkey.call('GET', '/connect/session', undefined, { authorization: `Bearer ${token}` });
+        expect(session.body).toMatchObject({ data: { outcome: { status: 'success', provider_config_key: 'oauth' } } });
+    });
 });
 
 test('F22: a callback address of one’s own, which sends the browser on with 308', async () => {
