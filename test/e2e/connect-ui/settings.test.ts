@@ -16,7 +16,7 @@ beforeAll(async () => {
     rig = await startRig({ env: { VALETKEY_SECRET_KEY_PROD: prodKey } });
     dev = rig.valetkey;
     prod = reachable(rig.valetkey.url, prodKey);
-    expect((await prod.call('POST', '/integrations', { provider: 'key-test', unique_key: 'keys' })).status).toBe(200);
+    await prod.call('POST', '/integrations', { provider: 'key-test', unique_key: 'keys' });
 });
 afterAll(() => rig?.close());
 
@@ -32,8 +32,13 @@ const usual = {
 };
 const put = async (environment: Reachable, body: unknown): Promise<number> => (await environment.call('PUT', '/environment/connect-ui', body)).status;
 
+async function set(environment: Reachable, body: unknown): Promise<void> {
+    const status = await put(environment, body);
+    if (status !== 200) throw new Error(`PUT /environment/connect-ui answered ${status}`);
+}
+
 beforeEach(async () => {
-    for (const environment of [dev, prod]) expect(await put(environment, usual)).toBe(200);
+    for (const environment of [dev, prod]) await set(environment, usual);
 });
 
 const link = async (environment: Reachable): Promise<string> => {
@@ -60,8 +65,8 @@ async function lookOf(page: Page): Promise<Look> {
 const open = async (environment: Reachable): Promise<Page> => rig.tab(await link(environment), { colorScheme: 'light' });
 
 test('S2: each environment’s page shows its own colour, theme and watermark, also beside the other’s in one browser', async () => {
-    expect(await put(dev, settings('#c2185b', 'light', true))).toBe(200);
-    expect(await put(prod, settings('#00796b', 'dark', false))).toBe(200);
+    await set(dev, settings('#c2185b', 'light', true));
+    await set(prod, settings('#00796b', 'dark', false));
     const ofDev: Look = { primary: 'rgb(194 24 91)', isDark: false, hasWatermark: true };
     const ofProd: Look = { primary: 'rgb(0 121 107)', isDark: true, hasWatermark: false };
     const page = await open(dev);
@@ -80,7 +85,7 @@ describe('S1: what is set is what is seen', () => {
     test('from the next look on, in this environment alone', async () => {
         const [page, other] = [await open(dev), await open(prod)];
         expect(await lookOf(page)).toEqual(ours);
-        expect(await put(dev, settings('#c2185b', 'dark', true))).toBe(200);
+        await set(dev, settings('#c2185b', 'dark', true));
         for (const seen of [page, other]) await seen.reload();
         expect(await lookOf(page)).toEqual({ primary: 'rgb(194 24 91)', isDark: true, hasWatermark: true });
         expect(await lookOf(other)).toEqual(ours);
