@@ -1,6 +1,7 @@
 /**
  * `openConnectUI()` of the official client: what the host page and the Connect UI tell each other (frontend contract §2.2, §2.3,
- * §6 C1–C5, C18, C22, C35). What is in the frame: page-*.test.ts; that a message leaves before its screen: test/ui/machine.test.ts.
+ * §6 C1–C5, C18, C22, C35). Older clients: sdk-versions.test.ts; what is in the frame: page-*.test.ts; that a message leaves before
+ * its screen: test/ui/machine.test.ts.
  */
 import { join } from 'node:path';
 import type { Frame } from 'playwright-core';
@@ -71,24 +72,6 @@ describe('C2: the address of the page', () => {
         expect(Object.fromEntries(searchParams)).toMatchObject({ lang: 'de', theme: 'dark', apiURL: rig.valetkey.url });
         expect(searchParams.get('popup_width')).toBe(baseURL().includes('?') ? '700' : null);
         expect(await frame.getAttribute('html', 'lang')).toBe('de');
-    });
-
-    test.each<[string, () => string]>([
-        ['its own origin', () => rig.uiUrl],
-        ['the API’s', () => rig.valetkey.url],
-    ])('a client up to 0.68.1, which compares origins as text, at %s', async (_name, baseURL) => {
-        await visit.page.evaluate(
-            ({ base, apiUrl, sessionToken }) => {
-                const iframe = document.createElement('iframe');
-                iframe.src = `${base}?apiURL=${encodeURIComponent(apiUrl)}`;
-                window.addEventListener('message', ({ origin, data }: MessageEvent<{ type?: string }>) => {
-                    if (origin === base && data.type === 'ready') iframe.contentWindow!.postMessage({ type: 'session_token', sessionToken }, '*');
-                });
-                document.body.append(iframe);
-            },
-            { base: baseURL(), apiUrl: rig.valetkey.url, sessionToken: token },
-        );
-        await expectList((await (await visit.page.waitForSelector('iframe')).contentFrame())!);
     });
 });
 

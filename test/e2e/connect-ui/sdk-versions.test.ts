@@ -13,15 +13,15 @@ import { typedEntries } from './typed-entries.ts';
 
 const versions = Object.keys(clientPackages) as ClientVersion[];
 
-/** By ability, the builds that have it: those from one on, where §1.1 narrows down the release in which it came. */
+/** By ability, the builds of ours that have it, and the release in which it came, as far as §1.1 or the builds tell. */
 const abilities = {
-    /** 0.58 to 0.61.3. */
+    /** After 0.57.6. */
     'the language of the Connect UI': from('0.61.3'),
     /** 0.62.0. */
     'error types in snake case': from('0.69.50'),
     /** 0.66.2. Before, an ampersand or a hash ends a value: the server never sees the rest. */
     'encoded parameters in posts': from('0.69.50'),
-    /** 0.67.8 to 0.68.1. */
+    /** After 0.67.8. */
     'the theme of the Connect UI': from('0.69.50'),
     /** 0.69.3. Before, `openConnectUI()` hears nothing from an address with a path or a slash. */
     'a Connect UI below a path': from('0.69.50'),
