@@ -31,7 +31,7 @@ const abilities = {
     'AWS_SIGV4 credentials': from('0.71.2'),
     /** 0.70.9. Before, a second `open()` leaves a frame behind that nothing closes. */
     'a Connect UI that opens once': from('0.71.2'),
-    /** 0.71.1. */
+    /** After 0.70.6. */
     'the clipboard, for the Connect UI': from('0.71.2'),
     /** 0.71.9. Before, they are sent as an OAuth client, and whatever else belongs to them is not. */
     'TWO_STEP credentials that have a client id': from('0.71.10'),
