@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { expirePending } from './connect/pending.ts';
+import { PeriodicTask } from './periodic-task.ts';
 import type { Sources } from './sources.ts';
 import * as connectFlows from './store/connect-flows.ts';
 import * as sessions from './store/connect-sessions.ts';
@@ -32,31 +33,26 @@ interface Dependencies {
 
 export class Retention {
     readonly #dependencies: Dependencies;
-    readonly #stopping = new AbortController();
-    #loop: Promise<void> | undefined;
+    readonly #rounds: PeriodicTask;
 
     constructor(dependencies: Dependencies) {
+        const { db, sources, logger } = dependencies;
         this.#dependencies = dependencies;
+        this.#rounds = new PeriodicTask({
+            sources,
+            everyMs: expiryMs,
+            isDueAtStart: false,
+            work: (round) => (round % (hour / expiryMs) === 0 ? this.purge() : operations.expire(db, new Date(sources.now()))),
+            onError: (error) => logger.error({ err: error }, 'expired rows could not be removed'),
+        });
     }
 
     start(): void {
-        this.#loop ??= this.#run();
+        this.#rounds.start();
     }
 
-    async stop(): Promise<void> {
-        this.#stopping.abort();
-        await this.#loop;
-    }
-
-    async #run(): Promise<void> {
-        const { db, sources, logger } = this.#dependencies;
-        for (let round = 1; !this.#stopping.signal.aborted; round += 1) {
-            await sources.sleep(expiryMs, this.#stopping.signal).catch(() => {});
-            if (!this.#stopping.signal.aborted) {
-                const work = round % (hour / expiryMs) === 0 ? this.purge() : operations.expire(db, new Date(sources.now()));
-                await work.catch((error: unknown) => logger.error({ err: error }, 'expired rows could not be removed'));
-            }
-        }
+    stop(): Promise<void> {
+        return this.#rounds.stop();
     }
 
     async purge(): Promise<void> {

@@ -21,7 +21,7 @@ const rooms = [
     'ui',
 ];
 /** What every room may import, wherever it stands. */
-const everybodys = ['egress', 'store', 'config.ts', 'sources.ts', 'version.ts'];
+const everybodys = ['egress', 'store', 'config.ts', 'periodic-task.ts', 'sources.ts', 'version.ts'];
 /** Pages that run in a browser. */
 const browserRoom = 'ui';
 

@@ -5,6 +5,7 @@
  * A callback that is merely slow is not robbed: its success is recorded whatever was said before (`save-connection.ts`), and the
  * row of the session, which both lock first, decides who comes first.
  */
+import { PeriodicTask } from '../periodic-task.ts';
 import * as sessions from '../store/connect-sessions.ts';
 import * as integrations from '../store/integrations.ts';
 import * as flows from '../store/oauth-flows.ts';
@@ -24,29 +25,25 @@ const error = {
 
 export class InterruptedFlows {
     readonly #context: ConnectContext;
-    readonly #stopping = new AbortController();
-    #loop: Promise<void> | undefined;
+    readonly #sweeps: PeriodicTask;
 
     constructor(context: ConnectContext) {
         this.#context = context;
+        this.#sweeps = new PeriodicTask({
+            sources: context.sources,
+            everyMs,
+            isDueAtStart: true, // what a crash cut off has waited since
+            work: () => this.#sweep(),
+            onError: (cause) => context.logger.error({ err: cause }, 'interrupted connect attempts could not be looked for'),
+        });
     }
 
-    /** Looks at once: what a crash cut off has waited since. */
     start(): void {
-        this.#loop ??= this.#run();
+        this.#sweeps.start();
     }
 
-    async stop(): Promise<void> {
-        this.#stopping.abort();
-        await this.#loop;
-    }
-
-    async #run(): Promise<void> {
-        const { sources, logger } = this.#context;
-        while (!this.#stopping.signal.aborted) {
-            await this.#sweep().catch((cause: unknown) => logger.error({ err: cause }, 'interrupted connect attempts could not be looked for'));
-            await sources.sleep(everyMs, this.#stopping.signal).catch(() => {});
-        }
+    stop(): Promise<void> {
+        return this.#sweeps.stop();
     }
 
     async #sweep(): Promise<void> {
@@ -55,10 +52,10 @@ export class InterruptedFlows {
         for (let after: string | undefined; ;) {
             const found = await flows.unfinished(db, before, after);
             if (found.length > 0) {
-                await sources.sleep(writersFirstMs, this.#stopping.signal).catch(() => {});
+                await sources.sleep(writersFirstMs, this.#sweeps.stopping).catch(() => {});
             }
             for (const flow of found) {
-                if (this.#stopping.signal.aborted) {
+                if (this.#sweeps.stopping.aborted) {
                     return;
                 }
                 await this.#end(flow).catch((cause: unknown) => logger.error({ err: cause, flow: flow.id }, 'an interrupted attempt stays open'));

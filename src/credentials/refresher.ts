@@ -1,4 +1,5 @@
 /** The background refresher (R12): renews what is due whether or not anybody reads it, and mends what a crash left behind. */
+import { PeriodicTask } from '../periodic-task.ts';
 import { loadTargets, type RenewalTarget } from '../store/renewal-targets.ts';
 import { LeasedWorker, claimDue, refreshQueue, type ClaimedRow } from '../store/leased-work.ts';
 import { leaseMs, type RenewalDependencies } from './leased-renewal.ts';
@@ -22,15 +23,12 @@ const writersFirstMs = 3_000;
 
 export class Refresher {
     readonly #worker: LeasedWorker<ClaimedRenewal>;
-    readonly #renewals: Renewals;
-    readonly #dependencies: Pick<RenewalDependencies, 'db' | 'sources' | 'logger'>;
-    readonly #stopping = new AbortController();
-    #recovery: Promise<void> | undefined;
+    readonly #recovery: PeriodicTask;
+    readonly #dependencies: Pick<RenewalDependencies, 'db' | 'sources'>;
     #isDatabaseAway = false;
 
     constructor(renewals: Renewals, dependencies: Pick<RenewalDependencies, 'db' | 'sources' | 'logger' | 'owner'>) {
         const { db, sources, logger, owner } = dependencies;
-        this.#renewals = renewals;
         this.#dependencies = dependencies;
         this.#worker = new LeasedWorker({
             sources,
@@ -51,6 +49,14 @@ export class Refresher {
             },
             onError: (error) => logger.error({ err: error }, 'background renewal could not be carried out'),
         });
+        this.#recovery = new PeriodicTask({
+            sources,
+            everyMs: recoverEveryMs,
+            isDueAtStart: true,
+            // At start everything unsettled is somebody's unfinished work; later only what is older than any live process needs.
+            work: (round) => renewals.recover(sources.now() - (round === 1 ? 0 : journalGraceMs)),
+            onError: (error) => logger.error({ err: error }, 'journalled token answers could not be looked at'),
+        });
     }
 
     get busy(): number {
@@ -59,12 +65,11 @@ export class Refresher {
 
     start(): void {
         this.#worker.start();
-        this.#recovery ??= this.#recoverRepeatedly();
+        this.#recovery.start();
     }
 
     async stop(): Promise<void> {
-        this.#stopping.abort();
-        await Promise.all([this.#worker.stop(), this.#recovery]);
+        await Promise.all([this.#worker.stop(), this.#recovery.stop()]);
     }
 
     /**
@@ -75,7 +80,7 @@ export class Refresher {
         const { sources } = this.#dependencies;
         if (this.#isDatabaseAway) {
             await this.#dependencies.db.selectNoFrom((query) => query.val(1).as('one')).execute();
-            await sources.sleep(writersFirstMs, this.#stopping.signal).catch(() => {});
+            await sources.sleep(writersFirstMs, this.#recovery.stopping).catch(() => {});
             this.#isDatabaseAway = false;
         }
         try {
@@ -83,17 +88,6 @@ export class Refresher {
         } catch (error) {
             this.#isDatabaseAway = true;
             throw error;
-        }
-    }
-
-    /** At start everything unsettled is somebody's unfinished work; later only what is older than any live process needs. */
-    async #recoverRepeatedly(): Promise<void> {
-        const { sources, logger } = this.#dependencies;
-        for (let grace = 0; !this.#stopping.signal.aborted; grace = journalGraceMs) {
-            await this.#renewals.recover(sources.now() - grace).catch((error: unknown) => {
-                logger.error({ err: error }, 'journalled token answers could not be looked at');
-            });
-            await sources.sleep(recoverEveryMs, this.#stopping.signal).catch(() => {});
         }
     }
 }

@@ -1,4 +1,5 @@
 /** The clock that replicas share: the database's (R11). Read now and then; in between, this process's clock plus the difference. */
+import { PeriodicTask } from '../periodic-task.ts';
 import type { Sources } from '../sources.ts';
 import type { ClockReading, Database } from './database.ts';
 
@@ -10,14 +11,20 @@ const attempts = 3;
 export class DatabaseClock {
     readonly #database: Database;
     readonly #sources: Sources;
-    readonly #stopping = new AbortController();
+    readonly #readings: PeriodicTask;
     #offset = 0;
     #isRead = false;
-    #loop: Promise<void> | undefined;
 
     constructor(database: Database, sources: Sources) {
         this.#database = database;
         this.#sources = sources;
+        this.#readings = new PeriodicTask({
+            sources,
+            everyMs: readEveryMs,
+            isDueAtStart: false, // whoever starts a process reads it before
+            work: () => this.read(),
+            onError: () => {}, // a database that does not answer leaves the last difference standing
+        });
     }
 
     /** Milliseconds the database is ahead of this process. */
@@ -40,19 +47,10 @@ export class DatabaseClock {
     }
 
     start(): void {
-        this.#loop ??= this.#follow();
+        this.#readings.start();
     }
 
-    async stop(): Promise<void> {
-        this.#stopping.abort();
-        await this.#loop;
-    }
-
-    async #follow(): Promise<void> {
-        while (!this.#stopping.signal.aborted) {
-            await this.#sources.sleep(readEveryMs, this.#stopping.signal).catch(() => {});
-            // A database that does not answer leaves the last difference standing.
-            await (this.#stopping.signal.aborted ? undefined : this.read().catch(() => {}));
-        }
+    stop(): Promise<void> {
+        return this.#readings.stop();
     }
 }
