@@ -5,7 +5,7 @@ import type { Call } from './twin.ts';
 
 const freshMs = 5 * 60_000;
 
-/** @throws Refusal */
+/** Of a secret that is never sent nothing could be remembered: an unknown user is not believed. @throws Refusal */
 export function assertWsse({ entry, world }: Call, token: string): void {
     const [, username, digest, nonce, created] =
         /^UsernameToken Username="([^"]+)", PasswordDigest="([^"]+)", Nonce="([0-9a-f]{32})", Created="([^"]+)"$/.exec(token) ?? [];
@@ -20,7 +20,7 @@ export function assertWsse({ entry, world }: Call, token: string): void {
     if (!/^[0-9a-f]{40}$/.test(hex)) throw unauthorized('The digest is not base64 over the hex text of SHA-1.');
     world.credentials.check(entry, { id: username, secrets: { username } });
     const password = world.credentials.secretOf(entry, username, 'password');
-    if (password === undefined) return;
+    if (password === undefined) throw unauthorized('This user is neither the sample nor one whose password was told with POST /_twin/secrets.');
     const expected = createHash('sha1').update(`${nonce}${created}${password}`).digest('hex');
     if (hex !== expected) throw unauthorized('The digest does not fit the password of this user.');
 }

@@ -47,11 +47,11 @@ describe('SIGNATURE', () => {
         token: { expires_in_ms: 300_000 },
         proxy: { base_url: 'https://ems.example', headers: { 'x-wsse': '${accessToken}' } },
     };
-    const token = (password: string, { created = new Date().toISOString(), isRaw = false } = {}): string => {
+    const token = (password: string, { user = 'username-of-ems', created = new Date().toISOString(), isRaw = false } = {}): string => {
         const nonce = 'ab'.repeat(16);
         const hash = createHash('sha1').update(nonce + created + password);
         const digest = isRaw ? hash.digest('base64') : Buffer.from(hash.digest('hex')).toString('base64');
-        return `UsernameToken Username="username-of-ems", PasswordDigest="${digest}", Nonce="${nonce}", Created="${created}"`;
+        return `UsernameToken Username="${user}", PasswordDigest="${digest}", Nonce="${nonce}", Created="${created}"`;
     };
 
     test('takes the digest over the hex text, fresh, by the password of the user, in its own header', async () => {
@@ -63,6 +63,15 @@ describe('SIGNATURE', () => {
         expect(await ask(token('password-of-ems', { created: new Date(Date.now() - 6 * 60_000).toISOString() }))).toBe(401);
         expect(await ask(token('password-of-ems', { created: 'yesterday' }))).toBe(401);
         expect(await ask(`Bearer ${token('password-of-ems')}`, 'authorization')).toBe(401);
+    });
+
+    test('knows no user whose password nobody told', async () => {
+        const twins = await startTwins({ ems: entry });
+        const ask = (password: string): Promise<number> => ok(twins.get(url, { 'x-wsse': token(password, { user: 'ann' }) }));
+        expect(await ask('secret')).toBe(401);
+        await twins.control('/_twin/secrets', { provider: 'ems', id: 'ann', name: 'password', secret: 'secret' });
+        expect(await ask('secret')).toBe(200);
+        expect(await ask('guess')).toBe(401);
     });
 });
 
