@@ -53,12 +53,28 @@ function drawn(size: number): Buffer {
     return bytes;
 }
 
+/** Two readings that are each wrong by what `store/database-clock.ts` tolerates. A clock that steps back by more was set, and is followed. */
+const longestStepMs = 2_000;
+
 /**
  * Sources whose `now()` runs on another clock: replicas agree on what is due because they share the database's (R11).
  * Whole milliseconds, whatever the offset: `now()` becomes part of ids and dates.
+ *
+ * A reading that steps back is caught up with at half the pace, so that what comes later never has an earlier time, nor, for long,
+ * the same one: what was obtained before must not count as obtained after (R10).
  */
 export function withClockOffset(sources: Sources, offsetMs: () => number): Sources {
-    return { ...sources, now: () => Math.round(sources.now() + offsetMs()) };
+    let shared = -Infinity;
+    let askedAt = 0;
+    const now = (): number => {
+        const local = sources.now();
+        const read = local + offsetMs();
+        const passed = Math.max(0, local - askedAt);
+        shared = shared - read > longestStepMs ? read : Math.max(read, shared + passed / 2);
+        askedAt = local;
+        return Math.round(shared);
+    };
+    return { ...sources, now };
 }
 
 /** A time-ordered id for internal rows (UUIDv7, RFC 9562 §5.7). Not a secret: its first 48 bits are the time. */

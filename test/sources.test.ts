@@ -35,9 +35,65 @@ describe('another clock', () => {
         let offset = 250.4;
         const shared = withClockOffset(time, () => offset);
         expect(shared.now()).toBe(1_000_250);
-        offset = -99.5;
-        expect(shared.now()).toBe(999_901);
+        offset = 3_600_000.5;
+        expect(shared.now()).toBe(4_600_001);
         expect(newOperationId(shared)).toMatch(/^\d+_[0-9a-f]{8}$/);
+    });
+
+    test('that steps back by as much as readings may differ goes on at half its pace until it is right again', async () => {
+        const time = virtualSources(1_000_000);
+        let offset = 900;
+        const shared = withClockOffset(time, () => offset);
+        expect(shared.now()).toBe(1_000_900);
+        offset = -100;
+        expect(shared.now()).toBe(1_000_900);
+        await time.advance(2);
+        expect(shared.now()).toBe(1_000_901);
+        await time.advance(1_000);
+        expect(shared.now()).toBe(1_001_401);
+        await time.advance(998);
+        expect(shared.now()).toBe(1_001_900);
+        await time.advance(500);
+        expect(shared.now()).toBe(1_002_400);
+    });
+
+    test('never goes back and never stands still, whatever the readings and this process’s own clock say within their error', () => {
+        const moments = fc.array(
+            fc.record({ passed: fc.integer({ min: 0, max: 5_000 }), error: fc.double({ min: -1_000, max: 1_000, noNaN: true }) }),
+        );
+        fc.assert(
+            fc.property(moments, (each) => {
+                let [local, offset] = [1_000_000, 0];
+                const shared = withClockOffset({ ...systemSources, now: () => local }, () => offset);
+                let last = shared.now();
+                for (const { passed, error } of each) {
+                    local += passed;
+                    offset = error;
+                    const now = shared.now();
+                    expect(now - last).toBeGreaterThanOrEqual(Math.floor(passed / 2));
+                    expect(now - local).toBeLessThanOrEqual(1_000);
+                    last = now;
+                }
+            }),
+        );
+    });
+
+    test('is followed when it steps back by more: the one before was wrong', () => {
+        let offset = 5_000;
+        const shared = withClockOffset(virtualSources(1_000_000), () => offset);
+        expect(shared.now()).toBe(1_005_000);
+        offset = 0;
+        expect(shared.now()).toBe(1_000_000);
+    });
+
+    test('does not go back with the clock of this process', () => {
+        let local = 1_000_000;
+        const shared = withClockOffset({ ...systemSources, now: () => local }, () => 0);
+        expect(shared.now()).toBe(1_000_000);
+        local -= 500;
+        expect(shared.now()).toBe(1_000_000);
+        local += 100;
+        expect(shared.now()).toBe(1_000_050);
     });
 });
 

@@ -2,7 +2,7 @@
 import type { KyselyPlugin } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { newRowId, systemSources } from '../../src/sources.ts';
+import { newRowId, systemSources, withClockOffset } from '../../src/sources.ts';
 import type { Credentials, OAuth2Credentials } from '../../src/credentials/credential.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
 import { RenewalFailures } from '../../src/credentials/renewal-failures.ts';
@@ -191,6 +191,21 @@ describe('told by the process that renews (R10)', () => {
         await sources.advance(second);
         expect((await other).kind).toBe('renewed');
         expect((await stored(id)).refresh_waited).toBe(false);
+    });
+});
+
+describe('a forced request (R10)', () => {
+    test('gets what was obtained after it began, although the database’s clock was read anew and stepped back meanwhile', async () => {
+        let offset = 900;
+        sources = { ...sources, now: withClockOffset(sources, () => offset).now };
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const renewals = replica(provider);
+        await renewals.renew(id, { force: true, since: sources.now() });
+        offset = 0;
+        await sources.advance(10);
+        expect(await renewals.renew(id, { force: true, since: sources.now() })).toMatchObject({ kind: 'renewed' });
+        expect(provider.calls).toEqual(['r1', 'r2']);
     });
 });
 
