@@ -1,7 +1,7 @@
 /** Connections: reading one, creating, deleting. Listing is in `connection-listing.ts`; writing credentials in `credential-writes.ts`, alone. */
 import { sql, type RawBuilder, type UpdateObject } from 'kysely';
 import { json, type Database, type Db } from './database.ts';
-import { cancellation, openStates, saidColumns, saidOf } from './operations.ts';
+import { cancellation, openStates, tell } from './operations.ts';
 import type { ApiKeyRow, ConnectionRow, NewConnection, Schema } from './schema.ts';
 
 /** What the API shows of a connection, with what is needed to open and judge its credentials. */
@@ -223,12 +223,7 @@ async function removeWhere(db: Db, condition: RawBuilder<boolean>, at: Date): Pr
                 .where('operations.state', 'in', [...openStates])
                 .returning(['operations.id', 'operations.created_at']),
         )
-        .with('told', (query) =>
-            query
-                .insertInto('operation_messages')
-                .columns(saidColumns)
-                .expression((cancelled) => cancelled.selectFrom('cancelled').select(saidOf({ level: 'info', message: 'Connection deleted', at }))),
-        )
+        .with('told', () => sql<object>`(${tell('cancelled', [{ level: 'info', message: 'Connection deleted', at }])})`)
         .selectFrom('removed')
         .select((removed) => removed.fn.countAll<string>().as('removed'))
         .executeTakeFirstOrThrow();

@@ -141,30 +141,6 @@ export async function amend(
     await change(db, ids, { level, message, meta: json(meta), changed_at: at }, [...said, { level, message, at }]);
 }
 
-export const saidColumns = [
-    'operation_id',
-    'operation_created_at',
-    'level',
-    'type',
-    'context',
-    'message',
-    'error',
-    'created_at',
-] as const satisfies readonly (keyof Schema['operation_messages'])[];
-
-/** `saidColumns` of a message to each operation of a relation with `id` and `created_at`. */
-export const saidOf = ({ level, message, error, at }: OperationMessage) =>
-    [
-        sql.ref<string>('id').as('id'),
-        sql.ref<Date>('created_at').as('began'),
-        sql`${level}::text`.as('level'),
-        sql`'log'`.as('type'),
-        sql`'auth'`.as('context'),
-        sql`${message.slice(0, longestMessage)}::text`.as('message'),
-        sql`${error === undefined ? null : json(error)}::jsonb`.as('error'),
-        sql`${at}::timestamptz`.as('at'),
-    ] as const;
-
 /** One statement: the rows, found in their partitions by the moments in their ids, and the messages to each that was changed. */
 async function change(
     db: Db,
@@ -173,6 +149,18 @@ async function change(
     said: readonly OperationMessage[],
     states: readonly OperationRow['state'][] = ['waiting', 'running', 'success', 'failed', 'timeout', 'cancelled'],
 ): Promise<void> {
+    const changed = db
+        .updateTable('operations')
+        .set(columns)
+        .where('id', 'in', [...ids])
+        .where('created_at', 'in', ids.map(beganAt))
+        .where('state', 'in', [...states])
+        .returning(['id', 'created_at']);
+    await sql`with changed as (${changed}) ${tell('changed', said)}`.execute(db);
+}
+
+/** Says the same to each operation of a relation with `id` and `created_at`. */
+export function tell(relation: string, said: readonly OperationMessage[]): RawBuilder<unknown> {
     // Numbered, so that they get their ids in this order.
     const messages = said.map(({ at, ...message }, id) => ({
         ...message,
@@ -183,39 +171,12 @@ async function change(
         ended_at: message.endedAt,
         duration_ms: message.durationMs,
     }));
-    await db
-        .with('changed', (query) =>
-            query
-                .updateTable('operations')
-                .set(columns)
-                .where('id', 'in', [...ids])
-                .where('created_at', 'in', ids.map(beganAt))
-                .where('state', 'in', [...states])
-                .returning(['id', 'created_at']),
-        )
-        .insertInto('operation_messages')
-        .columns([
-            'operation_id',
-            'operation_created_at',
-            'level',
-            'type',
-            'context',
-            'message',
-            'error',
-            'request',
-            'response',
-            'retry',
-            'meta',
-            'created_at',
-            'ended_at',
-            'duration_ms',
-        ])
-        .expression(
-            sql`select c.id, c.created_at, m.level, m.type, 'auth', m.message, m.error, m.request, m.response, m.retry, m.meta,
-                    m.created_at, m.ended_at, m.duration_ms
-                from changed c, json_populate_recordset(null::operation_messages, ${json(messages)}::json) m order by c.id, m.id`,
-        )
-        .execute();
+    return sql`
+        insert into operation_messages (operation_id, operation_created_at, level, type, context, message, error, request, response, retry, meta,
+            created_at, ended_at, duration_ms)
+        select o.id, o.created_at, m.level, m.type, 'auth', m.message, m.error, m.request, m.response, m.retry, m.meta,
+            m.created_at, m.ended_at, m.duration_ms
+        from ${sql.table(relation)} o, json_populate_recordset(null::operation_messages, ${json(messages)}::json) m order by o.id, m.id`;
 }
 
 /** What the person's browser says of an attempt. No operation has more of these than anybody would read: they are anybody's to send. */
@@ -281,6 +242,5 @@ export async function expire(db: Db, at: Date): Promise<void> {
             where state in ('waiting', 'running') and expires_at < ${at}
             returning id, created_at
         )
-        insert into operation_messages (operation_id, operation_created_at, level, type, context, message, created_at)
-        select id, created_at, 'warn', 'log', 'auth', ${message}, ${at} from expired`.execute(db);
+        ${tell('expired', [{ level: 'warn', message, at }])}`.execute(db);
 }
