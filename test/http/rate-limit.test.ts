@@ -55,6 +55,21 @@ describe('the rate limit', () => {
         expect((await limited.call('GET', '/connections', { key })).headers['x-ratelimit-remaining']).toBe('2');
     });
 
+    test('one session gets a part of what its environment has, so that the others go on', async () => {
+        const roomy = await startTestApp({ env: { VALETKEY_RATE_LIMIT_PER_MIN: '1100' }, providers: providersFile(untestedKeyEntry('keys')) });
+        roomy.advance(60_000 - (Date.now() % 60_000));
+        const [busy, other] = [await createSession(roomy), await createSession(roomy)];
+        const read = (key: string) => roomy.call('GET', '/connect/session', { key });
+        for (let call = 0; call < 110; call += 1) {
+            await read(busy);
+        }
+        const refused = await read(busy);
+        expect([refused.status, refused.headers['x-ratelimit-limit']]).toEqual([429, '110']);
+        const answer = await read(other);
+        expect([answer.status, answer.headers['x-ratelimit-remaining']]).toEqual([200, String(1100 - 111)]);
+        await roomy.close();
+    });
+
     test('does not concern health, readiness and callbacks', async () => {
         for (const path of ['/health', '/ready', '/oauth/callback']) {
             for (let call = 0; call < 5; call += 1) {
