@@ -11,6 +11,7 @@ import type { PageConfig } from './page-config.ts';
 import { RedirectFlows } from './redirect-flows.ts';
 import { returnAddress, signedReturn } from './return-address.ts';
 import { submissionOf, type Values } from './submission.ts';
+import { TabHistory } from './tab-history.ts';
 import { sendBeacon, type Happening } from './telemetry.ts';
 import { faultsOf } from './validation.ts';
 import { fill } from './words/languages.ts';
@@ -24,6 +25,7 @@ export class Controller {
     readonly words: Words;
     readonly #api: Api;
     readonly #flows: RedirectFlows;
+    readonly #tab: TabHistory;
     readonly #listeners = new Set<(state: State) => void>();
     #state: State = firstState;
     #hasOpened = false;
@@ -35,6 +37,8 @@ export class Controller {
         this.words = words;
         this.#api = new Api(config.apiUrl, language);
         this.#returnedFlow = config.returnedFlow;
+        this.#tab = new TabHistory(config);
+        this.#tab.onMove((form) => this.#moved(form));
         this.#flows = new RedirectFlows({
             api: this.#api,
             config,
@@ -102,13 +106,17 @@ export class Controller {
             if (token !== this.#api.token) return;
             if (!this.#hasOpened) this.track('open');
             this.#hasOpened = true;
-            this.#report({ type: 'loaded', session, integrations });
             const flowId = this.#returnedFlow;
             this.#returnedFlow = undefined;
+            const left = flowId === undefined ? integrations.find(({ unique_key }) => unique_key === this.#tab.form) : undefined;
+            if (left === undefined) this.#tab.forgetForm();
+            this.#report({ type: 'loaded', session, integrations, ...(left && { opensForm: true }) });
             if (flowId !== undefined) {
                 await this.#comeBack(flowId, integrations);
             } else if (isSingle(this.#state)) {
                 await this.#pick(integrations[0]!);
+            } else if (left !== undefined) {
+                await this.#pick(left);
             }
         } catch (error) {
             if (token === this.#api.token) this.#loadFailed(error, { type: 'load failed' });
@@ -172,7 +180,17 @@ export class Controller {
     }
 
     back(): void {
-        this.#report({ type: 'went back' });
+        const isFromForm = ['form', 'unsupported'].includes(this.#state.screen.name);
+        if (!(isFromForm && this.#tab.leaveForm())) this.#report({ type: 'went back' });
+    }
+
+    /** By the browser's Back and Forward. */
+    #moved(form: string | undefined): void {
+        this.#report({ type: 'moved to list' });
+        const integration = this.#state.integrations?.find(({ unique_key }) => unique_key === form);
+        if (integration === undefined || this.#state.screen.name !== 'list') return;
+        this.#report({ type: 'picked', key: integration.unique_key });
+        void this.#pick(integration);
     }
 
     giveUp(): void {
@@ -250,13 +268,17 @@ export class Controller {
             const { providerConfigKey, connectionId, isPending: waits = isPending } = await this.#api.connect(path, body);
             this.#report({ type: 'connected', connected: { providerConfigKey, connectionId, isPending: waits } });
         } catch (error) {
-            this.#attemptFailed(error);
+            this.#attemptFailed(subject, error);
         }
     }
 
     async #openPrepared(subject: Subject, flowId: string, body: unknown, way: { opened: Window | undefined; returnsToPage: boolean }): Promise<void> {
         try {
             const address = await this.#api.prepareFlow(body);
+            if (!this.#isBusyWith(subject)) {
+                way.opened?.close();
+                return;
+            }
             if (way.returnsToPage) {
                 this.#leaveFor(subject, flowId, `${address}&return_to=page`);
                 return;
@@ -265,13 +287,19 @@ export class Controller {
             this.#flows.begin(flowId, address, { opened: way.opened, isByScript: true });
         } catch (error) {
             way.opened?.close();
-            this.#attemptFailed(error);
+            this.#attemptFailed(subject, error);
         }
     }
 
-    #attemptFailed(error: unknown): void {
+    /** The browser's Back may have led away from it. */
+    #isBusyWith({ integration }: Subject): boolean {
+        const { screen } = this.#state;
+        return screen.name === 'form' && screen.isBusy === true && screen.subject.integration.unique_key === integration.unique_key;
+    }
+
+    #attemptFailed(subject: Subject, error: unknown): void {
         const { code, message, isExpired } = error instanceof ApiError ? error : new ApiError(0, networkFailure, '');
-        this.#report({ type: 'failed', failure: { type: code, message: message || this.words.failure.network } });
+        if (this.#isBusyWith(subject)) this.#report({ type: 'failed', failure: { type: code, message: message || this.words.failure.network } });
         if (isExpired) this.#expire();
     }
 
@@ -301,6 +329,7 @@ export class Controller {
         this.#state = state;
         if (!this.config.isPreview) for (const message of messages) tellHost(message);
         if (state.screen.name !== before.name) this.#screenChanged(state);
+        this.#tab.shown(state);
         for (const listener of this.#listeners) listener(state);
     }
 

@@ -68,7 +68,9 @@ export interface State {
 
 export type Event =
     | { readonly type: 'token missing' | 'token received' | 'session expired' | 'load failed' | 'retried' | 'went back' | 'submitted' | 'gave up' }
-    | { readonly type: 'loaded'; readonly session: Session; readonly integrations: readonly Integration[] }
+    /** By the browser's Back, whatever was shown. */
+    | { readonly type: 'moved to list' }
+    | { readonly type: 'loaded'; readonly session: Session; readonly integrations: readonly Integration[]; readonly opensForm?: boolean }
     | { readonly type: 'settings changed'; readonly settings: Session['connectUISettings'] }
     | { readonly type: 'picked' | 'pick failed'; readonly key: string }
     | { readonly type: 'subject loaded'; readonly subject: Subject; readonly isSupported: boolean; readonly invalidPreset?: string }
@@ -124,7 +126,7 @@ export function step(state: State, event: Event): Step {
             const { session, integrations } = event;
             const loaded = { ...state, session, integrations };
             if (integrations.length === 0) return show({ name: 'empty' }, loaded);
-            return isSingle(loaded) ? show({ name: 'loading' }, loaded) : show({ name: 'list' }, loaded);
+            return isSingle(loaded) || event.opensForm ? show({ name: 'loading' }, loaded) : show({ name: 'list' }, loaded);
         }
         case 'settings changed':
             return state.session ? show(screen, { session: { ...state.session, connectUISettings: event.settings } }) : same;
@@ -146,6 +148,8 @@ export function step(state: State, event: Event): Step {
             if (subject && (screen.name === 'waiting' || screen.name === 'failure')) return show({ name: 'form', subject });
             return isSingle(state) || state.integrations === undefined ? same : show({ name: 'list' });
         }
+        case 'moved to list':
+            return isSingle(state) || !state.integrations?.length || screen.name === 'expired' ? same : show({ name: 'list' });
         case 'submitted':
             return screen.name === 'form' ? show({ name: 'form', subject: screen.subject, isBusy: true }) : same;
         case 'gave up':

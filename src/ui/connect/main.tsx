@@ -32,7 +32,7 @@ function readConfig(): PageConfig {
 async function boot(): Promise<void> {
     const config = readConfig();
     // A token opens doors: out of the address bar, the history and every referrer (§4).
-    window.history.replaceState(null, '', window.location.pathname + config.search);
+    window.history.replaceState(window.history.state, '', window.location.pathname + config.search);
     document.documentElement.classList.add(config.isStandalone ? 'standalone' : 'framed');
     const theme = new Theme(config.theme);
     const { language, words } = await loadWords(languageOf(config.lang, navigator.language));

@@ -66,6 +66,44 @@ describe('connect links', () => {
         expect(await page.locator('html').getAttribute('lang')).toBe('fr');
     });
 
+    test('the browser’s Back leads from the form to the list, Forward to the form again, and a reload stays there', async () => {
+        const session = await simulated.session();
+        const page = await openLink(context, session);
+        const listed = page.locator('[data-integration=emarsys]');
+        const user = input(page, 'API Username');
+        await listed.click();
+        await user.fill('someone');
+        await input(page, 'API Secret').fill('typed-secret');
+        await page.goBack();
+        await listed.waitFor();
+        await page.goForward();
+        expect(await user.inputValue()).toBe('someone');
+        const entry = await page.evaluate(() => ({ state: window.history.state as unknown, address: window.location.href }));
+        expect(entry).toEqual({ state: { form: 'emarsys' }, address: `${simulated.url}/connect-ui/` });
+        await page.reload();
+        await user.waitFor();
+        // The page's own arrow leaves no entry behind: Back would show the form again.
+        await page.getByRole('button', { name: 'Back', exact: true }).click();
+        await listed.waitFor();
+        expect(await page.evaluate(() => window.history.state as unknown)).toBeNull();
+        await page.goForward();
+        await user.waitFor();
+    });
+
+    test('one integration, or one to reconnect, has no list to go back to; a frame adds nothing to its host’s history', async () => {
+        const page = await openLink(context, await simulated.session('emarsys'));
+        await input(page, 'API Username').waitFor();
+        expect(await page.evaluate(() => ({ state: window.history.state as unknown, length: history.length }))).toEqual({ state: null, length: 2 });
+        const { page: host, frame } = await embed(context, simulated, (await simulated.session()).token);
+        await frame.locator('[data-integration=emarsys]').waitFor();
+        const before = await host.evaluate(() => history.length);
+        await frame.locator('[data-integration=emarsys]').click();
+        await input(frame, 'API Username').waitFor();
+        expect(await host.evaluate(() => history.length)).toBe(before);
+        await frame.getByRole('button', { name: 'Back', exact: true }).click();
+        await frame.locator('[data-integration=emarsys]').waitFor();
+    });
+
     test('L2: a flow that was begun is finished after the link has expired, and the link says that it has', async () => {
         const session = await simulated.session('slack');
         const page = await openLink(context, session);
