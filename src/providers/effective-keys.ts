@@ -26,6 +26,8 @@ const everywhere: readonly Key[] = [
 
 /** Credentials that a person types, and that can be tried out before they are stored. */
 const typed: readonly Key[] = ['credentials', 'credentials_verification_script'];
+/** A person says yes in a window of the provider's. */
+const consent: readonly Key[] = ['popup'];
 const scopes: readonly Key[] = ['scope_separator', 'default_scopes', 'available_scopes'];
 /** Signed here, without a call (JWT, SIGNATURE), or before the first call (TWO_STEP). */
 const signed: readonly Key[] = ['signature', 'token'];
@@ -39,6 +41,7 @@ const tokenCall: readonly Key[] = [
     'refresh_token_response_metadata',
 ];
 const codeFlow: readonly Key[] = [
+    ...consent,
     ...tokenCall,
     ...scopes,
     'authorization_url',
@@ -75,7 +78,7 @@ const perMode: Record<AuthMode, ReadonlySet<Key>> = {
     ]),
     // PKCE is part of the protocol there, so it cannot be switched off.
     MCP_OAUTH2: keys(codeFlow, ['client_registration', 'registration_url', 'registration_params']),
-    MCP_OAUTH2_GENERIC: keys(scopes, ['token_limits']),
+    MCP_OAUTH2_GENERIC: keys(scopes, consent, ['token_limits']),
     OAUTH2_CC: keys(tokenCall, scopes, typed, [
         'token_headers',
         'token_request_auth_method',
@@ -103,7 +106,7 @@ const perMode: Record<AuthMode, ReadonlySet<Key>> = {
         'refresh_token_params',
         'refresh_token_headers',
     ]),
-    OAUTH1: keys(scopes, [
+    OAUTH1: keys(scopes, consent, [
         'request_url',
         'request_params',
         'request_http_method',
@@ -115,12 +118,13 @@ const perMode: Record<AuthMode, ReadonlySet<Key>> = {
         'signature_method',
         'redirect_uri_metadata',
     ]),
-    APP: keys(['authorization_url', 'authorization_url_skip_encode', 'token_url', 'token_limits']),
+    APP: keys(consent, ['authorization_url', 'authorization_url_skip_encode', 'token_url', 'token_limits']),
     CUSTOM: keys(
         ['authorization_url', 'authorization_url_skip_encode', 'authorization_params', 'token_url', 'token_params', 'token_limits', 'refresh_params'],
         scopes,
+        consent,
     ),
-    INSTALL_PLUGIN: keys(['auth_type', 'redirect_uri_metadata', 'credentials_verification_script']),
+    INSTALL_PLUGIN: keys(consent, ['auth_type', 'redirect_uri_metadata', 'credentials_verification_script']),
     API_KEY: keys(typed, ['integration_config']),
     BASIC: keys(typed),
     TBA: keys(typed),

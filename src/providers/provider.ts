@@ -68,6 +68,7 @@ export interface ProviderEntry extends ModeKeys {
     readonly docs?: string;
     readonly docs_connect?: string;
     readonly setup_guide_url?: string;
+    readonly popup?: { readonly width?: number; readonly height?: number };
     readonly installation?: 'outbound';
 
     readonly authorization_url?: string;

@@ -216,6 +216,11 @@ describe('entries that cannot be used', () => {
         expect(refusal(() => load({ acme: { ...oauth2, ...change } })).message).toContain(message);
     });
 
+    it.each([{ width: 90 }, { height: 700.5 }, { depth: 500 }, {}])('ask for a window that can be opened, not for %o', (popup) => {
+        expect(load({ acme: { ...oauth2, popup: { width: 900, height: 700 } } }).get('acme')?.entry.popup).toEqual({ width: 900, height: 700 });
+        expect(refusal(() => load({ acme: { ...oauth2, popup } })).problems[0]?.path).toMatch(/^popup/);
+    });
+
     it('are counted in one sentence', () => {
         const error = refusal(() => load({ a: { ...oauth2, x: 1 }, b: { ...oauth2, y: 1 }, c: { ...oauth2, z: 1 } }));
         expect(error.message).toMatch(/entry "a": remove the key "x" or correct its spelling \[E01\] \(and 2 more\)$/);

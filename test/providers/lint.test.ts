@@ -27,6 +27,7 @@ describe('errors', () => {
         ['A8 token_request_auth_method', { token_request_auth_method: 'private_key_jwt' }],
         ['A8 token_request_auth_method', { auth_mode: 'TWO_STEP', token_request_auth_method: 'basic' }],
         ['A8 body_format', { body_format: 'xml' }],
+        ['A8 popup', { auth_mode: 'OAUTH2_CC', popup: { width: 900 } }],
         ['A8 body_format', { auth_mode: 'OAUTH2_CC', body_format: 'xml' }],
         ['A8 disable_pkce', { auth_mode: 'MCP_OAUTH2', disable_pkce: true }],
         ['A8 max_idle', { auth_mode: 'OAUTH2_CC', max_idle: 86_400 }],

@@ -22,17 +22,26 @@ describe('the address', () => {
         expect(read('?theme=neon&popup_width=1e9&popup_height=50&embedded=1')).toMatchObject({
             theme: undefined,
             isInline: false,
-            popup: read('').popup,
+            popup: { width: undefined, height: undefined },
             token: undefined,
         });
     });
 });
 
 test('a window is centred on its screen and fits it', () => {
-    expect(windowFeatures({ width: 600, height: 700 }, { width: 1280, height: 800, left: 1280, top: 0 })).toBe(
+    expect(windowFeatures([{ width: 600, height: 700 }], { width: 1280, height: 800, left: 1280, top: 0 })).toBe(
         'popup,width=600,height=700,left=1620,top=50',
     );
-    expect(windowFeatures({ width: 600, height: 700 }, { width: 400, height: 300 })).toBe('popup,width=400,height=300,left=0,top=0');
+    expect(windowFeatures([{ width: 600, height: 700 }], { width: 400, height: 300 })).toBe('popup,width=400,height=300,left=0,top=0');
+});
+
+test('§7.14: the host’s wish for a window’s size goes before the provider’s hint, and that before the default', () => {
+    const screen = { width: 2000, height: 2000 };
+    const size = (search: string, hint?: { width?: number; height?: number }) =>
+        /width=\d+,height=\d+/.exec(windowFeatures([read(search).popup, hint], screen))?.[0];
+    expect(size('')).toBe('width=640,height=760');
+    expect(size('', { width: 900 })).toBe('width=900,height=760');
+    expect(size('?popup_height=500', { width: 900, height: 800 })).toBe('width=900,height=500');
 });
 
 test('the way back tells what became of it', () => {

@@ -69,6 +69,8 @@ export interface Provider {
     readonly auth_mode: string;
     readonly installation?: string;
     readonly docs_connect?: string;
+    /** A good size for the window of the consent page. */
+    readonly popup?: { readonly width?: number; readonly height?: number };
     readonly require_client_certificate?: boolean;
     readonly token_request_auth_method?: string;
     readonly connection_config?: Definitions;

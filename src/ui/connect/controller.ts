@@ -219,14 +219,14 @@ export class Controller {
             this.#report({ type: 'submitted' });
             void this.#connect(subject, submission.path, submission.body);
         } else if (submission.kind === 'prepared') {
-            const opened = returnsToPage ? undefined : this.#flows.open('about:blank');
+            const opened = returnsToPage ? undefined : this.#flows.open('about:blank', subject.provider.popup);
             this.#report({ type: 'submitted' });
             void this.#openPrepared(subject, flowId, submission.body, { opened, returnsToPage });
         } else if (returnsToPage) {
             this.#leaveFor(subject, flowId, this.#api.address(submission.path));
         } else {
             const link = this.#api.address(submission.path);
-            const opened = this.#flows.open(link);
+            const opened = this.#flows.open(link, subject.provider.popup);
             this.#flows.begin(flowId, link, { opened, isByScript: true });
         }
     }

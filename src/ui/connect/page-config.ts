@@ -1,6 +1,11 @@
 /** What the address of the page and the server's document say (frontend contract §2.2, §2.4, §4). Pure. */
 import { isThemeChoice, type ThemeChoice } from './theme.ts';
 
+interface PopupHint {
+    readonly width?: number | undefined;
+    readonly height?: number | undefined;
+}
+
 export interface PageConfig {
     /** The only server the page ever talks to: an `apiURL` in the address is not believed (§7.15). Without a slash at its end. */
     readonly apiUrl: string;
@@ -18,7 +23,8 @@ export interface PageConfig {
     readonly returnedFlow: string | undefined;
     /** The integration that it left for. */
     readonly leftFor: string | undefined;
-    readonly popup: { readonly width: number; readonly height: number };
+    /** As the host wants the window of a consent page, whatever the provider's hint (§7.14). */
+    readonly popup: PopupHint;
     /** The address without what should not stay in it. */
     readonly search: string;
 }
@@ -44,8 +50,8 @@ export function readPageConfig({ apiUrl, search, isStandalone }: { apiUrl: strin
         returnedFlow: flow || undefined,
         leftFor: undefined,
         popup: {
-            width: pixels(query.get('popup_width')) ?? defaultPopup.width,
-            height: pixels(query.get('popup_height')) ?? defaultPopup.height,
+            width: pixels(query.get('popup_width')),
+            height: pixels(query.get('popup_height')),
         },
         search: kept.size === 0 ? '' : `?${kept.toString()}`,
     };
@@ -56,10 +62,14 @@ const pixels = (text: string | null): number | undefined => {
     return text !== null && Number.isInteger(number) && number >= 200 && number <= 4000 ? number : undefined;
 };
 
-/** Centred on the screen, and no larger than it. */
-export function windowFeatures(wanted: PageConfig['popup'], screen: { width: number; height: number; left?: number; top?: number }): string {
-    const width = Math.min(wanted.width, screen.width);
-    const height = Math.min(wanted.height, screen.height);
+/** Centred on the screen, and no larger than it. @param hints the first that names a measure decides it */
+export function windowFeatures(
+    hints: readonly (PopupHint | undefined)[],
+    screen: { width: number; height: number; left?: number; top?: number },
+): string {
+    const wanted = (measure: keyof PopupHint): number => hints.find((hint) => hint?.[measure] !== undefined)?.[measure] ?? defaultPopup[measure];
+    const width = Math.min(wanted('width'), screen.width);
+    const height = Math.min(wanted('height'), screen.height);
     const left = Math.round((screen.left ?? 0) + (screen.width - width) / 2);
     const top = Math.round((screen.top ?? 0) + (screen.height - height) / 2);
     return `popup,width=${width},height=${height},left=${left},top=${top}`;

@@ -1,6 +1,6 @@
 /** Redirect flows as the page sees them: it opens their windows, and asks the server how they end (frontend contract §7.3 to 6, §7.10). */
 import { networkFailure, type Api } from './api.ts';
-import type { Outcome } from './api-types.ts';
+import type { Outcome, Provider } from './api-types.ts';
 import { watchFlow, watchWindow } from './flow-watch.ts';
 import { subjectOf, type Event, type Failure, type State } from './machine.ts';
 import { windowFeatures, type PageConfig } from './page-config.ts';
@@ -28,11 +28,11 @@ export class RedirectFlows {
         this.#page = page;
     }
 
-    open(address: string): Window | undefined {
+    open(address: string, hint: Provider['popup']): Window | undefined {
         const { availWidth: width, availHeight: height } = window.screen;
         // Two screens: the one that this window is on.
         const { availLeft: left = 0, availTop: top = 0 } = window.screen as Screen & { availLeft?: number; availTop?: number };
-        return window.open(address, '_blank', windowFeatures(this.#page.config.popup, { width, height, left, top })) ?? undefined;
+        return window.open(address, '_blank', windowFeatures([this.#page.config.popup, hint], { width, height, left, top })) ?? undefined;
     }
 
     /** @param how whether a script opened it, in which window if that is known, or in this very tab */

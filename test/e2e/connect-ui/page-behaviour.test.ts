@@ -6,6 +6,14 @@ import { approve, awaitHeading, embed, input, openLink, popupOf, startSimulated,
 
 const text = (more: Record<string, unknown> = {}) => ({ type: 'string', description: 'Anything.', ...more });
 const entries = {
+    wide: {
+        display_name: 'Wide',
+        categories: ['other'],
+        auth_mode: 'OAUTH2',
+        authorization_url: 'https://wide.example/authorize',
+        token_url: 'https://wide.example/token',
+        popup: { width: 720 },
+    },
     formats: {
         display_name: 'Formats',
         categories: ['other'],
@@ -30,6 +38,8 @@ beforeAll(async () => {
     simulated = await startSimulated(entries);
     for (const slug of ['slack', 'hubspot', 'emarsys', 'sentry-oauth', 'zendesk', 'datadog', 'freshdesk']) await simulated.add(slug);
     await simulated.valetkey.call('POST', '/integrations', { body: { provider: 'formats', unique_key: 'formats' } });
+    const credentials = { type: 'OAUTH2', client_id: 'wide', client_secret: 'wide-secret' };
+    await simulated.valetkey.call('POST', '/integrations', { body: { provider: 'wide', unique_key: 'wide', credentials } });
 });
 afterAll(() => simulated?.close());
 beforeEach(async () => {
@@ -326,6 +336,23 @@ describe('attempts', () => {
         await submit(frame);
         await awaitHeading(frame, 'Connected');
         expect(await errors(events)).toEqual(['connection_test_failed']);
+    });
+
+    test('§7.14: a window has the size that the host asks for, or else its provider’s', async () => {
+        const size = async (address: string): Promise<string | undefined> => {
+            const { frame } = await openOf('wide', { baseURL: address });
+            await frame.evaluate(() => {
+                window.open = (_address, _target, features) => {
+                    document.documentElement.dataset['features'] = features;
+                    return null;
+                };
+            });
+            await submit(frame);
+            const features = await frame.evaluate(() => document.documentElement.dataset['features']);
+            return /width=\d+,height=\d+/.exec(features ?? '')?.[0];
+        };
+        expect(await size(`${simulated.url}/connect-ui`)).toBe('width=720,height=600');
+        expect(await size(`${simulated.url}/connect-ui?popup_width=500&popup_height=400`)).toBe('width=500,height=400');
     });
 
     test('C20: a window that the browser does not open is told of, and a link opens it', async () => {

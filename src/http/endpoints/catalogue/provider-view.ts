@@ -66,6 +66,10 @@ export const Provider = z
         logo_url: z.url(),
         categories: z.array(z.string()).optional(),
         docs_connect: z.string().optional(),
+        popup: z
+            .object({ width: z.int().optional(), height: z.int().optional() })
+            .optional()
+            .describe('A good size for the window of the consent page.'),
         default_scopes: z.array(z.string()).optional(),
         connection_config: Fields.optional().describe('Asked of the person who connects.'),
         credentials: Fields.optional().describe('Asked of the person who connects, and kept secret.'),
