@@ -171,6 +171,22 @@ describe('windows', () => {
         expect(play(...retried, connected(), connected(), denied('f2')).messages.map(({ type }) => type)).toEqual(['connect']);
     });
 
+    test('the browser’s Back leads to the list from wherever it is, and what was begun may still end', () => {
+        const back: Event = { type: 'moved to list' };
+        expect(play(...toForm, back).screens.at(-1)).toBe('list');
+        expect(play(...toForm, begin(), back, connected()).screens.slice(-3)).toEqual(['waiting', 'list', 'success']);
+        const { screens, messages } = play(...toForm, { type: 'submitted' }, back, refused);
+        expect([screens.at(-1), messages]).toEqual(['list', []]);
+        expect(play({ type: 'token received' }, single, { type: 'subject loaded', subject, isSupported: true }, back).screens.at(-1)).toBe('form');
+        expect(play(...toForm, { type: 'session expired' }, back).screens.at(-1)).toBe('expired');
+        expect(play({ type: 'token received' }, back).screens.at(-1)).toBe('loading');
+    });
+
+    test('a tab that is opened where it was left shows the form without the list before it', () => {
+        const { screens } = play({ type: 'token received' }, { ...loaded, opensForm: true }, { type: 'subject loaded', subject, isSupported: true });
+        expect(screens).toEqual(['loading', 'loading', 'form']);
+    });
+
     test('a tab that comes back has no form; after a failure it goes to the list', () => {
         const back = [{ type: 'token received' } as const, loaded, begin()];
         expect(play(...back, connected()).screens.at(-1)).toBe('success');

@@ -1,16 +1,19 @@
-/** Does what takes time — loading, connecting, waiting for the provider — and tells the machine, whose state the screens show. */
-import { Api, ApiError, networkFailure } from './api.ts';
+/**
+ * Loads what the page needs and tells the machine, whose state the screens show. Not here: what a form does (`form-desk.ts`), and
+ * waiting for the provider (`redirect-flows.ts`).
+ */
+import { Api, ApiError } from './api.ts';
 import type { Connected, Integration, UiSettings } from './api-types.ts';
 import { assembleFields, helpUrl, initialValues, type Field } from './fields.ts';
+import { FormDesk } from './form-desk.ts';
 import { tellHost } from './host.ts';
 import { forgetSession, keepSession } from './kept-session.ts';
 import { firstState, isDirty, isSingle, step, subjectOf, type Event, type State, type Subject } from './machine.ts';
-import { isOutbound, wayOf } from './modes.ts';
-import { newId } from './new-id.ts';
+import { wayOf } from './modes.ts';
+import type { Page } from './page.ts';
 import type { PageConfig } from './page-config.ts';
 import { RedirectFlows } from './redirect-flows.ts';
 import { returnAddress, signedReturn } from './return-address.ts';
-import { submissionOf, type Values } from './submission.ts';
 import { TabHistory } from './tab-history.ts';
 import { sendBeacon, type Happening } from './telemetry.ts';
 import { faultsOf } from './validation.ts';
@@ -23,6 +26,7 @@ const closeAfterMs = 1500;
 export class Controller {
     readonly config: PageConfig;
     readonly words: Words;
+    readonly form: FormDesk;
     readonly #api: Api;
     readonly #flows: RedirectFlows;
     readonly #tab: TabHistory;
@@ -39,7 +43,7 @@ export class Controller {
         this.#returnedFlow = config.returnedFlow;
         this.#tab = new TabHistory(config);
         this.#tab.onMove((form) => this.#moved(form));
-        this.#flows = new RedirectFlows({
+        const page: Page = {
             api: this.#api,
             config,
             words,
@@ -47,7 +51,9 @@ export class Controller {
             report: (event) => this.#report(event),
             expire: () => this.#expire(),
             track: (event, integration) => this.track(event, integration),
-        });
+        };
+        this.#flows = new RedirectFlows(page);
+        this.form = new FormDesk(page, this.#flows);
     }
 
     get state(): State {
@@ -195,112 +201,6 @@ export class Controller {
 
     giveUp(): void {
         this.#report({ type: 'gave up' });
-    }
-
-    /** What is in the form: what was typed, over what it began with. */
-    valuesOf({ integration, fields }: Subject): Values {
-        return { ...initialValues(fields), ...this.#state.drafts[integration.unique_key]?.values };
-    }
-
-    edit({ integration }: Subject, id: string, value: string, { isByHand }: { isByHand: boolean }): void {
-        this.#report({ type: 'edited', key: integration.unique_key, id, value, isByHand });
-    }
-
-    /** Called by a click: windows are opened before anything is waited for (§7.11). */
-    submit(subject: Subject, extraParams: Values): void {
-        const { screen } = this.#state;
-        if (this.config.isPreview || screen.name !== 'form' || screen.isBusy) return;
-        const flowId = newId();
-        const returnsToPage = this.#goesInSameTab();
-        const submission = submissionOf({ ...this.#filled(subject, flowId, extraParams), returnsToPage });
-        if (submission === undefined) return;
-        this.track('click:connect', subject.integration.unique_key);
-        if (submission.kind === 'call') {
-            this.#report({ type: 'submitted' });
-            void this.#connect(subject, submission.path, submission.body);
-        } else if (submission.kind === 'prepared') {
-            const opened = returnsToPage ? undefined : this.#flows.open('about:blank', subject.provider.popup);
-            this.#report({ type: 'submitted' });
-            void this.#openPrepared(subject, flowId, submission.body, { opened, returnsToPage });
-        } else if (returnsToPage) {
-            this.#leaveFor(subject, flowId, this.#api.address(submission.path));
-        } else {
-            const link = this.#api.address(submission.path);
-            const opened = this.#flows.open(link, subject.provider.popup);
-            this.#flows.begin(flowId, link, { opened, isByScript: true });
-        }
-    }
-
-    /** The same flow as an ordinary link (§7.4); `undefined` where its address would hold a secret. */
-    link(subject: Subject, flowId: string, extraParams: Values, options: { returnsToPage?: boolean } = {}): string | undefined {
-        const submission = submissionOf({ ...this.#filled(subject, flowId, extraParams), ...options });
-        return submission?.kind === 'window' ? this.#api.address(submission.path) : undefined;
-    }
-
-    followed(flowId: string, link: string): void {
-        this.#flows.begin(flowId, link, {});
-    }
-
-    #filled(subject: Subject, flowId: string, extraParams: Values) {
-        const { provider, integration, fields } = subject;
-        const values = this.valuesOf(subject);
-        return { provider, fields, values, integrationKey: integration.unique_key, sessionToken: this.#api.token, flowId, extraParams };
-    }
-
-    /** A phone shows one thing at a time: there and back beats a second tab (§7.11). */
-    #goesInSameTab(): boolean {
-        return this.config.isStandalone && matchMedia('(max-width: 639px)').matches;
-    }
-
-    aboutToLeave({ integration }: Subject): void {
-        keepSession(this.config, this.#api.token, integration.unique_key);
-    }
-
-    #leaveFor(subject: Subject, flowId: string, address: string): void {
-        this.aboutToLeave(subject);
-        this.#report({ type: 'flow begun', attempt: { flowId, link: address, isSameTab: true } });
-        window.location.assign(address);
-    }
-
-    async #connect(subject: Subject, path: string, body: unknown): Promise<void> {
-        const isPending = isOutbound(subject.provider);
-        try {
-            const { providerConfigKey, connectionId, isPending: waits = isPending } = await this.#api.connect(path, body);
-            this.#report({ type: 'connected', connected: { providerConfigKey, connectionId, isPending: waits } });
-        } catch (error) {
-            this.#attemptFailed(subject, error);
-        }
-    }
-
-    async #openPrepared(subject: Subject, flowId: string, body: unknown, way: { opened: Window | undefined; returnsToPage: boolean }): Promise<void> {
-        try {
-            const address = await this.#api.prepareFlow(body);
-            if (!this.#isBusyWith(subject)) {
-                way.opened?.close();
-                return;
-            }
-            if (way.returnsToPage) {
-                this.#leaveFor(subject, flowId, `${address}&return_to=page`);
-                return;
-            }
-            if (way.opened) way.opened.location.replace(address);
-            this.#flows.begin(flowId, address, { opened: way.opened, isByScript: true });
-        } catch (error) {
-            way.opened?.close();
-            this.#attemptFailed(subject, error);
-        }
-    }
-
-    /** The browser's Back may have led away from it. */
-    #isBusyWith({ integration }: Subject): boolean {
-        const { screen } = this.#state;
-        return screen.name === 'form' && screen.isBusy === true && screen.subject.integration.unique_key === integration.unique_key;
-    }
-
-    #attemptFailed(subject: Subject, error: unknown): void {
-        const { code, message, isExpired } = error instanceof ApiError ? error : new ApiError(0, networkFailure, '');
-        if (this.#isBusyWith(subject)) this.#report({ type: 'failed', failure: { type: code, message: message || this.words.failure.network } });
-        if (isExpired) this.#expire();
     }
 
     get isDirty(): boolean {

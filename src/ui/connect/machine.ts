@@ -1,6 +1,6 @@
 /**
  * Which screen is shown, and what the embedding page is told on the way there (frontend contract §2.3, §2.4, §3.2, §3.4). Pure:
- * `controller.ts` does what takes time and reports it here as events.
+ * `controller.ts` and those it shares `page.ts` with do what takes time and report it here as events.
  */
 import type { Connected, Integration, Provider, Session } from './api-types.ts';
 import type { Field } from './fields.ts';

@@ -1,24 +1,13 @@
 /** Redirect flows as the page sees them: it opens their windows, and asks the server how they end (frontend contract §7.3 to 6, §7.10). */
-import { networkFailure, type Api } from './api.ts';
+import { networkFailure } from './api.ts';
 import type { Outcome, Provider } from './api-types.ts';
 import { watchFlow, watchWindow } from './flow-watch.ts';
-import { subjectOf, type Event, type Failure, type State } from './machine.ts';
-import { windowFeatures, type PageConfig } from './page-config.ts';
-import type { Happening } from './telemetry.ts';
+import { subjectOf, type Failure } from './machine.ts';
+import type { Page } from './page.ts';
+import { windowFeatures } from './page-config.ts';
 import { fill } from './words/languages.ts';
-import type { Words } from './words/en.ts';
 
 const windowStaysMs = 500;
-
-interface Page {
-    readonly api: Api;
-    readonly config: PageConfig;
-    readonly words: Words;
-    state(): State;
-    report(event: Event): void;
-    expire(): void;
-    track(event: Happening, integration?: string): void;
-}
 
 export class RedirectFlows {
     readonly #page: Page;

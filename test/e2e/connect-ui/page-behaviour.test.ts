@@ -100,6 +100,29 @@ describe('connect links', () => {
         await user.waitFor();
     });
 
+    test('Back from an attempt that is on its way: its failure shows up on no other form', async () => {
+        const page = await openLink(context, await simulated.session());
+        const call = /\/auth\/[a-z-]+\/emarsys\b/;
+        const answered = Promise.withResolvers<void>();
+        await page.route(call, async (route) => {
+            await answered.promise;
+            await route.fulfill({ status: 400, json: { error: { code: 'connection_test_failed', message: 'No.' } } });
+        });
+        await page.locator('[data-integration=emarsys]').click();
+        await fillEmarsys(page);
+        const asked = page.waitForRequest(call);
+        await submit(page);
+        await asked;
+        await page.goBack();
+        await page.locator('[data-integration=formats]').click();
+        await input(page, 'Key').waitFor();
+        const failed = page.waitForResponse(call);
+        answered.resolve();
+        await (await failed).finished();
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
+        expect(await page.getByRole('heading', { name: 'Connect Formats' }).count()).toBe(1);
+    });
+
     test('one integration, or one to reconnect, has no list to go back to; a frame adds nothing to its host’s history', async () => {
         const page = await openLink(context, await simulated.session('emarsys'));
         await input(page, 'API Username').waitFor();

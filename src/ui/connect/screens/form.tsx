@@ -26,7 +26,7 @@ export function Form({ controller, state, subject }: Props) {
     const { isBusy = false, alert } = state.screen.name === 'form' ? state.screen : {};
     const name = integration.display_name;
     const isReconnecting = state.session?.isReconnecting === true;
-    const values = controller.valuesOf(subject);
+    const values = controller.form.valuesOf(subject);
     const faults = faultsOf(fields, values);
     const visible = fields.filter(({ isHidden }) => !isHidden);
     const isOwnApp = ({ group, name: field }: Field): boolean =>
@@ -45,7 +45,7 @@ export function Form({ controller, state, subject }: Props) {
     const submit = (event: Event): void => {
         event.preventDefault();
         if (isReady) {
-            controller.submit(subject, extraParams);
+            controller.form.submit(subject, extraParams);
             return;
         }
         setAsked(true);
@@ -60,7 +60,7 @@ export function Form({ controller, state, subject }: Props) {
             value={values[field.id] ?? ''}
             fault={isAsked || left.has(field.id) ? faults[field.id] : undefined}
             words={words}
-            onChange={(value) => controller.edit(subject, field.id, value, { isByHand: true })}
+            onChange={(value) => controller.form.edit(subject, field.id, value, { isByHand: true })}
             onLeave={() => {
                 if ((values[field.id] ?? '') !== '') setLeft(new Set([...left, field.id]));
             }}
@@ -123,8 +123,8 @@ function OpenLinks({ controller, state, subject, extraParams, isReady }: LinkPro
     const isBlocked = state.screen.name === 'form' && state.screen.alert === 'blocked';
     // The flow that did not open is still waited for.
     const blocked = isBlocked ? state.attempt : undefined;
-    const link = isReady ? (blocked?.link ?? controller.link(subject, flowId, extraParams)) : undefined;
-    const inTab = isBlocked && config.isStandalone ? controller.link(subject, flowId, extraParams, { returnsToPage: true }) : undefined;
+    const link = isReady ? (blocked?.link ?? controller.form.link(subject, flowId, extraParams)) : undefined;
+    const inTab = isBlocked && config.isStandalone ? controller.form.link(subject, flowId, extraParams, { returnsToPage: true }) : undefined;
     if (link === undefined) return null;
     return (
         <p class="other-way">
@@ -135,7 +135,7 @@ function OpenLinks({ controller, state, subject, extraParams, isReady }: LinkPro
                 rel="opener"
                 onClick={() => {
                     if (blocked) return;
-                    controller.followed(flowId, link);
+                    controller.form.followed(flowId, link);
                     setFlowId(newId());
                 }}
             >
@@ -143,7 +143,7 @@ function OpenLinks({ controller, state, subject, extraParams, isReady }: LinkPro
                 {words.form.openInTab}
             </a>
             {inTab !== undefined && (
-                <a class="link" href={inTab} onClick={() => controller.aboutToLeave(subject)}>
+                <a class="link" href={inTab} onClick={() => controller.form.aboutToLeave(subject)}>
                     {words.form.openHere}
                 </a>
             )}
