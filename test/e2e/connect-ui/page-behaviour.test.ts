@@ -124,9 +124,20 @@ describe('connect links', () => {
     });
 
     test('one integration, or one to reconnect, has no list to go back to; a frame adds nothing to its host’s history', async () => {
+        const entries = (page: Page) => page.evaluate(() => ({ state: window.history.state as unknown, length: history.length }));
         const page = await openLink(context, await simulated.session('emarsys'));
-        await input(page, 'API Username').waitFor();
-        expect(await page.evaluate(() => ({ state: window.history.state as unknown, length: history.length }))).toEqual({ state: null, length: 2 });
+        await fillEmarsys(page);
+        expect(await entries(page)).toEqual({ state: null, length: 2 });
+        await submit(page);
+        await awaitHeading(page, 'Connected');
+        const { connection_id } = (await simulated.connections('emarsys'))[0]!;
+        const body = { connection_id, integration_id: 'emarsys' };
+        const again = await simulated.valetkey.call<{ data: { token: string; connect_link: string } }>('POST', '/connect/sessions/reconnect', {
+            body,
+        });
+        const reconnecting = await openLink(context, { token: again.body.data.token, link: again.body.data.connect_link });
+        await input(reconnecting, 'API Username').waitFor();
+        expect(await entries(reconnecting)).toEqual({ state: null, length: 2 });
         const { page: host, frame } = await embed(context, simulated, (await simulated.session()).token);
         await frame.locator('[data-integration=emarsys]').waitFor();
         const before = await host.evaluate(() => history.length);
