@@ -2,17 +2,13 @@
  * One pass of the frontend contract's checklist (§6) in whole browsers, with the official client: what depends on the browser. All
  * of it, in Chromium's headless shell, is in `test/e2e/connect-ui`.
  */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Browser, Frame, Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startOrigins, type Origins } from '../e2e/connect-ui/origins.ts';
 import { startHostPage } from '../peers/host-page.ts';
-import { axeRules, type AxeResults } from './axe.ts';
+import { axeRules, axeSource, type AxeResults } from '../peers/axe.ts';
 import { browserNames, launch } from './browsers.ts';
 import { approve, expectHeading, closed, nextWindow, Visit } from './visit.ts';
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let origins: Origins;
 beforeAll(async () => {
@@ -57,6 +53,16 @@ describe.each(browserNames)('%s', (name) => {
     });
 
     describe('the client by itself', () => {
+        const expectPopupToConnect = async (): Promise<void> => {
+            const opened = visit.nextWindow();
+            await auth(['oauth']);
+            const popup = await opened;
+            const end = closed(popup);
+            await approve(popup);
+            expect(await visit.outcome()).toEqual(connected('oauth'));
+            await end;
+        };
+
         test('F1, F2, F5, F8: credentials are posted across origins', async () => {
             await auth(['keys', { params: { a: 'b c' }, credentials: { apiKey: origins.provider.account.apiKey } }]);
             expect(await visit.outcome()).toEqual(connected('keys'));
@@ -72,13 +78,7 @@ describe.each(browserNames)('%s', (name) => {
         });
 
         test('F10: a popup connects, and closes itself', async () => {
-            const opened = visit.nextWindow();
-            await auth(['oauth']);
-            const popup = await opened;
-            const end = closed(popup);
-            await approve(popup);
-            expect(await visit.outcome()).toEqual(connected('oauth'));
-            await end;
+            await expectPopupToConnect();
         });
 
         test('F12, F13: a refusal of the user, and one of the token endpoint', async () => {
@@ -95,13 +95,7 @@ describe.each(browserNames)('%s', (name) => {
 
         test('F14, F15: whoever cuts the window off, it resolves', async () => {
             origins.provider.sendHeaders({ 'cross-origin-opener-policy': 'same-origin' });
-            const opened = visit.nextWindow();
-            await auth(['oauth']);
-            const popup = await opened;
-            const end = closed(popup);
-            await approve(popup);
-            expect(await visit.outcome()).toEqual(connected('oauth'));
-            await end;
+            await expectPopupToConnect();
 
             origins.provider.sendHeaders({});
             const host = await startHostPage({ 'cross-origin-opener-policy': 'same-origin' });

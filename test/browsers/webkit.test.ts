@@ -1,15 +1,12 @@
 /** One pass of the checklist (§6) in WebKit: what depends on the engine. Its driver knows no contexts, so each test has a session of its own at the provider, and one window. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { By, Key, until, type WebDriver } from 'selenium-webdriver';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startOrigins, type Origins } from '../e2e/connect-ui/origins.ts';
 import type { Outcome, UiEvent } from '../e2e/connect-ui/rig.ts';
-import { axeRules, type AxeResults } from './axe.ts';
+import { axeRules, axeSource, type AxeResults } from '../peers/axe.ts';
 import { launchWebKit, type WebKit } from './webkit.ts';
 
 const patience = 30_000;
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let origins: Origins;
 let webkit: WebKit;

@@ -96,13 +96,16 @@ export class Controller {
         void this.#load();
     }
 
-    /** Where a connect link's user goes now, signed; as the page knows it where the server has no answer: the backend learns the truth by webhook. */
-    async returnAddress(connected: Connected): Promise<string | undefined> {
+    /** Where a connect link's user goes now, as the page knows it. */
+    returnAddress(connected: Connected): string | undefined {
         const { isStandalone, isPreview } = this.config;
-        const unsigned = isStandalone && !isPreview ? returnAddress(this.#state.session?.return_url, connected) : undefined;
-        if (unsigned === undefined) return undefined;
+        return isStandalone && !isPreview ? returnAddress(this.#state.session?.return_url, connected) : undefined;
+    }
+
+    /** The same, signed; `undefined` where the server has no answer: the backend learns the truth by webhook. */
+    async signedReturnAddress(connected: Connected): Promise<string | undefined> {
         const session = await this.#api.session().catch(() => undefined);
-        return signedReturn(session?.return_to, connected) ?? unsigned;
+        return signedReturn(session?.return_to, connected);
     }
 
     async #load(): Promise<void> {

@@ -1,13 +1,9 @@
 /** WCAG 2.2 AA and what axe-core calls best practice, on every screen in both themes; narrow and enlarged; and without a mouse. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Frame, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { axeRules, axeSource, type AxeResults } from '../../peers/axe.ts';
 import { integrations, screens, show } from './screens.ts';
 import { startSimulated, type Simulated } from './simulated.ts';
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice'];
 
 let simulated: Simulated;
 
@@ -16,11 +12,6 @@ beforeAll(async () => {
     for (const slug of integrations) await simulated.add(slug);
 });
 afterAll(() => simulated?.close());
-
-interface AxeResults {
-    violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
-    passes: unknown[];
-}
 
 /** A colour on its way to another is neither; what turns for good never ends. */
 const settled = (place: Page | Frame): Promise<unknown> =>
@@ -42,7 +33,7 @@ async function violations(place: Page | Frame): Promise<string[]> {
                 runOnly: { type: 'tag', values: tags },
                 resultTypes: ['violations'],
             }),
-        rules,
+        axeRules,
     );
     expect(passes.length).toBeGreaterThan(10);
     return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));

@@ -24,14 +24,17 @@ export function ConnectedScreen({ controller, state, screen }: Props) {
     const name = subject?.provider.display_name ?? integration?.display_name ?? '';
     const isPending = screen.name === 'pending';
     const texts = isPending ? words.pending : words.success;
-    const [goesTo, setAddress] = useState<string>();
+    const unsigned = controller.returnAddress(connected);
+    // There at once, so that nobody is told to close the tab, or waits for a server that is gone.
+    const [goesTo, setAddress] = useState(unsigned);
     useEffect(() => {
+        if (unsigned === undefined) return undefined;
         let isCurrent = true;
-        void controller.returnAddress(connected).then((address) => isCurrent && setAddress(address));
+        void controller.signedReturnAddress(connected).then((address) => isCurrent && setAddress(address ?? unsigned));
         return () => {
             isCurrent = false;
         };
-    }, [controller, connected]);
+    }, [controller, connected, unsigned]);
     useEffect(() => {
         if (goesTo === undefined) return undefined;
         const timer = setTimeout(() => window.location.assign(goesTo), returnAfterMs);
