@@ -14,7 +14,7 @@ import { compileBuiltin } from './providers/compiled-catalogue.ts';
 import { compileLogos } from './providers/logos/logos.ts';
 import { readSimulateOptions, startTwins, forSimulating } from './simulate.ts';
 import { systemSources } from './sources.ts';
-import { collectAfterStart } from './startup-memory.ts';
+import { collectAfterStart, keepBetweenBursts } from './heap.ts';
 import { startupSummary } from './startup-summary.ts';
 import * as dataKeys from './store/data-keys.ts';
 import { openDatabase } from './store/database.ts';
@@ -97,6 +97,7 @@ async function serve({ isSimulating = false }: { isSimulating?: boolean } = {}):
     process.stdout.write(startupSummary(config, app, twins?.page));
     logger.info({ port: config.port, database: app.database.kind }, 'serving');
     collectAfterStart();
+    keepBetweenBursts();
 }
 
 async function simulate(words: readonly string[]): Promise<void> {
