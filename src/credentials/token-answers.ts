@@ -9,7 +9,7 @@ import * as writes from '../store/credential-writes.ts';
 import type { RenewalTarget } from '../store/renewal-targets.ts';
 import * as journal from '../store/credential-journal.ts';
 import * as operations from '../store/operations.ts';
-import type { NewJournalEntry, Schema } from '../store/schema.ts';
+import type { Schema } from '../store/schema.ts';
 import { mergeConfig } from './connection-secrets.ts';
 import { credentialTypeOf, refreshTokenOf, type Credentials, type Obtained } from './credential.ts';
 import { credentialsPlace, journalPlace, previousTokenPlace } from './credential-places.ts';
@@ -44,7 +44,7 @@ export const openCredentials = async (vault: Vault, target: RenewalTarget): Prom
 
 export class TokenAnswers {
     readonly #dependencies: RenewalDependencies;
-    readonly #entries: GroupCommit<NewJournalEntry, void>;
+    readonly #entries: GroupCommit<journal.UnsettledEntry, void>;
     readonly #applications: GroupCommit<writes.JournalledWrite, boolean>;
 
     constructor(dependencies: RenewalDependencies) {
@@ -72,8 +72,6 @@ export class TokenAnswers {
             requested_at: new Date(receipt.requestedAt),
             received_at: new Date(receipt.receivedAt),
             sealed_response: vault.sealJson(receipt, journalPlace(target.environment_id, id)),
-            outcome: null,
-            settled_at: null,
         };
         await untilDatabaseAnswers(() => this.#entries.add(entry), this.#dependencies);
         return id;

@@ -3,21 +3,35 @@
  * its connection; an answer that nobody could use stays for a while, marked.
  */
 import { sql } from 'kysely';
-import { json, type Db } from './database.ts';
-import { executePrepared } from './prepared.ts';
+import type { Db } from './database.ts';
+import { prepare } from './prepared.ts';
+import { arraysOf, rowsFrom, type ColumnTypes, type RowArrays } from './row-arrays.ts';
 import type { NewJournalEntry } from './schema.ts';
 
-export async function append(db: Db, entries: readonly NewJournalEntry[]): Promise<void> {
-    // A retried insert may have been committed before its answer was lost.
-    await executePrepared(
-        db,
-        'journal answers',
-        sql`
-        insert into credential_journal (id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at)
-        select id, environment_id, connection_row_id, refresh_epoch, base_version, requested_at, received_at, sealed_response, outcome, settled_at
-        from json_populate_recordset(null::credential_journal, ${json(entries)}::json)
-        on conflict (id) do nothing`,
-    );
+/** Nobody has used it yet. */
+export type UnsettledEntry = Omit<NewJournalEntry, 'outcome' | 'settled_at'>;
+
+const entryTypes: ColumnTypes<UnsettledEntry> = {
+    id: 'uuid',
+    environment_id: 'uuid',
+    connection_row_id: 'uuid',
+    refresh_epoch: 'bigint',
+    base_version: 'bigint',
+    requested_at: 'timestamptz',
+    received_at: 'timestamptz',
+    sealed_response: 'text',
+};
+const columns = sql.join(Object.keys(entryTypes).map((column) => sql.ref(column)));
+
+// A retried insert may have been committed before its answer was lost.
+const appendAll = prepare<RowArrays<UnsettledEntry>, never>(
+    'journal answers',
+    (slots) =>
+        sql`insert into credential_journal (${columns}) select ${columns} from ${rowsFrom('n', entryTypes, slots)} on conflict (id) do nothing`,
+);
+
+export async function append(db: Db, entries: readonly UnsettledEntry[]): Promise<void> {
+    await appendAll(db, arraysOf(entryTypes, entries));
 }
 
 /** An answer that has been applied, or whose connection was deleted while it was on its way. */

@@ -5,8 +5,9 @@
 import { sql, type UpdateObject } from 'kysely';
 import { json, type Db } from './database.ts';
 import { refreshQueue } from './leased-work.ts';
-import { executePrepared } from './prepared.ts';
 import { insertRenewals, type Renewed } from './operations.ts';
+import { prepare } from './prepared.ts';
+import { arraysOf, rowsFrom, type ColumnTypes, type RowArrays } from './row-arrays.ts';
 import type { AuthError, AuthState, ConnectionRow, ExpirySource, RefreshIntent, Schema } from './schema.ts';
 
 /** Takes the lease when nobody holds it. @returns the fencing epoch, or `undefined` when it is held. */
@@ -33,21 +34,29 @@ export async function waitForLease(db: Db, id: string): Promise<boolean> {
     return result.numUpdatedRows > 0n;
 }
 
+interface IntentRow {
+    id: string;
+    /** JSON of a `RefreshIntent`. */
+    intent: string;
+}
+
+const intentTypes: ColumnTypes<IntentRow> = { id: 'uuid', intent: 'jsonb' };
+
+const recordAll = prepare<RowArrays<IntentRow>, { id: string }>(
+    'record intents',
+    (slots) => sql`
+        update connections c set refresh_intent = n.intent from ${rowsFrom('n', intentTypes, slots)}
+        where c.id = n.id and c.refresh_epoch = (n.intent ->> 'epoch')::bigint and c.deleted_at is null
+        returning c.id`,
+);
+
 /**
  * R2d: recorded before the token calls, so that a call without an outcome is visible after a crash. Of several connections in one
  * statement. @returns for each, in their order, whether its lease still holds
  */
 export async function recordIntents(db: Db, intents: readonly { id: string; intent: RefreshIntent }[]): Promise<boolean[]> {
-    const rows = await executePrepared(
-        db,
-        'record intents',
-        sql<{ id: string }>`
-            update connections c set refresh_intent = n.intent
-            from jsonb_to_recordset(${json(intents)}::jsonb) as n (id uuid, intent jsonb)
-            where c.id = n.id and c.refresh_epoch = (n.intent ->> 'epoch')::bigint and c.deleted_at is null
-            returning c.id`,
-    );
-    const recorded = new Set(rows.map(({ id }) => id));
+    const given = intents.map(({ id, intent }) => ({ id, intent: json(intent) }));
+    const recorded = new Set((await recordAll(db, arraysOf(intentTypes, given))).map(({ id }) => id));
     return intents.map(({ id }) => recorded.has(id));
 }
 
@@ -141,7 +150,7 @@ export interface JournalledWrite extends Omit<RenewalWrite, 'alongside'> {
     log: Renewed;
 }
 
-const credentialTypes: Record<keyof ReturnType<typeof credentialColumns>, string> = {
+const credentialTypes: ColumnTypes<ReturnType<typeof credentialColumns>> = {
     credential_type: 'text',
     sealed_credentials: 'text',
     sealed_previous_refresh_token: 'text',
@@ -156,11 +165,29 @@ const credentialTypes: Record<keyof ReturnType<typeof credentialColumns>, string
     refresh_epoch: 'bigint',
     last_refresh_success: 'timestamptz',
 };
-const given = Object.entries(credentialTypes).map(([name, type]) => sql`${sql.ref(name)} ${sql.raw(type)}`);
 const setting = [
     ...Object.keys(credentialTypes).map((name) => sql`${sql.ref(name)} = n.${sql.ref(name)}`),
     ...Object.entries(endedByCredentials).map(([name, value]) => sql`${sql.ref(name)} = ${sql.lit(value)}`),
 ];
+
+type JournalledRow = ReturnType<typeof credentialColumns> & { id: string; journal_id: string; operation_id: string; reason: Renewed['reason'] };
+
+const journalledTypes: ColumnTypes<JournalledRow> = { id: 'uuid', ...credentialTypes, journal_id: 'uuid', operation_id: 'text', reason: 'text' };
+
+const applyAll = prepare<RowArrays<JournalledRow>, { id: string }>(
+    'apply journalled',
+    (slots) => sql`
+        with applied as (
+            update connections c set ${sql.join(setting)} from ${rowsFrom('n', journalledTypes, slots)}
+            where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
+            returning c.id, c.environment_id, c.integration_id, c.connection_id, c.credentials_expires_at, n.journal_id, n.operation_id, n.reason
+        ), settled as (
+            delete from credential_journal j using applied where j.id = applied.journal_id
+        ), logged as (
+            ${insertRenewals(sql`applied`)}
+        )
+        select id from applied`,
+);
 
 /**
  * Of several connections in one statement, each under its own guard; where it holds, the journal has done its work and forgets the answer, and the renewal is logged.
@@ -174,23 +201,7 @@ export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): 
         operation_id: write.log.id,
         reason: write.log.reason,
     }));
-    const applied = await executePrepared(
-        db,
-        'apply journalled',
-        sql<{ id: string }>`
-            with applied as (
-                update connections c set ${sql.join(setting)}
-                from json_to_recordset(${json(rows)}::json) as n (id uuid, ${sql.join(given)}, journal_id uuid, operation_id text, reason text)
-                where c.id = n.id and c.refresh_epoch = n.refresh_epoch - 1 and c.credentials_version = n.credentials_version - 1 and c.deleted_at is null
-                returning c.id, c.environment_id, c.integration_id, c.connection_id, c.credentials_expires_at, n.journal_id, n.operation_id, n.reason
-            ), settled as (
-                delete from credential_journal j using applied where j.id = applied.journal_id
-            ), logged as (
-                ${insertRenewals(sql`applied`)}
-            )
-            select id from applied`,
-    );
-    return new Set(applied.map(({ id }) => id));
+    return new Set((await applyAll(db, arraysOf(journalledTypes, rows))).map(({ id }) => id));
 }
 
 export interface FailureWrite {

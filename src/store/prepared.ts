@@ -1,25 +1,58 @@
 /**
- * Statements that run so often that Postgres would spend more on reading and planning them than on their rows: sent under a name,
- * each is read and planned once per database connection. Embedded mode takes no names.
+ * Statements that run so often that reading and planning them would cost more than their rows: compiled once here, sent under a
+ * name, and so read and planned once per database connection. Embedded mode takes no names.
  */
-import type { RawBuilder } from 'kysely';
+import { CompiledQuery, sql, type RawBuilder } from 'kysely';
 import type { Db } from './database.ts';
 
 const names = new Map<string, string>();
-const texts = new Map<string, string>();
 
-/** For SQL whose text is the same each time: all that varies is a parameter, and no `*` depends on what a later migration adds. */
-export async function executePrepared<Row>(db: Db, name: string, query: RawBuilder<Row>): Promise<Row[]> {
-    const compiled = query.compile(db);
-    const known = texts.get(name);
-    if (known === undefined) {
-        texts.set(name, compiled.sql);
-        names.set(compiled.sql, name);
-    } else if (known !== compiled.sql) {
-        throw new Error(`the statement "${name}" has more than one text`);
+/** Where an argument stands in a statement that is compiled before there are any. */
+class Slot {
+    readonly name: string;
+
+    constructor(name: string) {
+        this.name = name;
     }
-    const { rows } = await db.executeQuery(compiled);
-    return rows;
+}
+
+type Slots<Arguments> = { readonly [Name in keyof Arguments]-?: RawBuilder<Arguments[Name]> };
+
+/**
+ * @param name no other statement has it
+ * @param build is called once, with what stands for each argument. All that varies is an argument, and no `*` depends on what a
+ *   later migration adds.
+ */
+export function prepare<Arguments extends object, Row>(
+    name: string,
+    build: (slots: Slots<Arguments>) => RawBuilder<Row>,
+): (db: Db, values: Arguments) => Promise<Row[]> {
+    let statement: { text: string; order: (keyof Arguments)[] } | undefined;
+    const compile = (db: Db): NonNullable<typeof statement> => {
+        const slots = new Proxy({} as Slots<Arguments>, { get: (_, slot: string) => sql.val(new Slot(slot)) });
+        const { sql: text, parameters } = build(slots).compile(db);
+        const order = parameters.map((parameter) => {
+            if (!(parameter instanceof Slot)) {
+                throw new Error(`the statement "${name}" holds a value that is not an argument`);
+            }
+            return parameter.name as keyof Arguments;
+        });
+        if ((names.get(text) ?? name) !== name) {
+            throw new Error(`"${name}" and "${names.get(text)}" are one statement`);
+        }
+        names.set(text, name);
+        return { text, order };
+    };
+    return async (db, values) => {
+        statement ??= compile(db);
+        const { rows } = await db.executeQuery<Row>(
+            CompiledQuery.raw(
+                statement.text,
+                statement.order.map((slot) => values[slot]),
+            ),
+        );
+        return rows;
+    };
 }
 
 /** `undefined`: it has none. */

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Db } from './database.ts';
 import { refreshQueue } from './leased-work.ts';
-import { executePrepared } from './prepared.ts';
+import { prepare } from './prepared.ts';
 import type { ConnectionRow, IntegrationRow } from './schema.ts';
 
 /** Of a connection, what its renewal needs. Named, because the statement that reads them is prepared, and not more, because it is read for each. */
@@ -58,23 +58,33 @@ export interface RenewalTarget extends Pick<ConnectionRow, (typeof targetColumns
 
 export const loadTarget = async (db: Db, id: string): Promise<RenewalTarget | undefined> => (await loadTargets(db, [id]))[0];
 
-/** Rows of one integration share what is said of it: it is sent, and read, once. */
+const loadAll = prepare<{ ids: readonly string[] }, Omit<RenewalTarget, 'integration'> & { integration: RenewalTarget['integration'] | null }>(
+    'load renewal targets',
+    ({ ids }) => sql`
+        with open as materialized (
+            select distinct on (connection_row_id) connection_row_id,
+                jsonb_build_object('id', id, 'sealed_response', sealed_response, 'base_version', base_version, 'refresh_epoch', refresh_epoch) as entry
+            from credential_journal where connection_row_id = any(${ids}::uuid[]) and outcome is null
+            order by connection_row_id, received_at desc
+        )
+        select ${sql.join(targetColumns.map((name) => sql.ref(`c.${name}`)))}, e.name as environment_name, e.is_production,
+            case when row_number() over (partition by c.integration_id) = 1 then
+                jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
+                    'oauth_client_id', i.oauth_client_id, 'sealed_oauth_client_secret', i.sealed_oauth_client_secret,
+                    'oauth_scopes', i.oauth_scopes, 'sealed_custom', i.sealed_custom, 'allowed_hosts', i.allowed_hosts)
+            end as integration,
+            open.entry as journal
+        from connections c join integrations i on i.id = c.integration_id join environments e on e.id = c.environment_id
+            left join open on open.connection_row_id = c.id
+        where c.id = any(${ids}::uuid[]) and c.deleted_at is null`,
+);
+
+/**
+ * Rows of one integration share what is said of it: it is sent, and read, once. The journal is read once for all of them: it is
+ * nearly empty most of the time, and a plan that was made then would read all of it for each row, also when it has grown.
+ */
 export async function loadTargets(db: Db, ids: readonly string[]): Promise<RenewalTarget[]> {
-    const rows = await executePrepared(
-        db,
-        'load renewal targets',
-        sql<Omit<RenewalTarget, 'integration'> & { integration: RenewalTarget['integration'] | null }>`
-            select ${sql.join(targetColumns.map((name) => sql.ref(`c.${name}`)))}, e.name as environment_name, e.is_production,
-                case when row_number() over (partition by c.integration_id) = 1 then
-                    jsonb_build_object('id', i.id, 'environment_id', i.environment_id, 'unique_key', i.unique_key, 'provider', i.provider,
-                        'oauth_client_id', i.oauth_client_id, 'sealed_oauth_client_secret', i.sealed_oauth_client_secret,
-                        'oauth_scopes', i.oauth_scopes, 'sealed_custom', i.sealed_custom, 'allowed_hosts', i.allowed_hosts)
-                end as integration,
-                (select jsonb_build_object('id', j.id, 'sealed_response', j.sealed_response, 'base_version', j.base_version, 'refresh_epoch', j.refresh_epoch)
-                 from credential_journal j where j.connection_row_id = c.id and j.outcome is null order by j.received_at desc limit 1) as journal
-            from connections c join integrations i on i.id = c.integration_id join environments e on e.id = c.environment_id
-            where c.id = any(${ids}::uuid[]) and c.deleted_at is null`,
-    );
+    const rows = await loadAll(db, { ids });
     const integrations = new Map(rows.flatMap(({ integration }) => (integration === null ? [] : [[integration.id, integration]])));
     return rows.map((row) => Object.assign(row, { integration: integrations.get(row.integration_id)! }));
 }

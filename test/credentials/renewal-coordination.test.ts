@@ -301,7 +301,7 @@ describe('recovery', () => {
         const entry = { id: newRowId(sources), environment_id, connection_row_id: id, base_version: credentials_version };
         // of an earlier lease than the row's, so that recovery takes a lease of its own
         const unopenable = { refresh_epoch: refresh_epoch - 1, sealed_response: 'damaged', requested_at: now, received_at: now };
-        await journal.append(store.database.db, [{ ...entry, ...unopenable, outcome: null, settled_at: null }]);
+        await journal.append(store.database.db, [{ ...entry, ...unopenable }]);
         expect(await replica(new Provider()).recover(sources.now() + 1)).toBe(0);
         const row = await stored(id);
         expect(row).toMatchObject({ auth_state: 'ok', refresh_lease_owner: null, refresh_lease_until: null });

@@ -266,8 +266,6 @@ describe.each(dialects)('credential writes ($name)', ({ open }) => {
             requested_at: after(index),
             received_at: after(index),
             sealed_response: `answer-${index}`,
-            outcome: null,
-            settled_at: null,
         }));
         for (const entry of entries) {
             await journal.append(db, [entry]);

@@ -6,7 +6,7 @@ import * as journal from '../../src/store/credential-journal.ts';
 import { json } from '../../src/store/database.ts';
 import * as flows from '../../src/store/oauth-flows.ts';
 import * as operations from '../../src/store/operations.ts';
-import type { ConnectOutcome, IntegrationRow, NewConnectSession, NewJournalEntry, NewOauthFlow } from '../../src/store/schema.ts';
+import type { ConnectOutcome, IntegrationRow, NewConnectSession, NewOauthFlow } from '../../src/store/schema.ts';
 import { dialects, openPostgresStore, type TestStore } from './dialects.ts';
 import { after, insertSetting, madeAt, newId, waitingOperation } from './rows.ts';
 
@@ -276,7 +276,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
     });
 
     describe('the credential journal', () => {
-        const newEntry = (receivedInMs: number, overrides: Partial<NewJournalEntry> = {}): NewJournalEntry => ({
+        const newEntry = (receivedInMs: number): journal.UnsettledEntry => ({
             id: newId(),
             environment_id: integration.environment_id,
             connection_row_id: newId(),
@@ -284,10 +284,7 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
             base_version: 1,
             requested_at: after(receivedInMs - 1),
             received_at: after(receivedInMs),
-            sealed_response: 'sealed-answer',
-            outcome: null,
-            settled_at: null,
-            ...overrides,
+            sealed_response: 'sealed "answer" \\ {NULL}',
         });
 
         test('an entry appended again is the same entry, also after it was settled', async () => {
@@ -317,8 +314,9 @@ describe.each(dialects)('flows ($name)', ({ open }) => {
 
         test('unsettled gives the open entries received before a moment', async () => {
             const { db } = store.database;
-            const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0, { outcome: 'superseded' }), newEntry(10)];
+            const entries = [newEntry(1), newEntry(2), newEntry(3), newEntry(0), newEntry(10)];
             await journal.append(db, entries);
+            await journal.settle(db, entries[3]!.id, 'superseded', after(5));
             expect(await ids(10)).toEqual(
                 entries
                     .slice(0, 3)

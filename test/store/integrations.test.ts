@@ -97,8 +97,6 @@ describe.each(dialects)('integrations ($name)', ({ open }) => {
                     requested_at: after(0),
                     received_at: after(0),
                     sealed_response: 'sealed-answer',
-                    outcome: null,
-                    settled_at: null,
                 },
             ]);
         }

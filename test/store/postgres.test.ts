@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { StartupError } from '../../src/config.ts';
 import { systemSources } from '../../src/sources.ts';
 import { openDatabase, type Database } from '../../src/store/database.ts';
-import { executePrepared } from '../../src/store/prepared.ts';
+import { prepare } from '../../src/store/prepared.ts';
 import { startDatabaseProxy } from '../peers/database-proxy.ts';
 import { freePort } from '../peers/free-port.ts';
 import { createDatabase, type TestDatabase } from '../peers/postgres.ts';
@@ -156,25 +156,31 @@ test.each([
 });
 
 describe('prepared statements', () => {
-    test('a statement with a name is planned once per connection, survives a migration, and has one text', async () => {
+    test('a statement is read once per connection, and survives a migration', async () => {
         const created = await createDatabase();
         const { db, close } = await openDatabase({ kind: 'postgres', url: created.url, poolSize: 1 });
         await sql`create table things (id int)`.execute(db);
         await sql`insert into things values (1), (2)`.execute(db);
-        const count = (from: number) =>
-            executePrepared(
-                db,
-                'count things',
-                sql<{ n: number }>`
-                select count(*)::int as n from json_populate_recordset(null::things, ${JSON.stringify([{ id: from }])}::json) one join things using (id)`,
-            );
-        expect(await count(1)).toEqual([{ n: 1 }]);
+        const count = prepare<{ from: number; to: number }, { n: number }>(
+            'count things',
+            ({ from, to }) => sql`select count(*)::int as n from things where id >= ${from} and id <= ${to} and ${to}::int > 0`,
+        );
+        expect(await count(db, { to: 2, from: 1 })).toEqual([{ n: 2 }]);
         await sql`alter table things add column name text`.execute(db);
-        expect(await count(2)).toEqual([{ n: 1 }]);
+        expect(await count(db, { from: 2, to: 3 })).toEqual([{ n: 1 }]);
         const named = await sql<{ name: string; uses: number }>`
             select name, (generic_plans + custom_plans)::int as uses from pg_prepared_statements where name = 'count things'`.execute(db);
         expect(named.rows).toEqual([{ name: 'count things', uses: 2 }]);
-        await expect(executePrepared(db, 'count things', sql`select 1`)).rejects.toThrow('more than one text');
+        await close();
+        await created.drop();
+    });
+
+    test('a value that is no argument would stay what it was the first time, and is refused', async () => {
+        const created = await createDatabase();
+        const { db, close } = await openDatabase({ kind: 'postgres', url: created.url, poolSize: 1 });
+        await expect(prepare('holds a value', () => sql`select ${1}::int`)(db, {})).rejects.toThrow(
+            '"holds a value" holds a value that is not an argument',
+        );
         await close();
         await created.drop();
     });
