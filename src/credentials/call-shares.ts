@@ -107,7 +107,8 @@ export class CallShares {
         }
     }
 
-    #mayBegin({ limit, ...scope }: Scope, isBackground: boolean): boolean {
+    #mayBegin(scope: Scope, isBackground: boolean): boolean {
+        const { limit } = scope;
         const isCovered = this.#dependencies.sources.now() + leastLeftMs <= scope.sharedUntil;
         const shared = isCovered ? (isBackground ? scope.backgroundSlots : scope.slots) : 0;
         const isInTime = limit.perMinute === undefined || scope.calls >= 1;

@@ -21,6 +21,9 @@ export function refreshTokenExpiry(answer: unknown, requestedAt: number): number
 
 function endAmong(members: readonly (readonly [string, unknown])[], requestedAt: number): number | null {
     for (const [name, value] of members) {
+        if (!/refresh/i.test(name)) {
+            continue;
+        }
         const letters = name.replaceAll(/[^a-z]/gi, '').toLowerCase();
         const end = ends.has(letters) ? (parseExpiresAt(value, requestedAt) ?? parseLifetime(value, requestedAt)) : null;
         const known = lifetimes.has(letters) ? parseLifetime(value, requestedAt) : end;
