@@ -6,6 +6,7 @@ import { CompiledQuery, sql, type RawBuilder } from 'kysely';
 import type { Db } from './database.ts';
 
 const names = new Map<string, string>();
+const texts = new Map<string, string>();
 
 /** Where an argument stands in a statement that is compiled before there are any. */
 class Slot {
@@ -37,10 +38,11 @@ export function prepare<Arguments extends object, Row>(
             }
             return parameter.name as keyof Arguments;
         });
-        if ((names.get(text) ?? name) !== name) {
-            throw new Error(`"${name}" and "${names.get(text)}" are one statement`);
+        if ((names.get(text) ?? name) !== name || (texts.get(name) ?? text) !== text) {
+            throw new Error(`the statement "${name}" has another name, or its name another statement`);
         }
         names.set(text, name);
+        texts.set(name, text);
         return { text, order };
     };
     return async (db, values) => {

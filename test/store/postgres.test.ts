@@ -175,9 +175,12 @@ describe('prepared statements', () => {
         await created.drop();
     });
 
-    test('a value that is no argument would stay what it was the first time, and is refused', async () => {
+    test('what would be sent as another statement, or with the value of another call, is refused', async () => {
         const created = await createDatabase();
         const { db, close } = await openDatabase({ kind: 'postgres', url: created.url, poolSize: 1 });
+        expect(await prepare('one of two', () => sql`select 1 as n`)(db, {})).toEqual([{ n: 1 }]);
+        await expect(prepare('one of two', () => sql`select 2 as n`)(db, {})).rejects.toThrow('"one of two" has another name, or its name another');
+        await expect(prepare('the other', () => sql`select 1 as n`)(db, {})).rejects.toThrow('"the other" has another name, or its name another');
         await expect(prepare('holds a value', () => sql`select ${1}::int`)(db, {})).rejects.toThrow(
             '"holds a value" holds a value that is not an argument',
         );
