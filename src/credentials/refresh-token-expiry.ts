@@ -21,6 +21,7 @@ export function refreshTokenExpiry(answer: unknown, requestedAt: number): number
 
 function endAmong(members: readonly (readonly [string, unknown])[], requestedAt: number): number | null {
     for (const [name, value] of members) {
+        // Every name that counts has this word whole; most members of most answers do not, and are read with each renewal.
         if (!/refresh/i.test(name)) {
             continue;
         }

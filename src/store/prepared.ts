@@ -1,6 +1,7 @@
 /**
  * Statements that run so often that reading and planning them would cost more than their rows: compiled once here, sent under a
- * name, and so read and planned once per database connection. Embedded mode takes no names.
+ * name, and so read once per database connection, and planned again only where Postgres expects to gain by it. Embedded mode takes
+ * no names.
  */
 import { CompiledQuery, sql, type RawBuilder } from 'kysely';
 import type { Db } from './database.ts';

@@ -60,7 +60,7 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
             });
             const epoch = await writes.acquireLease(db, id, 'a', after(0).getTime(), 45_000);
             const entry = { id: newId(), environment_id: integration.environment_id, connection_row_id: id, refresh_epoch: 1, base_version: 1 };
-            const times = { requested_at: after(0), received_at: after(0), settled_at: null };
+            const times = { requested_at: after(0), received_at: after(0) };
             await journal.append(db, [{ ...entry, ...times, sealed_response: 'sealed-answer' }]);
 
             expect(await connections.remove(db, integration.id, 'c1', after(7))).toBe(true);
@@ -82,7 +82,7 @@ describe.each(dialects)('connections ($name)', ({ open }) => {
             await add('c1');
             const other = await add('c2');
             const entry = { id: newId(), environment_id: integration.environment_id, connection_row_id: other.id, refresh_epoch: 1, base_version: 1 };
-            const times = { requested_at: after(0), received_at: after(0), settled_at: null };
+            const times = { requested_at: after(0), received_at: after(0) };
             await journal.append(db, [{ ...entry, ...times, sealed_response: 'sealed-answer' }]);
             expect(await connections.remove(db, integration.id, 'c0', after(1))).toBe(false);
             expect(await connections.remove(db, newId(), 'c1', after(1))).toBe(false);
