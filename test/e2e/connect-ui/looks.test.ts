@@ -184,9 +184,20 @@ describe('themes', () => {
         const light = await background();
         await page.emulateMedia({ colorScheme: 'dark' });
         await expect.poll(() => theme(page)).toBe('dark');
-        expect(await background()).not.toBe(light);
+        await expect.poll(background).not.toBe(light);
         await page.emulateMedia({ colorScheme: 'light' });
         await expect.poll(() => theme(page)).toBe('light');
+        await expect.poll(background).toBe(light);
+    });
+
+    test('where the system asks for less motion, no change of colour moves', async () => {
+        const page = await openLink(context, await simulated.session());
+        await awaitHeading(page, 'Connect an account');
+        const moving = await page.evaluate(() => {
+            document.documentElement.classList.replace('light', 'dark');
+            return document.getAnimations().filter((one) => one instanceof CSSTransition).length;
+        });
+        expect(moving).toBe(0);
     });
 
     test.each(['#00B2E3', '#ffffff', '#000000', '#ffe600', '#1f5eff', '#777777', '#e30613', '#0a3'])('C28: %s can be read', async (primary) => {
