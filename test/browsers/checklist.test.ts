@@ -140,7 +140,7 @@ describe.each(browserNames)('%s', (name) => {
             await expectHeading(frame, 'This session has expired');
             await visit.sendToken(token);
             await frame.waitForSelector('[data-integration=oauth]');
-            expect(await visit.typesOfEvents()).toEqual(['ready']);
+            await expect.poll(() => visit.typesOfEvents()).toEqual(['ready']);
         });
 
         test('C18: a success is told, finishing closes once', async () => {
@@ -154,7 +154,7 @@ describe.each(browserNames)('%s', (name) => {
             await expectHeading(frame, 'Connected');
             await clickText(frame, 'Done');
             await visit.page.waitForSelector('iframe#connect-ui', { hidden: true });
-            expect(await visit.typesOfEvents()).toEqual(['ready', 'connect', 'close']);
+            await expect.poll(() => visit.typesOfEvents()).toEqual(['ready', 'connect', 'close']);
         });
 
         test('C19: a failure is told once, and can be tried again', async () => {
@@ -162,7 +162,7 @@ describe.each(browserNames)('%s', (name) => {
             await (await frame.waitForSelector('input'))!.type('wrong');
             await submit(frame);
             await expectHeading(frame, 'Not connected');
-            expect(await visit.typesOfEvents()).toEqual(['ready', 'error']);
+            await expect.poll(() => visit.typesOfEvents()).toEqual(['ready', 'error']);
             await clickText(frame, 'Back');
             const input = (await frame.waitForSelector('input'))!;
             expect(await input.evaluate(({ value }) => value)).toBe('wrong');
@@ -171,7 +171,7 @@ describe.each(browserNames)('%s', (name) => {
             await input.type(origins.provider.account.apiKey);
             await submit(frame);
             await expectHeading(frame, 'Connected');
-            expect(await visit.typesOfEvents()).toEqual(['ready', 'error', 'connect']);
+            await expect.poll(() => visit.typesOfEvents()).toEqual(['ready', 'error', 'connect']);
         });
 
         test('C20: a window that the browser blocks is told of, and a link opens it', async () => {
@@ -190,7 +190,7 @@ describe.each(browserNames)('%s', (name) => {
             await (await taken).close();
             await visit.page.bringToFront();
             await frame.waitForSelector('[role=alert] ::-p-text(Allow pop-ups)');
-            expect(await errors()).toEqual(['blocked_by_browser']);
+            await expect.poll(errors).toEqual(['blocked_by_browser']);
             const opened = visit.nextWindow();
             await clickText(frame, 'Open in a new tab');
             await approve(await opened);
@@ -210,7 +210,7 @@ describe.each(browserNames)('%s', (name) => {
             await popup.close();
             await visit.page.bringToFront();
             await frame.waitForSelector('[role=alert] ::-p-text(closed before)');
-            expect(await errors()).toEqual(told);
+            await expect.poll(errors).toEqual(told);
             opened = visit.nextWindow();
             await clickText(frame, 'Try again');
             await approve(await opened);

@@ -128,7 +128,7 @@ describe('the Connect UI', () => {
         await driver.findElement(By.xpath('//button[contains(., "Done")]')).click();
         await driver.switchTo().defaultContent();
         await driver.wait(async () => (await driver.findElements(By.id('connect-ui'))).length === 0, patience, 'the end of the frame');
-        expect(await heard()).toEqual(['ready', 'connect', 'close']);
+        await expect.poll(heard).toEqual(['ready', 'connect', 'close']);
     });
 
     test('C19, C33: in a frame, by keyboard: a failure is told once, and can be tried again', async () => {
@@ -137,7 +137,7 @@ describe('the Connect UI', () => {
         await (await see('input:not([type=hidden])')).click();
         await driver.actions().sendKeys('wrong', Key.ENTER).perform();
         await expectHeading('Not connected');
-        expect(await heard()).toEqual(['ready', 'error']);
+        await expect.poll(heard).toEqual(['ready', 'error']);
     });
 
     test.each(['light', 'dark'])('C32: axe finds nothing on list and form (%s)', async (theme) => {

@@ -43,7 +43,7 @@ async function tabTo(name: string): Promise<void> {
 async function arrive(heading: string): Promise<void> {
     await awaitHeading(frame, heading);
     await expect.poll(focused).toBe(heading);
-    expect(await frame.evaluate(() => document.hasFocus())).toBe(true);
+    await expect.poll(() => frame.evaluate(() => document.hasFocus())).toBe(true);
 }
 
 test('an API user is connected', async () => {
@@ -61,7 +61,7 @@ test('an API user is connected', async () => {
     await tabTo('Done');
     await page.keyboard.press('Enter');
     await page.locator('iframe').waitFor({ state: 'detached' });
-    expect((await events()).map(({ type }) => type)).toEqual(['ready', 'connect', 'close']);
+    await expect.poll(async () => (await events()).map(({ type }) => type)).toEqual(['ready', 'connect', 'close']);
 });
 
 test('an OAuth account is connected, consent included', async () => {
@@ -72,7 +72,7 @@ test('an OAuth account is connected, consent included', async () => {
     const [popup] = await Promise.all([page.context().waitForEvent('page'), page.keyboard.press('Space')]);
     await popup.locator('#approve').waitFor();
     await popup.keyboard.press('Tab');
-    expect(await popup.evaluate(() => document.activeElement?.id)).toBe('approve');
+    await expect.poll(() => popup.evaluate(() => document.activeElement?.id)).toBe('approve');
     await popup.keyboard.press('Enter');
     await page.bringToFront();
     await arrive('Connected');
@@ -109,7 +109,7 @@ test('a failure is read, its details are opened, and the form is gone back to', 
     await arrive('Not connected');
     await tabTo('Technical details');
     await page.keyboard.press('Enter');
-    expect(await frame.locator('#details').isVisible()).toBe(true);
+    await frame.locator('#details').waitFor();
     await tabTo('Back');
     await page.keyboard.press('Enter');
     await arrive('Connect Emarsys Core API (WSSE)');
@@ -117,10 +117,10 @@ test('a failure is read, its details are opened, and the form is gone back to', 
     expect(await frame.evaluate(() => (document.activeElement as HTMLInputElement).value)).toBe('ann');
     await page.keyboard.press('Escape');
     await frame.getByRole('alertdialog').waitFor();
-    expect(await focused()).toBe('Stay');
+    await expect.poll(focused).toBe('Stay');
     await page.keyboard.press('Escape');
     await frame.getByRole('alertdialog').waitFor({ state: 'detached' });
-    expect(await focused()).toBe('API Username');
+    await expect.poll(focused).toBe('API Username');
 });
 
 test('a form that is sent too early leads to what is missing', async () => {

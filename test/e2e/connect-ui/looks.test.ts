@@ -256,7 +256,7 @@ describe('settings', () => {
         await frame.locator('[name="credentials.password"]').fill('secret');
         await submit(frame);
         await page.locator('iframe').waitFor({ state: 'detached' });
-        expect((await events()).map(({ type }) => type)).toEqual(['ready', 'connect', 'close']);
+        await expect.poll(async () => (await events()).map(({ type }) => type)).toEqual(['ready', 'connect', 'close']);
     });
 
     test('C30: a preview shows settings as its host makes them, and does nothing', async () => {

@@ -95,7 +95,7 @@ describe('connect links', () => {
         // The page's own arrow leaves no entry behind: Back would show the form again.
         await page.getByRole('button', { name: 'Back', exact: true }).click();
         await listed.waitFor();
-        expect(await page.evaluate(() => window.history.state as unknown)).toBeNull();
+        await expect.poll(() => page.evaluate(() => window.history.state as unknown)).toBeNull();
         await page.goForward();
         await user.waitFor();
     });
@@ -235,7 +235,7 @@ describe('the list', () => {
         await awaitHeading(frame, 'Nothing to connect yet');
         await frame.locator('main').getByRole('button', { name: 'Close' }).click();
         await page.locator('iframe').waitFor({ state: 'detached' });
-        expect(await events()).toEqual([{ type: 'ready' }, { type: 'close' }]);
+        await expect.poll(() => events()).toEqual([{ type: 'ready' }, { type: 'close' }]);
     });
 
     test('C5: a fresh token revives a page whose session has expired', async () => {
@@ -281,9 +281,11 @@ describe('forms', () => {
         const { frame, events } = await openOf('zendesk', {}, preset('zendesk', { subdomain: 'No such place!' }));
         await frame.getByRole('alert').filter({ hasText: 'Zendesk Domain' }).waitFor();
         expect(await frame.locator('button[type=submit]').getAttribute('aria-disabled')).toBe('true');
-        expect((await events()).filter(({ type }) => type === 'error')).toEqual([
-            { type: 'error', payload: { errorType: 'invalid_preset', errorMessage: expect.stringContaining('Zendesk Domain') as string } },
-        ]);
+        await expect
+            .poll(async () => (await events()).filter(({ type }) => type === 'error'))
+            .toEqual([
+                { type: 'error', payload: { errorType: 'invalid_preset', errorMessage: expect.stringContaining('Zendesk Domain') as string } },
+            ]);
     });
 
     test('C15: links to documentation are those of the entry, or the session’s own', async () => {
@@ -322,7 +324,7 @@ describe('forms', () => {
         await frame.locator('.backdrop').click({ position: { x: 5, y: 5 } });
         await dialog.getByRole('button', { name: 'Leave' }).click();
         await page.locator('iframe').waitFor({ state: 'detached' });
-        expect((await events()).map(({ type }) => type)).toEqual(['ready', 'close']);
+        await expect.poll(async () => (await events()).map(({ type }) => type)).toEqual(['ready', 'close']);
     });
 });
 
@@ -346,12 +348,12 @@ describe('attempts', () => {
         await awaitHeading(frame, 'Connected');
         const connection = (await simulated.connections('emarsys'))[0]!;
         const connect = { type: 'connect', payload: { providerConfigKey: 'emarsys', connectionId: connection['connection_id'] } };
-        expect(await events()).toEqual([{ type: 'ready' }, connect]);
-        expect(await page.evaluate(() => document.body.style.overflow)).toBe('hidden');
+        await expect.poll(() => events()).toEqual([{ type: 'ready' }, connect]);
+        await expect.poll(() => page.evaluate(() => document.body.style.overflow)).toBe('hidden');
         await frame.getByRole('button', { name: 'Done' }).dblclick();
         await page.locator('iframe').waitFor({ state: 'detached' });
-        expect(await events()).toEqual([{ type: 'ready' }, connect, { type: 'close' }]);
-        expect(await page.evaluate(() => document.body.style.overflow)).toBe('');
+        await expect.poll(() => events()).toEqual([{ type: 'ready' }, connect, { type: 'close' }]);
+        await expect.poll(() => page.evaluate(() => document.body.style.overflow)).toBe('');
     });
 
     test('C19: a failure is told once, has details, keeps what was typed, and can be tried again', async () => {
@@ -359,7 +361,7 @@ describe('attempts', () => {
         await fillEmarsys(frame, '-wrong');
         await submit(frame);
         await awaitHeading(frame, 'Not connected');
-        expect(await errors(events)).toEqual(['connection_test_failed']);
+        await expect.poll(() => errors(events)).toEqual(['connection_test_failed']);
         const details = frame.getByRole('button', { name: 'Technical details' });
         await details.click();
         expect(await details.getAttribute('aria-expanded')).toBe('true');
@@ -369,7 +371,7 @@ describe('attempts', () => {
         await fillEmarsys(frame);
         await submit(frame);
         await awaitHeading(frame, 'Connected');
-        expect(await errors(events)).toEqual(['connection_test_failed']);
+        await expect.poll(() => errors(events)).toEqual(['connection_test_failed']);
     });
 
     test('§7.14: a window has the size that the host asks for, or else its provider’s', async () => {
@@ -398,7 +400,7 @@ describe('attempts', () => {
         await frame.evaluate(() => (window.open = () => null));
         await submit(frame);
         await frame.getByRole('alert').filter({ hasText: 'Allow pop-ups' }).waitFor();
-        expect(await errors(events)).toEqual(['blocked_by_browser']);
+        await expect.poll(() => errors(events)).toEqual(['blocked_by_browser']);
         await approve(await popupOf(page, () => frame.getByRole('link', { name: 'Open in a new tab' }).click()));
         await awaitHeading(frame, 'Connected');
     });
@@ -413,7 +415,7 @@ describe('attempts', () => {
         await popup.close();
         await page.bringToFront();
         await frame.getByRole('alert').filter({ hasText: 'closed before' }).waitFor();
-        expect(await errors(events)).toEqual(told);
+        await expect.poll(() => errors(events)).toEqual(told);
         await approve(await popupOf(page, () => frame.getByRole('button', { name: 'Try again' }).click()));
         await awaitHeading(frame, 'Connected');
     });
@@ -425,10 +427,10 @@ describe('attempts', () => {
         await popup.locator('#approve').waitFor();
         await page.bringToFront();
         await frame.getByRole('alert').filter({ hasText: 'closed before' }).waitFor();
-        expect(await errors(events)).toEqual(['window_closed']);
+        await expect.poll(() => errors(events)).toEqual(['window_closed']);
         await approve(popup);
         await awaitHeading(frame, 'Connected');
-        expect((await events()).map(({ type }) => type)).toEqual(['ready', 'error', 'connect']);
+        await expect.poll(async () => (await events()).map(({ type }) => type)).toEqual(['ready', 'error', 'connect']);
     });
 
     test('what a person refuses is told once, with the provider’s reason', async () => {
@@ -436,7 +438,7 @@ describe('attempts', () => {
         const popup = await popupOf(page, () => submit(frame));
         await popup.locator('#deny').click();
         await awaitHeading(frame, 'Not connected');
-        expect(await errors(events)).toEqual(['callback_err']);
+        await expect.poll(() => errors(events)).toEqual(['callback_err']);
         await frame.getByRole('button', { name: 'Technical details' }).click();
         expect(await frame.locator('main').innerText()).toContain('access_denied');
     });
@@ -446,7 +448,7 @@ describe('attempts', () => {
         const { frame, page, events } = await openOf('slack');
         await approve(await popupOf(page, () => submit(frame)));
         await awaitHeading(frame, 'Connected');
-        expect((await events()).map(({ type }) => type)).toEqual(['ready', 'connect']);
+        await expect.poll(async () => (await events()).map(({ type }) => type)).toEqual(['ready', 'connect']);
     });
 
     test('C24: what waits for approval is told so', async () => {
@@ -454,14 +456,14 @@ describe('attempts', () => {
         await input(frame, 'User ID').fill('123456');
         await submit(frame);
         await awaitHeading(frame, 'Waiting for approval');
-        expect((await events()).at(-1)).toMatchObject({ type: 'connect', payload: { isPending: true } });
+        await expect.poll(async () => (await events()).at(-1)).toMatchObject({ type: 'connect', payload: { isPending: true } });
     });
 
     test('C25: a mode that the page does not know is told of', async () => {
         await instead(context, '/providers/', answer(200, { data: { name: 'slack', display_name: 'Slack', auth_mode: 'TELEPATHY' } }));
         const { frame, events } = await openOf('slack');
         await awaitHeading(frame, 'Slack cannot be connected here');
-        expect(await errors(events)).toEqual(['unsupported_auth_mode']);
+        await expect.poll(() => errors(events)).toEqual(['unsupported_auth_mode']);
     });
 
     test('T1: what happens on the page is kept with the attempt, and nowhere else', async () => {

@@ -44,7 +44,7 @@ describe('C1: the handshake', () => {
         await frame.getByRole('status').waitFor();
         await sendToken(token);
         await expectList(frame);
-        expect(await typesOf()).toEqual(['ready']);
+        await expect.poll(() => typesOf()).toEqual(['ready']);
     });
 
     test('a token that is there before', async () => {
@@ -90,14 +90,14 @@ test('C5: a token that has expired, then one that has not', async () => {
     await heading(frame, 'This session has expired');
     await sendToken(token);
     await expectList(frame);
-    expect(await typesOf()).toEqual(['ready']);
+    await expect.poll(() => typesOf()).toEqual(['ready']);
 });
 
 test('C18: a success is told; finishing closes once and leaves nothing behind; it opens again', async () => {
     ({ token } = await rig.session({ allowed_integrations: ['oauth'] }));
     const frame = await visit.openConnectUi({ sessionToken: token });
     const overflow = () => visit.page.evaluate(() => document.body.style.overflow);
-    expect(await overflow()).toBe('hidden');
+    await expect.poll(overflow).toBe('hidden');
     const popup = visit.nextWindow();
     await frame.click('button[type=submit]');
     const opened = await popup;
@@ -110,8 +110,8 @@ test('C18: a success is told; finishing closes once and leaves nothing behind; i
     await expect.poll(() => visit.events()).toEqual(told);
     await frame.getByRole('button', { name: 'Done' }).click();
     await visit.page.waitForSelector('iframe#connect-ui', { state: 'detached' });
-    expect(await visit.events()).toEqual([...told, { type: 'close' }]);
-    expect(await overflow()).toBe('');
+    await expect.poll(() => visit.events()).toEqual([...told, { type: 'close' }]);
+    await expect.poll(overflow).toBe('');
 
     await visit.page.evaluate(() => (window as unknown as { connectUi: Handle }).connectUi.open());
     const again = await (await visit.page.waitForSelector('iframe#connect-ui')).contentFrame();

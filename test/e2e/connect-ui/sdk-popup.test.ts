@@ -146,7 +146,7 @@ describe('two replicas behind a load balancer without sticky sessions', () => {
         upstream = { http: rig.valetkey.url, socket: rig.valetkey.url };
         await approve(opened);
         await frame.getByRole('heading', { name: 'Connected' }).waitFor();
-        expect((await visit.events()).map(({ type }) => type)).toEqual(['ready', 'connect']);
+        await expect.poll(async () => (await visit.events()).map(({ type }) => type)).toEqual(['ready', 'connect']);
     });
 
     test.each([true, false])('F19: the client does not, watching its popup: %s; the session knows better', async (detectClosedAuthWindow) => {

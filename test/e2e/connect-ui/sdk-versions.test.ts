@@ -228,7 +228,7 @@ describe.each(versions)('%s', (client) => {
             ({ token } = await rig.session({ allowed_integrations: ['keys'] }));
             const frame = await open({});
             await expect.poll(types).toEqual(['ready']);
-            expect(await page.evaluate(() => document.body.style.overflow)).toBe('hidden');
+            await expect.poll(() => page.evaluate(() => document.body.style.overflow)).toBe('hidden');
             await handle((connectUi, given) => connectUi.setSessionToken(given!), token);
             await frame.getByRole('textbox', { name: 'API key' }).fill(rig.provider.account.apiKey);
             expect(await frame.getByRole('button', { name: 'Back' }).count()).toBe(0);
@@ -238,8 +238,8 @@ describe.each(versions)('%s', (client) => {
             await expect.poll(() => visit.events()).toEqual(told);
             await frame.getByRole('button', { name: 'Done' }).click();
             await gone();
-            expect(await visit.events()).toEqual([...told, { type: 'close' }]);
-            expect(await page.evaluate(() => document.body.style.overflow)).toBe('');
+            await expect.poll(() => visit.events()).toEqual([...told, { type: 'close' }]);
+            await expect.poll(() => page.evaluate(() => document.body.style.overflow)).toBe('');
         });
 
         test('C18: through a popup; language and theme', async () => {
@@ -271,9 +271,9 @@ describe.each(versions)('%s', (client) => {
             await ready;
             if (isHeard) {
                 await frame.getByRole('button', { name: /oauth-test/ }).waitFor();
-                expect(await types()).toEqual(['ready']);
+                await expect.poll(types).toEqual(['ready']);
             } else {
-                expect(await types()).toEqual([]);
+                await expect.poll(types).toEqual([]);
             }
             await handle((connectUi) => connectUi.close());
             await gone();
