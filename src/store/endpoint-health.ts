@@ -69,6 +69,8 @@ export async function recordEndpointOutcome(
             const { numUpdatedRows } = await endpoint
                 .set({ disabled_at: at, disabled_reason: change, updated_at: at, failing_since: sql<Date>`coalesce(failing_since, ${at})` })
                 .where('disabled_at', 'is', null)
+                // Something may have arrived, or somebody enabled it, since the attempt began.
+                .$if(change === 'failing', (query) => query.where('failing_since', '<=', new Date(at.getTime() - patienceMs)))
                 .executeTakeFirst();
             await holdUndelivered(db, endpoint_id!, at, id);
             return numUpdatedRows > 0n ? change : undefined;

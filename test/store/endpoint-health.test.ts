@@ -84,6 +84,20 @@ describe.each(dialects)('the health of endpoints ($name)', ({ open }) => {
         expect(await endpoint()).toMatchObject({ failing_since: after(3 * day), disabled_at: null });
     });
 
+    test('a failure that was under way when something arrived does not disable it', async () => {
+        await attempt(await insert(), { status: 500, at: after(0) });
+        const underWay = await insert();
+        const loaded = (await outbox.loadDelivery(store.database.db, underWay, after(3 * day)))!;
+        await attempt(await insert(), { status: 200, at: after(3 * day + 1) });
+        const late = { started_at: after(3 * day), duration_ms: 20_000, status: null, error: 'deadline_exceeded' };
+        const none = { resolved_ip: null, response_headers: null, response_body: null };
+        const at = after(3 * day + 20_000);
+        const outcome = { state: 'pending', nextAttemptAt: after(4 * day), at, attempt: { ...late, ...none } } as const;
+        expect(await outbox.recordAttempt(store.database.db, loaded, outcome)).toBeUndefined();
+        expect(await endpoint()).toMatchObject({ disabled_at: null });
+        expect(await state(underWay)).toBe('pending');
+    });
+
     test('holds what waits and what was given up since it began to fail; not what was before, is sent now, or is for others', async () => {
         const old = await insert({ state: 'dead', settled_at: after(-1), next_attempt_at: null });
         const exhausted = await insert();
