@@ -9,7 +9,7 @@ const hour = 60 * minute;
 const waits = [5 * second, 30 * second, 2 * minute, 10 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 24 * hour];
 /** Of one delivery, the first included. */
 export const mostAttempts = waits.length + 1;
-/** A refusal that a repaired receiver would take: tried again, but from the slow part of the schedule. */
+/** A refusal that a repaired receiver would take: tried again as often, but no sooner than the slow part of the schedule has it. */
 const slowFrom = 4;
 const longestRetryAfter = 24 * hour;
 
@@ -22,7 +22,7 @@ const soonRetried = new Set([408, 409, 425, 429]);
  */
 export function nextWait(failedAttempts: number, status: number | null, retryAfterMs: number | undefined, sources: Sources): number | null {
     const isRefusal = status !== null && status < 500 && !soonRetried.has(status);
-    const wait = waits[isRefusal ? failedAttempts - 1 + slowFrom : failedAttempts - 1];
+    const wait = waits[isRefusal ? Math.max(failedAttempts - 1, slowFrom) : failedAttempts - 1];
     if (wait === undefined) {
         return null;
     }

@@ -20,9 +20,14 @@ describe('the retry schedule (W8)', () => {
         expect(steps.reduce((sum, step) => sum + step)).toBeGreaterThan(41 * hour);
     });
 
-    test.each([300, 302, 304, 400, 401, 403, 404, 422, 451])('after %i: the slow part of the schedule only', (status) => {
-        expect([1, 2, 3, 4, 5].map((failed) => wait(failed, status))).toEqual(steps.slice(4));
-        expect(wait(6, status)).toBeNull();
+    test.each([300, 302, 304, 400, 401, 403, 404, 422, 451])('after %i: half an hour at least, and no fewer attempts', (status) => {
+        expect(steps.map((_, index) => wait(index + 1, status))).toEqual(steps.map((step) => Math.max(step, 30 * minute)));
+        expect(wait(steps.length + 1, status)).toBeNull();
+    });
+
+    test('a receiver that was away, and then refuses for want of a route, gets the rest of the schedule', () => {
+        const answers = [503, 503, null, 502, 503, 404, 404, 404, 503];
+        expect(answers.map((status, index) => wait(index + 1, status))).toEqual(steps);
     });
 
     test('every wait is spread by a fifth either way', () => {
@@ -51,7 +56,7 @@ describe('the retry schedule (W8)', () => {
             fc.property(fc.integer({ min: 1, max: 100 }), status, retryAfter, spread, (failed, answered, asked, fraction) => {
                 const ms = wait(failed, answered, fraction, asked);
                 expect(ms === null || (ms >= 4 * second && ms <= 1.2 * 24 * hour)).toBe(true);
-                expect(ms === null).toBe(failed > (answered !== null && answered < 500 && ![408, 409, 425, 429].includes(answered) ? 5 : 9));
+                expect(ms === null).toBe(failed > 9);
             }),
         );
     });
