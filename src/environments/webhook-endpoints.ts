@@ -6,10 +6,9 @@ import type { WebhookEndpointRow, WebhookSettingsRow } from '../store/schema.ts'
 import * as endpoints from '../store/webhook-endpoints.ts';
 import * as settings from '../store/webhook-settings.ts';
 import type { EventKind } from '../webhooks/event-kinds.ts';
-import { mostEndpoints } from '../webhooks/most-endpoints.ts';
 import { Refusal } from './refusal.ts';
 import { laterThan } from './settings.ts';
-import { lockWebhookSettings } from './webhook-settings.ts';
+import { assertRoom, lockWebhookSettings } from './webhook-settings.ts';
 
 export interface EndpointFields {
     url: string;
@@ -26,9 +25,7 @@ export type EndpointChange = { [Name in keyof EndpointFields]?: EndpointFields[N
 export async function createEndpoint(db: Db, sources: Sources, environmentId: string, fields: EndpointFields): Promise<WebhookEndpointRow> {
     // Without a record of settings nothing is sent. Its lock also makes the number of endpoints certain.
     await lockWebhookSettings(db, sources, environmentId);
-    if ((await endpoints.count(db, environmentId)) >= mostEndpoints) {
-        throw new Refusal('resource_capped', `An environment has at most ${mostEndpoints} webhook endpoints.`);
-    }
+    await assertRoom(db, environmentId);
     const at = new Date(sources.now());
     const { enabled, events, ...rest } = fields;
     return endpoints.insert(db, {

@@ -7,6 +7,8 @@ import * as endpoints from '../store/webhook-endpoints.ts';
 import type { EndpointRole } from '../store/webhook-endpoints.ts';
 import * as settings from '../store/webhook-settings.ts';
 import { defaultEventKinds } from '../webhooks/event-kinds.ts';
+import { mostEndpoints } from '../webhooks/most-endpoints.ts';
+import { Refusal } from './refusal.ts';
 import { laterThan } from './settings.ts';
 
 export const webhookUrls = ['primary_url', 'secondary_url'] as const;
@@ -33,7 +35,14 @@ export async function lockWebhookSettings(db: Db, sources: Sources, environmentI
     return (await settings.lock(db, environmentId))!;
 }
 
-/** Call it in the transaction that locked `stored`. */
+/** For one endpoint more. Call it in a transaction that locked the settings. @throws Refusal */
+export async function assertRoom(db: Db, environmentId: string): Promise<void> {
+    if ((await endpoints.count(db, environmentId)) >= mostEndpoints) {
+        throw new Refusal('resource_capped', `An environment has at most ${mostEndpoints} webhook endpoints.`);
+    }
+}
+
+/** Call it in the transaction that locked `stored`. @throws Refusal */
 export async function changeWebhookSettings(
     db: Db,
     sources: Sources,
@@ -53,6 +62,9 @@ export async function changeWebhookSettings(
 
 async function setUrl(db: Db, sources: Sources, environmentId: string, role: EndpointRole, url: string | null | undefined, at: Date): Promise<void> {
     if (url) {
+        if ((await endpoints.findByRole(db, environmentId, role)) === undefined) {
+            await assertRoom(db, environmentId);
+        }
         await endpoints.putRole(db, {
             id: newRowId(sources),
             environment_id: environmentId,

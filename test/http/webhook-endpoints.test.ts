@@ -124,6 +124,17 @@ describe('an endpoint', () => {
         expect(code(await create({ url }))).toEqual([400, 'resource_capped']);
     });
 
+    test('is one of fifty, those of the settings included, which can be changed all the same', async () => {
+        await setUrls({ primary_url: `${url}/1` });
+        const row = `select gen_random_uuid(), id, '${url}', '{auth.creation}', now(), now() from environments, generate_series(1, 49) where name = 'dev'`;
+        await valetkey.query(`insert into webhook_endpoints (id, environment_id, url, events, created_at, updated_at) ${row}`);
+        expect(code(await setUrls({ secondary_url: `${url}/2` }))).toEqual([400, 'resource_capped']);
+        expect((await setUrls({ primary_url: `${url}/3`, secondary_url: null })).status).toBe(200);
+        expect(await list('?limit=1000')).toHaveLength(50);
+        const declared = await valetkey.call('PUT', '/environment/config', { body: { version: 1, webhooks: { secondary_url: `${url}/2` } } });
+        expect(code(declared)).toEqual([400, 'resource_capped']);
+    });
+
     test('of another environment, or of nobody, is unknown', async () => {
         const { id } = (await valetkey.call<{ data: Endpoint }>('POST', path, { key: valetkey.prodKey, body: { url } })).body.data;
         const answers = [

@@ -24,7 +24,7 @@ export const updateWebhookSettings = (services: Services) =>
             .partial()
             .refine((change) => Object.keys(change).length > 0, { message: 'Name at least one setting', when: ({ issues }) => issues.length === 0 }),
         answers: { 200: z.object({ data: WebhookSettings }) },
-        errors: { 404: ['not_found'], 412: ['precondition_failed'] },
+        errors: { 400: ['resource_capped'], 404: ['not_found'], 412: ['precondition_failed'] },
         async handle({ body: change, principal, request, reply }) {
             const row = await services.database.db.transaction().execute(async (transaction) => {
                 const environment = await environments.lock(transaction, principal.environment!.id);
