@@ -53,7 +53,7 @@ export class JournalRecovery {
                 appliedAt = await this.#answers.applyJournalled(leased, epoch);
             } finally {
                 // Also of an entry that cannot be opened: it is looked at again and again, and must not keep others away. After a success the epoch is over.
-                await writes.releaseLease(db, target.id, epoch, { nextRefreshAt: leased.next_refresh_at });
+                await writes.releaseLease(db, target.id, epoch);
             }
         }
         if (appliedAt !== undefined) {

@@ -117,15 +117,13 @@ export class LeasedRenewal {
             const isDue = target.next_refresh_at !== null && target.next_refresh_at.getTime() <= sources.now();
             const isSatisfied = target.credentials_obtained_at.getTime() >= request.since;
             if (isSatisfied || (!request.force && !isDue && !isRetriedByRead(target, sources.now()))) {
-                await writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at });
+                await writes.releaseLease(db, id, epoch);
                 return { kind: 'unchanged' };
             }
             const credentials = await openCredentials(this.#dependencies.vault, target);
             const test = await strategies.testOf?.(target, credentials, record);
             if (test !== undefined) {
-                await (request.isBackground
-                    ? this.#dependencies.tests?.carryOut(target, epoch, test, record)
-                    : writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }));
+                await (request.isBackground ? this.#dependencies.tests?.carryOut(target, epoch, test, record) : writes.releaseLease(db, id, epoch));
                 return { kind: 'unchanged' };
             }
             const strategy = await strategies.strategyFor(target, credentials, record);
@@ -185,7 +183,7 @@ export class LeasedRenewal {
             // Asked second: a provider that cannot be reached is described in the words of a database that cannot.
             if (known === undefined && isPassing(error)) {
                 // The database is away: the lease runs out by itself if it cannot be given back.
-                await writes.releaseLease(db, id, epoch, { nextRefreshAt: target.next_refresh_at }).catch(() => {});
+                await writes.releaseLease(db, id, epoch).catch(() => {});
                 throw error;
             }
             const failure = known ?? this.#unexpected(error, target);

@@ -69,9 +69,7 @@ export class RenewalFailures {
         }
         const due = target.next_refresh_at;
         const latest = isDead ? until : Math.min(until, servableUntil(lifetime));
-        await writes.releaseLease(this.#db, target.id, epoch, {
-            nextRefreshAt: due === null ? null : new Date(Math.max(due.getTime(), now, latest)),
-        });
+        await writes.releaseLease(this.#db, target.id, epoch, due === null ? {} : { nextRefreshAt: new Date(Math.max(due.getTime(), now, latest)) });
     }
 
     /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */

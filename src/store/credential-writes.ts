@@ -322,8 +322,16 @@ export async function retryRefusedClients(db: Db, integrationId: string, now: Da
         .execute();
 }
 
-/** Ends the lease without an attempt, setting when to look again. @returns whether this process still held it */
-export async function releaseLease(db: Db, id: string, epoch: number, next: { nextRefreshAt: Date | null; expiryNoticeAt?: null }): Promise<boolean> {
+/**
+ * Ends the lease without an attempt, setting when to look again; absent: when it was due, which another may have moved meanwhile (R3).
+ * @returns whether this process still held it
+ */
+export async function releaseLease(
+    db: Db,
+    id: string,
+    epoch: number,
+    next: { nextRefreshAt?: Date | null; expiryNoticeAt?: null } = {},
+): Promise<boolean> {
     const result = await db
         .updateTable('connections')
         .set({ refresh_lease_owner: null, refresh_lease_until: null, next_refresh_at: next.nextRefreshAt, expiry_notice_at: next.expiryNoticeAt })

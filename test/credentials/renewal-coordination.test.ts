@@ -451,6 +451,30 @@ describe('a client that the provider refuses', () => {
         expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null, refresh_lease_owner: null });
         expect(await claim()).toMatchObject({ id });
     });
+
+    test('a client that is replaced while a forced attempt is put back gets its chance all the same', async () => {
+        const { id } = await insertDue();
+        await lose(id);
+        const until = new Date(sources.now() + minute);
+        const left = { host: 'tokens.example', failing: [], last_failure_at: until, open_until: until, opened_at: until, probe_until: null };
+        await store.database.db
+            .insertInto('token_hosts')
+            .values({ ...left, slow_until: null })
+            .execute();
+        const provider = new Provider();
+        const [loaded, replaced] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+        const strategyFor = async (): Promise<RenewalStrategy> => {
+            loaded.resolve();
+            await replaced.promise;
+            return { ...provider.strategy, tokenHost: () => left.host };
+        };
+        const forced = force(replica(provider, { strategies: { strategyFor, authModeOf: () => 'OAUTH2' } }), id);
+        await loaded.promise;
+        await replaceClient();
+        replaced.resolve();
+        expect(await forced).toMatchObject({ kind: 'put-back' });
+        expect(await stored(id)).toMatchObject({ auth_state: 'degraded', next_refresh_at: new Date(sources.now()) });
+    });
 });
 
 describe('the end of a failure (§8.2)', () => {
