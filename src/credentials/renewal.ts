@@ -41,16 +41,17 @@ export class Renewals {
         const { sources } = this.#dependencies;
         const deadline = sources.now() + callerDeadlineMs;
         const abort = new AbortController();
-        const outOfTime = sources.sleep(callerDeadlineMs, abort.signal).then(
-            (): RenewalResult => ({ kind: 'busy' }),
-            (): RenewalResult => ({ kind: 'busy' }),
+        const outOfTime: RenewalResult = { kind: 'busy' };
+        const ended = sources.sleep(callerDeadlineMs, abort.signal).then(
+            () => outOfTime,
+            () => outOfTime,
         );
         try {
             for (;;) {
                 const joined = this.#running.get(id);
                 const attempt = joined ?? track(this.#running, id, this.#attempt(id, request, deadline));
-                const result = await Promise.race([attempt, outOfTime]);
-                if (joined === undefined || result.kind === 'busy' || result.kind === 'gone' || satisfies(result, request)) {
+                const result = await Promise.race([attempt, ended]);
+                if (joined === undefined || result === outOfTime || result.kind === 'gone' || satisfies(result, request)) {
                     return result;
                 }
             }
@@ -173,8 +174,14 @@ const settled = (promise: Promise<unknown>): Promise<void> =>
         () => {},
     );
 
-/** A forced caller accepts what was obtained, or tried, after it began; and everybody that one who was no less urgent was put back. */
+/**
+ * A forced caller accepts what was obtained, or tried, after it began; and everybody that one who was no less urgent was put back.
+ * Nobody accepts that another had no more time to wait.
+ */
 function satisfies(result: RenewalResult, request: RenewalRequest): boolean {
+    if (result.kind === 'busy') {
+        return false;
+    }
     if (result.kind === 'put-back') {
         return !result.by.isBackground && (result.by.force || !request.force);
     }

@@ -142,6 +142,29 @@ describe('waiting for another process', () => {
         expect(await result).toEqual({ kind: 'busy' });
         expect(provider.calls).toEqual([]);
     });
+
+    test('ends for each caller at its own time, though they wait together', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const gate = Promise.withResolvers<void>();
+        provider.gate = gate.promise;
+        const other = replica(provider).renewClaimed(id, (await claim())!.epoch);
+        await eventually(() => expect(provider.calls).toHaveLength(1));
+        const isPolling = () => eventually(() => expect(sources.sleeping().some((ms) => ms < second)).toBe(true));
+        const process = replica(provider);
+        const first = process.renew(id, { force: false, since: sources.now() });
+        await isPolling();
+        await sources.advance(24 * second);
+        const joined = process.renew(id, { force: false, since: sources.now() });
+        await sources.advance(second);
+        expect(await first).toEqual({ kind: 'busy' });
+        await isPolling();
+        gate.resolve();
+        await other;
+        await sources.advance(second);
+        expect(await joined).toEqual({ kind: 'unchanged' });
+        expect(provider.calls).toEqual(['r1']);
+    });
 });
 
 const heard = (hints: Hints) => eventually(() => expect(hints.isHearing).toBe(true));
