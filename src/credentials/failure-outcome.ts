@@ -19,7 +19,14 @@ export interface FailureOutcome {
     attempts: number;
     /** `null`: given up. */
     nextRefreshAt: Date | null;
-    error: { type: string; description: string; notBefore: number | undefined; refusals: number; isClientRefused: boolean };
+    error: {
+        type: string;
+        description: string;
+        notBefore: number | undefined;
+        refusals: number;
+        refusedSince: number | undefined;
+        isClientRefused: boolean;
+    };
     keepIntent: boolean;
     isWorthReporting: boolean;
 }
@@ -29,10 +36,11 @@ export function outcomeOfFailure(connection: FailingConnection, failure: TokenFa
     const attempts = connection.refresh_attempts + 1;
     const isRefusal = failure.kind === 'unknown';
     const refusals = (connection.auth_error?.refusals ?? 0) + (isRefusal ? 1 : 0);
+    const refusedSince = refusedSinceOf(connection) ?? (isRefusal ? now : undefined);
     // A lost grant stays lost until something succeeds (§16.9), for the reason it had: an outage during a forced attempt proves nothing.
     const isLost = connection.auth_state === 'needs_reauth';
     const isClientRefused = failure.isClientRefused || (isLost && failure.kind !== 'permanent' && connection.auth_error?.client_refused === true);
-    const wait = isLost ? null : waitAfter(connection, failure, isRefusal ? refusals : attempts, sources);
+    const wait = isLost ? null : waitAfter(failure, isRefusal ? refusals : attempts, refusedSince ?? now, sources);
     // Reads must not use up in minutes the few attempts that are meant for a day.
     const patience = isRefusal ? (wait ?? undefined) : failure.retryAfterMs;
     return {
@@ -44,6 +52,7 @@ export function outcomeOfFailure(connection: FailingConnection, failure: TokenFa
             description: failure.message,
             notBefore: patience === undefined ? undefined : now + patience,
             refusals,
+            refusedSince,
             isClientRefused,
         },
         keepIntent: failure.isAmbiguous,
@@ -62,11 +71,15 @@ function stateAfter(connection: FailingConnection, wait: number | null, now: num
     return isServable(lifetimeOf(connection), now) ? 'degraded' : 'unavailable';
 }
 
+/** When the first refusal came that could not be read; `undefined`: there was none. */
+export function refusedSinceOf({ auth_error: error }: Pick<FailingConnection, 'auth_error'>): number | undefined {
+    return error?.refusals === undefined ? undefined : Date.parse(error.refused_since ?? error.since);
+}
+
 /** `null`: given up. Forced attempts in a row do not shorten the day that an unreadable refusal is given (R5). */
-function waitAfter(connection: FailingConnection, failure: TokenFailure, attempts: number, sources: Sources): number | null {
+function waitAfter(failure: TokenFailure, attempts: number, refusedSince: number, sources: Sources): number | null {
     const wait = backoff(failure, attempts, sources);
-    const since = connection.auth_error === null ? sources.now() : Date.parse(connection.auth_error.since);
-    const leftOfTheDay = since + day - sources.now();
+    const leftOfTheDay = refusedSince + day - sources.now();
     return wait === null && failure.kind === 'unknown' && leftOfTheDay > 0 ? leftOfTheDay : wait;
 }
 

@@ -11,7 +11,7 @@ import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';
 import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
-import { isReportedNow, outcomeOfFailure, type FailureOutcome } from './failure-outcome.ts';
+import { isReportedNow, outcomeOfFailure, refusedSinceOf, type FailureOutcome } from './failure-outcome.ts';
 import { isServable, lifetimeOf, servableUntil } from './expiry.ts';
 import type { RenewalResult } from './leased-renewal.ts';
 import { earlier } from './renewal-schedule.ts';
@@ -60,6 +60,7 @@ export class RenewalFailures {
                         'The token endpoint of this provider does not answer, or is busy; the credentials are renewed as soon as it can be called.',
                     notBefore: undefined,
                     refusals: target.auth_error?.refusals ?? 0,
+                    refusedSince: refusedSinceOf(target),
                     isClientRefused: false,
                 },
                 keepIntent: target.refresh_intent !== null,
@@ -89,6 +90,7 @@ export class RenewalFailures {
                 description: 'The access token has expired and there is no refresh token to renew it with.',
                 notBefore: undefined,
                 refusals: 0,
+                refusedSince: undefined,
                 isClientRefused: false,
             },
             keepIntent: false,
@@ -138,6 +140,7 @@ export class RenewalFailures {
                     since: target.auth_error?.since ?? at.toISOString(),
                     ...(outcome.error.notBefore === undefined ? {} : { not_before: new Date(outcome.error.notBefore).toISOString() }),
                     ...(outcome.error.refusals === 0 ? {} : { refusals: outcome.error.refusals }),
+                    ...(outcome.error.refusedSince === undefined ? {} : { refused_since: new Date(outcome.error.refusedSince).toISOString() }),
                     ...(outcome.error.isClientRefused ? { client_refused: true } : {}),
                 },
                 attempts: outcome.attempts,

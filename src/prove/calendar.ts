@@ -140,11 +140,12 @@ export function liveThrough({ days, connections, seed, manners = usualManners }:
             result.marked += life.withdrawnAt <= now && isReported ? 1 : 0;
             result.wronglyMarked += life.withdrawnAt > now && now - life.usedAt <= life.manner.idleMs ? 1 : 0;
         }
-        const { type, description } = outcome.error;
+        const { type, description, refusals, refusedSince } = outcome.error;
         const since = life.auth_error?.since ?? new Date(now).toISOString();
+        const refused = refusedSince === undefined ? {} : { refusals, refused_since: new Date(refusedSince).toISOString() };
         Object.assign(life, {
             auth_state: outcome.state,
-            auth_error: { type, description, log_id: '', since, ...(outcome.error.refusals === 0 ? {} : { refusals: outcome.error.refusals }) },
+            auth_error: { type, description, log_id: '', since, ...refused },
             refresh_attempts: outcome.attempts,
             ...(isReported ? { refresh_failure_reported_at: new Date(now) } : {}),
         });

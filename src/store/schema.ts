@@ -36,6 +36,8 @@ export interface AuthError {
     not_before?: string;
     /** How many of the attempts were refused in a way that we cannot read. */
     refusals?: number;
+    /** When the first of those came; later than `since` where an outage went before. */
+    refused_since?: string;
     /** The provider refused the client, not the grant: another client secret may mend it. */
     client_refused?: true;
 }

@@ -369,6 +369,24 @@ describe('giving up (R5)', () => {
         expect((await stored(id)).auth_state).not.toBe('needs_reauth');
     });
 
+    test('a day of outage before it does not shorten the day that unreadable refusals are given', async () => {
+        const { id } = await insertDue();
+        const provider = new Provider();
+        const process = replica(provider);
+        provider.failures.push(refused('transient'));
+        await force(process, id);
+        await sources.advance(25 * hour);
+        for (let refusals = 0; refusals < 6; refusals += 1) {
+            provider.failures.push(refused('unknown'));
+            await force(process, id);
+        }
+        expect((await stored(id)).auth_state).toBe('unavailable');
+        await sources.advance(24 * hour);
+        provider.failures.push(refused('unknown'));
+        await force(process, id);
+        expect((await stored(id)).auth_state).toBe('needs_reauth');
+    });
+
     test('reads of an expired connection do not shorten the day that unreadable refusals are given', async () => {
         const { id } = await insertDue({ credentials_expires_at: new Date(sources.now()) });
         const provider = new Provider();
