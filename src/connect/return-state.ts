@@ -9,7 +9,7 @@ import { openSigningKeys } from '../credentials/webhook-signing-keys.ts';
 import type { Vault } from '../credentials/vault.ts';
 import type { Sources } from '../sources.ts';
 import type { ConnectSessionRow, EndUser, Schema } from '../store/schema.ts';
-import { findActive } from '../store/webhook-signing-keys.ts';
+import { environmentKeys, findActive } from '../store/webhook-signing-keys.ts';
 import { ed25519Key } from '../webhooks/signature.ts';
 
 export const returnStateType = 'valetkey-return+jwt';
@@ -27,7 +27,7 @@ export async function signedReturnAddress(
     if (returnUrl === null || outcome?.status !== 'success') {
         return undefined;
     }
-    const row = await findActive(db, session.environment_id);
+    const row = await findActive(db, environmentKeys(session.environment_id));
     if (row === undefined) {
         return undefined;
     }

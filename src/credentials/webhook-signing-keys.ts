@@ -1,10 +1,11 @@
-/** An environment's signing keys: sealed at rest, replaced with an overlap (W6). */
+/** Signing keys, of an environment or of one endpoint: sealed at rest, replaced with an overlap (W6). */
 import type { Kysely } from 'kysely';
 import { newRowId, type Sources } from '../sources.ts';
 import * as environments from '../store/environments.ts';
+import type { Db } from '../store/database.ts';
 import type { Schema } from '../store/schema.ts';
 import * as keys from '../store/webhook-signing-keys.ts';
-import type { LiveKeyRow } from '../store/webhook-signing-keys.ts';
+import type { KeyOwner, LiveKeyRow } from '../store/webhook-signing-keys.ts';
 import { newSigningKeys, type LiveSigningKeys, type SigningKeys } from '../webhooks/signature.ts';
 import type { Vault } from './vault.ts';
 
@@ -34,18 +35,32 @@ export interface Rotation {
 /** Each signs every webhook, in one header: a receiver's limit on headers must not be reached by rotating in a loop. */
 export const mostLiveKeys = 5;
 
+/** The first, or the next once the one before has retired. Call it in a transaction. */
+export async function makeSigningKey(
+    db: Db,
+    { vault, sources }: { vault: Vault; sources: Sources },
+    owner: KeyOwner,
+    at: Date,
+): Promise<SigningKeys> {
+    const made = newSigningKeys(sources);
+    const id = newRowId(sources);
+    const sealed = vault.sealJson(made, webhookSigningKeysPlace(owner.environmentId, id));
+    await keys.insertActive(db, owner, { id, sealed_keys: sealed, created_at: at });
+    return made;
+}
+
 /** Replaces the active key. Rotations of one environment wait for each other, so that exactly one key is active after any number. */
 export async function rotateSigningKey(
     db: Kysely<Schema>,
-    { vault, sources }: { vault: Vault; sources: Sources },
-    environmentId: string,
+    context: { vault: Vault; sources: Sources },
+    owner: KeyOwner,
     { overlapMs, legacyHeaders }: Rotation,
 ): Promise<SigningKeys | 'no key' | 'too many keys'> {
     return db.transaction().execute(async (transaction) => {
-        await environments.lock(transaction, environmentId);
-        const now = new Date(sources.now());
-        await keys.revokeExpired(transaction, now, environmentId);
-        const live = (await keys.list(transaction, environmentId)).filter(({ state }) => state !== 'revoked');
+        await environments.lock(transaction, owner.environmentId);
+        const now = new Date(context.sources.now());
+        await keys.revokeExpired(transaction, now, owner);
+        const live = (await keys.list(transaction, owner)).filter(({ state }) => state !== 'revoked');
         const active = live.find(({ state }) => state === 'active');
         if (active === undefined) {
             return 'no key';
@@ -54,21 +69,13 @@ export async function rotateSigningKey(
             return 'too many keys';
         }
         const retiresAt = new Date(now.getTime() + overlapMs);
-        await keys.retireActive(transaction, environmentId, { retiresAt, now });
+        await keys.retireActive(transaction, owner, { retiresAt, now });
         if (legacyHeaders === 'new' || overlapMs === 0) {
-            await keys.signLegacyWithActive(transaction, environmentId);
+            await keys.signLegacyWithActive(transaction, owner);
         } else {
             await keys.signLegacyWith(transaction, (live.find(({ signs_legacy }) => signs_legacy) ?? active).id, retiresAt);
         }
-        const made = newSigningKeys(sources);
-        const id = newRowId(sources);
-        await keys.insertActive(transaction, {
-            id,
-            environment_id: environmentId,
-            sealed_keys: vault.sealJson(made, webhookSigningKeysPlace(environmentId, id)),
-            created_at: now,
-        });
-        return made;
+        return makeSigningKey(transaction, context, owner, now);
     });
 }
 
@@ -84,7 +91,7 @@ export async function revokeSigningKey(
         if (await keys.revokeRetiring(transaction, environmentId, id, new Date(sources.now()))) {
             return 'revoked';
         }
-        const row = (await keys.list(transaction, environmentId)).find((key) => key.id === id);
-        return row === undefined ? 'unknown' : row.state === 'active' ? 'active' : 'revoked';
+        const state = await keys.stateOf(transaction, environmentId, id);
+        return state === undefined ? 'unknown' : state === 'active' ? 'active' : 'revoked';
     });
 }

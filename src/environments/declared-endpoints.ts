@@ -1,21 +1,21 @@
 /** Webhook endpoints in the document of an environment (S7): named by their URLs, those of the settings' two left to the settings. */
-import type { Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
 import type { WebhookEndpointRow } from '../store/schema.ts';
 import * as rows from '../store/webhook-endpoints.ts';
 import { eventKinds } from '../webhooks/event-kinds.ts';
 import { mostEndpoints } from '../webhooks/most-endpoints.ts';
 import type { ConfigPlan } from './config-plan.ts';
-import { changeEndpoint, createEndpoint, type EndpointFields } from './webhook-endpoints.ts';
+import { changeEndpoint, createEndpoint, type EndpointContext, type EndpointFields } from './webhook-endpoints.ts';
 
 /** Whether one is enabled is a matter of the day, not of its configuration. */
 export type DeclaredEndpoint = Omit<EndpointFields, 'enabled'>;
 
-const declarable = ({ url, description, events, follow_redirects }: WebhookEndpointRow): DeclaredEndpoint => ({
+const declarable = ({ url, description, events, follow_redirects, own_signing_key }: WebhookEndpointRow): DeclaredEndpoint => ({
     url,
     description,
     events: eventKinds.filter((kind) => events.includes(kind)),
     follow_redirects,
+    own_signing_key,
 });
 
 /** Of several with one URL the oldest. */
@@ -30,7 +30,7 @@ export const exportEndpoints = async (db: Db, environmentId: string): Promise<De
 /** Call it in the transaction that locked the environment. What is not declared stays. */
 export async function planEndpoints(
     db: Db,
-    sources: Sources,
+    context: EndpointContext,
     plan: ConfigPlan,
     environmentId: string,
     declared: readonly DeclaredEndpoint[],
@@ -42,8 +42,8 @@ export async function planEndpoints(
             const { url: _its, ...fields } = wanted;
             plan.step(() =>
                 row === undefined
-                    ? createEndpoint(db, sources, environmentId, { ...wanted, enabled: true })
-                    : changeEndpoint(db, sources, environmentId, row.id, fields),
+                    ? createEndpoint(db, context, environmentId, { ...wanted, enabled: true })
+                    : changeEndpoint(db, context, environmentId, row.id, fields),
             );
         }
     }

@@ -120,7 +120,7 @@ function planHeaders(plan: ConfigPlan, stored: readonly OtlpHeader[], declared: 
 
 export async function planWebhooks(
     db: Db,
-    { sources }: SettingsContext,
+    context: SettingsContext,
     plan: ConfigPlan,
     environment: EnvironmentRow,
     { endpoints, ...declared }: WebhookSettingsChange & { endpoints?: readonly DeclaredEndpoint[] | undefined },
@@ -135,10 +135,10 @@ export async function planWebhooks(
         }
     }
     if (Object.keys(change).length > 0) {
-        plan.step(async () => changeWebhookSettings(db, sources, await lockWebhookSettings(db, sources, environment.id), change));
+        plan.step(async () => changeWebhookSettings(db, context.sources, await lockWebhookSettings(db, context.sources, environment.id), change));
     }
     if (endpoints !== undefined) {
-        await planEndpoints(db, sources, plan, environment.id, endpoints);
+        await planEndpoints(db, context, plan, environment.id, endpoints);
     }
 }
 

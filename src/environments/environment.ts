@@ -3,14 +3,14 @@
  * its signing key, and one API key with full access, which is shown once and stored as a hash.
  */
 import type { Kysely } from 'kysely';
-import { webhookSigningKeysPlace } from '../credentials/webhook-signing-keys.ts';
+import { makeSigningKey } from '../credentials/webhook-signing-keys.ts';
 import { newRowId } from '../sources.ts';
 import type { Db } from '../store/database.ts';
 import { removeEnvironment } from '../store/environment-removal.ts';
 import * as settings from '../store/environment-settings.ts';
 import * as environments from '../store/environments.ts';
 import type { ApiKeyRow, EnvironmentRow, NewEnvironmentSettings, Schema } from '../store/schema.ts';
-import { newSigningKeys } from '../webhooks/signature.ts';
+import { environmentKeys } from '../store/webhook-signing-keys.ts';
 import { defaultKeyName, fullAccessOf, issueKey, type IssuedKey, type KeyContext } from './issue-key.ts';
 import { Refusal } from './refusal.ts';
 import { hmacKeyPlace, otlpHeadersPlace } from './settings-places.ts';
@@ -44,7 +44,7 @@ export interface CreatedEnvironment {
 
 /** @returns `undefined` when there is one with this name already. Call it in a transaction. */
 export async function createEnvironment(db: Db, context: KeyContext, environment: NewEnvironment): Promise<CreatedEnvironment | undefined> {
-    const { vault, sources } = context;
+    const { sources } = context;
     const at = new Date(sources.now());
     const inserted = await environments.insert(db, {
         id: newRowId(sources),
@@ -58,13 +58,7 @@ export async function createEnvironment(db: Db, context: KeyContext, environment
     }
     await settings.insert(db, settingsRow(context, inserted, environment.settings ?? {}, at));
     await environments.insertWebhookSettings(db, { environment_id: inserted.id, updated_at: at });
-    const signingKeyId = newRowId(sources);
-    await environments.insertSigningKey(db, {
-        id: signingKeyId,
-        environment_id: inserted.id,
-        sealed_keys: vault.sealJson(newSigningKeys(sources), webhookSigningKeysPlace(inserted.id, signingKeyId)),
-        created_at: at,
-    });
+    await makeSigningKey(db, context, environmentKeys(inserted.id), at);
     return { row: inserted, key: await addKey(db, context, { ...environment, id: inserted.id }) };
 }
 

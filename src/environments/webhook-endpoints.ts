@@ -1,10 +1,13 @@
 /** What is done to the endpoints of an environment (W18). The settings' two URLs are endpoints too, written by `webhook-settings.ts`. */
+import { makeSigningKey } from '../credentials/webhook-signing-keys.ts';
+import type { Vault } from '../credentials/vault.ts';
 import { newRowId, type Sources } from '../sources.ts';
 import type { Db } from '../store/database.ts';
 import * as health from '../store/endpoint-health.ts';
 import type { WebhookEndpointRow, WebhookSettingsRow } from '../store/schema.ts';
 import * as endpoints from '../store/webhook-endpoints.ts';
 import * as settings from '../store/webhook-settings.ts';
+import * as signingKeys from '../store/webhook-signing-keys.ts';
 import type { EventKind } from '../webhooks/event-kinds.ts';
 import { Refusal } from './refusal.ts';
 import { laterThan } from './settings.ts';
@@ -15,20 +18,27 @@ export interface EndpointFields {
     description: string | null;
     events: readonly EventKind[];
     follow_redirects: boolean;
+    own_signing_key: boolean;
     enabled: boolean;
 }
 
 /** What is absent stays. */
 export type EndpointChange = { [Name in keyof EndpointFields]?: EndpointFields[Name] | undefined };
 
+export interface EndpointContext {
+    vault: Vault;
+    sources: Sources;
+}
+
 /** Call these in a transaction that locked the environment. @throws Refusal */
-export async function createEndpoint(db: Db, sources: Sources, environmentId: string, fields: EndpointFields): Promise<WebhookEndpointRow> {
+export async function createEndpoint(db: Db, context: EndpointContext, environmentId: string, fields: EndpointFields): Promise<WebhookEndpointRow> {
+    const { sources } = context;
     // Without a record of settings nothing is sent. Its lock also makes the number of endpoints certain.
     await lockWebhookSettings(db, sources, environmentId);
     await assertRoom(db, environmentId);
     const at = new Date(sources.now());
     const { enabled, events, ...rest } = fields;
-    return endpoints.insert(db, {
+    const row = await endpoints.insert(db, {
         ...rest,
         id: newRowId(sources),
         environment_id: environmentId,
@@ -38,15 +48,20 @@ export async function createEndpoint(db: Db, sources: Sources, environmentId: st
         created_at: at,
         updated_at: at,
     });
+    if (row.own_signing_key) {
+        await makeSigningKey(db, context, { environmentId, endpointId: row.id }, at);
+    }
+    return row;
 }
 
 export async function changeEndpoint(
     db: Db,
-    sources: Sources,
+    context: EndpointContext,
     environmentId: string,
     id: string,
     { enabled, events, ...rest }: EndpointChange,
 ): Promise<WebhookEndpointRow> {
+    const { sources } = context;
     const { stored, at } = await locked(db, sources, environmentId, id);
     const row = await endpoints.update(db, id, {
         ...rest,
@@ -58,6 +73,10 @@ export async function changeEndpoint(
     });
     if (row.disabled_at !== null) {
         await health.holdUndelivered(db, id, at);
+    }
+    if (row.own_signing_key !== stored.own_signing_key) {
+        const owner = { environmentId, endpointId: id };
+        await (row.own_signing_key ? makeSigningKey(db, context, owner, at) : signingKeys.remove(db, owner));
     }
     return row;
 }

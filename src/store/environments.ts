@@ -60,10 +60,3 @@ export const insert = (
 export async function insertWebhookSettings(db: Db, row: Pick<WebhookSettingsRow, 'environment_id' | 'updated_at'>): Promise<void> {
     await db.insertInto('webhook_settings').values(row).execute();
 }
-
-export async function insertSigningKey(db: Db, row: { id: string; environment_id: string; sealed_keys: string; created_at: Date }): Promise<void> {
-    await db
-        .insertInto('webhook_signing_keys')
-        .values({ ...row, state: 'active' })
-        .execute();
-}

@@ -144,6 +144,7 @@ interface WebhookEndpointsTable {
     description: string | null;
     events: string[];
     follow_redirects: Generated<boolean>;
+    own_signing_key: Generated<boolean>;
     disabled_at: Time | null;
     disabled_reason: 'receiver_gone' | 'failing' | 'manual' | null;
     failing_since: Time | null;
@@ -159,6 +160,8 @@ interface WebhookSigningKeysTable {
     created_at: Time;
     retires_at: Time | null;
     signs_legacy: Generated<boolean>;
+    /** Null: the environment's. */
+    endpoint_id: string | null;
 }
 
 interface IntegrationsTable {

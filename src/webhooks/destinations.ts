@@ -4,7 +4,7 @@ import type { WebhookDeliveryRow, WebhookEndpointRow } from '../store/schema.ts'
 import * as endpoints from '../store/webhook-endpoints.ts';
 import { mostEndpoints } from './most-endpoints.ts';
 
-export type Target = Pick<WebhookEndpointRow, 'id' | 'role' | 'url' | 'follow_redirects'>;
+export type Target = Pick<WebhookEndpointRow, 'id' | 'role' | 'url' | 'follow_redirects' | 'own_signing_key'>;
 
 /** Those that are not disabled. */
 export async function currentTargets(db: Db, environmentId: string): Promise<Target[]> {

@@ -264,9 +264,14 @@ describe('applying', () => {
 
     test('webhook endpoints go by their URLs; what is not mentioned stays, and whether one is enabled is not configuration', async () => {
         const [a, b] = [{ url: 'https://hooks.example.com/a' }, { url: 'https://hooks.example.com/b' }];
-        const rest = { description: null, events: ['auth.creation', 'auth.override', 'auth.refresh'], follow_redirects: true };
+        const rest = {
+            description: null,
+            events: ['auth.creation', 'auth.override', 'auth.refresh'],
+            follow_redirects: true,
+            own_signing_key: false,
+        };
         expect(paths(await apply({ version: 1, webhooks: { endpoints: [a] } }))).toEqual([`webhooks.endpoints.${a.url}`]);
-        const named = { ...b, ...rest, events: ['auth.deletion'] };
+        const named = { ...b, ...rest, events: ['auth.deletion'], own_signing_key: true };
         expect(paths(await apply({ version: 1, webhooks: { endpoints: [named, a] } }))).toEqual([`webhooks.endpoints.${b.url}`]);
         await valetkey.query(`update webhook_endpoints set disabled_at = now(), disabled_reason = 'failing'`);
         expect(paths(await apply({ version: 1, webhooks: { endpoints: [{ ...a, description: 'new' }] } }))).toEqual([`webhooks.endpoints.${a.url}`]);

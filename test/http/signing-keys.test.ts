@@ -1,4 +1,4 @@
-/** Keys that sign webhooks: listing, rotating with an overlap, revoking (http-api §10.5, webhooks W4–W6, §9 no. 11). */
+/** Keys that sign webhooks: listing, rotating with an overlap, revoking, and an endpoint's own (http-api §10.5, webhooks W4–W6, W18, §9 no. 11). */
 import { Nango } from '@nangohq/node';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -308,7 +308,7 @@ describe('revoking', () => {
     });
 });
 
-describe('a webhook during the overlap', () => {
+describe('a webhook', () => {
     let receiver: WebhookReceiver;
     let working = false;
 
@@ -346,7 +346,7 @@ describe('a webhook during the overlap', () => {
     const isOther = (delivery: Delivery, secret: string): boolean =>
         isNango({ ...delivery, headers: { 'x-nango-hmac-sha256': delivery.headers['x-valetkey-hmac-sha256-other'] as string } }, secret);
 
-    test('verifies with either key, until the overlap ends', async () => {
+    test('verifies with either key during an overlap, until it ends', async () => {
         const old = await current();
         const single = await send();
         expect([isStandard(single, old), isNango(single, old)]).toEqual([true, true]);
@@ -367,7 +367,7 @@ describe('a webhook during the overlap', () => {
         expect(afterwards.headers).not.toHaveProperty('x-valetkey-hmac-sha256-other');
     });
 
-    test('with legacy_headers previous, the X-Nango-* headers switch exactly at promotion', async () => {
+    test('during one with legacy_headers previous, the X-Nango-* headers switch exactly at promotion', async () => {
         const old = await current();
         const fresh = (await rotate({ legacy_headers: 'previous' })).body.data.webhook_signing_key;
         const before = await send();
@@ -377,5 +377,123 @@ describe('a webhook during the overlap', () => {
         const after = await send();
         expect([isNango(after, old), isNango(after, fresh), isOther(after, old)]).toEqual([false, true, true]);
         expect([isStandard(after, old), isStandard(after, fresh)]).toEqual([true, true]);
+    });
+
+    describe('to an endpoint with keys of its own (W18)', () => {
+        let own: WebhookReceiver;
+        beforeEach(async () => {
+            own = await startWebhookReceiver();
+        });
+        afterEach(() => own.close());
+
+        const make = async (fields: object = { own_signing_key: true }): Promise<string> =>
+            (await valetkey.call<{ data: { id: string } }>('POST', '/webhooks/endpoints', { key, body: { url: own.url, ...fields } })).body.data.id;
+        const keysOf = async (id: string): Promise<ListedKey[]> =>
+            (await valetkey.call<{ data: ListedKey[] }>('GET', `/environment/webhook-signing-keys?endpoint_id=${id}`, { key })).body.data;
+        const secretOf = async (id: string): Promise<string> =>
+            (await valetkey.call<{ data: { webhook_signing_key: string } }>('GET', `/environment/webhook-signing-key?endpoint_id=${id}`, { key }))
+                .body.data.webhook_signing_key;
+        /** What both receivers hear of one event. */
+        const sendToBoth = async (): Promise<[Delivery, Delivery]> => {
+            const first = await send();
+            return [first, await own.waitFor(({ headers }) => headers['webhook-id'] === first.headers['webhook-id'])];
+        };
+        const verifies = (delivery: Delivery, secret: string): [boolean, boolean] => [isStandard(delivery, secret), isNango(delivery, secret)];
+
+        test('verifies with those alone, and all others with the environment’s alone', async () => {
+            const id = await make();
+            const [secret, shared] = [await secretOf(id), await current()];
+            expect(secret).not.toBe(shared);
+            const [toPrimary, toOwn] = await sendToBoth();
+            expect([verifies(toPrimary, shared), verifies(toPrimary, secret)]).toEqual([
+                [true, true],
+                [false, false],
+            ]);
+            expect([verifies(toOwn, secret), verifies(toOwn, shared)]).toEqual([
+                [true, true],
+                [false, false],
+            ]);
+            expect(String(toOwn.headers['webhook-signature']).split(' ')).toHaveLength(2);
+        });
+
+        test('is tested with them', async () => {
+            const id = await make();
+            const tested = await valetkey.call<{ data: { delivered: boolean } }>('POST', '/webhooks/test', { key, body: { endpoint_id: id } });
+            expect(tested.body.data.delivered).toBe(true);
+            const [delivery] = own.deliveries;
+            expect([verifies(delivery!, await secretOf(id)), verifies(delivery!, await current())]).toEqual([
+                [true, true],
+                [false, false],
+            ]);
+        });
+
+        test('has them rotated, promoted and revoked by themselves', async () => {
+            const id = await make();
+            const [old, shared] = [await secretOf(id), await list()];
+            const body = { endpoint_id: id, legacy_headers: 'previous' };
+            const fresh = (await rotate(body)).body.data.webhook_signing_key;
+            expect(await list()).toEqual(shared);
+            const [, during] = await sendToBoth();
+            expect([verifies(during, old), verifies(during, fresh), isOther(during, fresh)]).toEqual([[true, true], [true, false], true]);
+            await valetkey.call('POST', '/environment/webhook-signing-key/promote', { key, body: { endpoint_id: id } });
+            expect(await keysOf(id)).toMatchObject([
+                { state: 'active', webhook_signing_key: fresh, signs_legacy_headers: true },
+                { state: 'retiring', webhook_signing_key: old, signs_legacy_headers: false },
+            ]);
+            expect((await revoke((await keysOf(id))[1]!.id)).body).toEqual({ success: true });
+            await rotate();
+            const [toPrimary, toOwn] = await sendToBoth();
+            expect([verifies(toOwn, fresh), isStandard(toOwn, old)]).toEqual([[true, true], false]);
+            expect(verifies(toPrimary, await current())).toEqual([true, true]);
+        });
+
+        test('goes over to them and back, from the next delivery on; what they were is destroyed', async () => {
+            const id = await make({});
+            expect([await keysOf(id), (await valetkey.call('GET', `/environment/webhook-signing-key?endpoint_id=${id}`, { key })).status]).toEqual([
+                [],
+                404,
+            ]);
+            const change = (own_signing_key: boolean) => valetkey.call('PATCH', `/webhooks/endpoints/${id}`, { key, body: { own_signing_key } });
+            const [, before] = await sendToBoth();
+            expect(verifies(before, await current())).toEqual([true, true]);
+            for (const _ of [1, 2]) await change(true);
+            const secret = await secretOf(id);
+            const [, during] = await sendToBoth();
+            expect(verifies(during, secret)).toEqual([true, true]);
+            await change(false);
+            const [, after] = await sendToBoth();
+            expect([verifies(after, await current()), verifies(after, secret)]).toEqual([
+                [true, true],
+                [false, false],
+            ]);
+            expect([await keysOf(id), (await stored()).length]).toEqual([[], 1]);
+        });
+
+        test('takes them along when it is deleted', async () => {
+            const id = await make();
+            expect((await stored()).length).toBe(2);
+            await valetkey.call('DELETE', `/webhooks/endpoints/${id}`, { key });
+            expect((await stored()).length).toBe(1);
+        });
+
+        test('shows them to its own environment alone', async () => {
+            const id = await make();
+            const path = `/environment/webhook-signing-key?endpoint_id=${id}`;
+            expect((await valetkey.call('GET', path)).status).toBe(404);
+            expect((await valetkey.call('POST', '/environment/webhook-signing-key/rotate', { body: { endpoint_id: id } })).status).toBe(404);
+            expect((await valetkey.call('DELETE', `/environment/webhook-signing-keys/${(await keysOf(id))[0]!.id}`)).status).toBe(404);
+        });
+
+        test('is declared as such, its keys made where it is applied', async () => {
+            const endpoints = [{ url: own.url, own_signing_key: true }];
+            const apply = () =>
+                valetkey.call<{ data: { changes: object[] } }>('PUT', '/environment/config', { key, body: { version: 1, webhooks: { endpoints } } });
+            expect((await apply()).status).toBe(200);
+            const [, delivery] = await sendToBoth();
+            const { data } = (await valetkey.call<{ data: { id: string; own_signing_key: boolean }[] }>('GET', '/webhooks/endpoints', { key })).body;
+            const id = data.find(({ own_signing_key: isOwn }) => isOwn)!.id;
+            expect(verifies(delivery, await secretOf(id))).toEqual([true, true]);
+            expect((await apply()).body.data.changes).toEqual([]);
+        });
     });
 });

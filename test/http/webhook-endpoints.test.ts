@@ -66,6 +66,7 @@ describe('an endpoint', () => {
             description: null,
             events: [...defaultEventKinds],
             follow_redirects: true,
+            own_signing_key: false,
             enabled: true,
             disabled_reason: null,
             disabled_at: null,

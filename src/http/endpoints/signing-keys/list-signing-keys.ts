@@ -5,7 +5,7 @@ import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { hasScope } from '../../scopes.ts';
 import type { Services } from '../../services.ts';
-import { SigningKey, signingKeyViews } from './signing-key-view.ts';
+import { ofEndpoint, ownerOf, SigningKey, signingKeyViews } from './signing-key-view.ts';
 
 export const listSigningKeys = (services: Services) =>
     endpoint({
@@ -17,10 +17,11 @@ export const listSigningKeys = (services: Services) =>
         description: 'Newest first; revoked keys stay listed for 90 days. Secrets are shown to keys with `environment:webhooks:read`.',
         authenticate: apiKey(services),
         access: ['environment:webhooks:read', 'environment:webhook_signing_key:rotate'],
+        query: z.strictObject({ endpoint_id: ofEndpoint }),
         noStore: true,
         answers: { 200: z.object({ data: z.array(SigningKey) }) },
-        async handle({ principal }) {
-            const rows = await keys.list(services.database.db, principal.environment!.id);
+        async handle({ query, principal }) {
+            const rows = await keys.list(services.database.db, ownerOf(principal, query.endpoint_id));
             return { data: await signingKeyViews(services, rows, hasScope(principal.scopes, 'environment:webhooks:read')) };
         },
     });

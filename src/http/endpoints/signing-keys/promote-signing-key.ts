@@ -3,9 +3,8 @@ import { z } from 'zod';
 import * as keys from '../../../store/webhook-signing-keys.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
-import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
-import { SigningKey, signingKeyViews } from './signing-key-view.ts';
+import { noSigningKey, ofEndpoint, ownerOf, SigningKey, signingKeyViews } from './signing-key-view.ts';
 
 export const promoteSigningKey = (services: Services) =>
     endpoint({
@@ -19,15 +18,16 @@ export const promoteSigningKey = (services: Services) =>
             'Does nothing when the active key signs them already. Answers the keys, without secrets.',
         authenticate: apiKey(services),
         access: ['environment:webhook_signing_key:rotate'],
+        body: z.strictObject({ endpoint_id: ofEndpoint }).optional(),
         answers: { 200: z.object({ data: z.array(SigningKey) }) },
         errors: { 404: ['not_found'] },
-        async handle({ principal }) {
+        async handle({ body, principal }) {
             const { db } = services.database;
-            const environmentId = principal.environment!.id;
-            await keys.signLegacyWithActive(db, environmentId);
-            const rows = await keys.list(db, environmentId);
+            const owner = ownerOf(principal, body?.endpoint_id);
+            await keys.signLegacyWithActive(db, owner);
+            const rows = await keys.list(db, owner);
             if (rows.length === 0) {
-                throw ApiError.simple(404, 'not_found', 'This environment has no webhook signing key.');
+                throw noSigningKey(owner);
             }
             return { data: await signingKeyViews(services, rows, false) };
         },

@@ -4,9 +4,8 @@ import { openSigningKeys } from '../../../credentials/webhook-signing-keys.ts';
 import * as keys from '../../../store/webhook-signing-keys.ts';
 import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
-import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
-import { SigningSecrets, signingSecrets } from './signing-key-view.ts';
+import { noSigningKey, ofEndpoint, ownerOf, SigningSecrets, signingSecrets } from './signing-key-view.ts';
 
 export const readSigningKey = (services: Services) =>
     endpoint({
@@ -18,15 +17,16 @@ export const readSigningKey = (services: Services) =>
         description: 'The active key. While keys rotate, `GET /environment/webhook-signing-keys` lists every key that signs.',
         authenticate: apiKey(services),
         access: ['environment:webhooks:read'],
+        query: z.strictObject({ endpoint_id: ofEndpoint }),
         noStore: true,
         answers: { 200: z.object({ data: SigningSecrets }) },
         errors: { 404: ['not_found'] },
-        async handle({ principal }) {
-            const environmentId = principal.environment!.id;
-            const row = await keys.findActive(services.database.db, environmentId);
+        async handle({ query, principal }) {
+            const owner = ownerOf(principal, query.endpoint_id);
+            const row = await keys.findActive(services.database.db, owner);
             if (row === undefined) {
-                throw ApiError.simple(404, 'not_found', 'This environment has no webhook signing key.');
+                throw noSigningKey(owner);
             }
-            return { data: signingSecrets(await openSigningKeys(services.vault, environmentId, row)) };
+            return { data: signingSecrets(await openSigningKeys(services.vault, owner.environmentId, row)) };
         },
     });

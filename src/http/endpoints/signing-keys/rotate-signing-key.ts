@@ -5,6 +5,7 @@ import { apiKey } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
+import { noSigningKey, ofEndpoint, ownerOf } from './signing-key-view.ts';
 
 const day = 86_400;
 
@@ -23,6 +24,7 @@ const Body = z
                 'Which key the single-valued `X-Nango-Signature` and `X-Nango-Hmac-Sha256` are made with during the overlap. `previous` keeps them ' +
                     'as they are until the overlap ends or `POST /environment/webhook-signing-key/promote`.',
             ),
+        endpoint_id: ofEndpoint,
     })
     .refine((body) => body.legacy_headers === 'new' || body.overlap_seconds > 0, {
         path: ['legacy_headers'],
@@ -50,8 +52,9 @@ export const rotateSigningKey = (services: Services) =>
         answers: { 200: z.object({ data: z.object({ webhook_signing_key: z.string().describe('The new key, `whsec_…`.') }) }) },
         errors: { 404: ['not_found'], 409: ['multiple_webhook_signing_keys'], 500: ['rotation_failed'] },
         async handle({ body, principal, request }) {
-            const { overlap_seconds: overlap = day, legacy_headers: legacyHeaders = 'new' } = body ?? {};
-            const rotated = await rotate(services.database.db, services, principal.environment!.id, {
+            const { overlap_seconds: overlap = day, legacy_headers: legacyHeaders = 'new', endpoint_id: endpointId } = body ?? {};
+            const owner = ownerOf(principal, endpointId);
+            const rotated = await rotate(services.database.db, services, owner, {
                 overlapMs: overlap * 1000,
                 legacyHeaders,
             }).catch((error: unknown) => {
@@ -59,7 +62,7 @@ export const rotateSigningKey = (services: Services) =>
                 throw ApiError.simple(500, 'rotation_failed', 'The webhook signing key could not be replaced; the present one stays.');
             });
             if (rotated === 'no key') {
-                throw ApiError.simple(404, 'not_found', 'This environment has no webhook signing key.');
+                throw noSigningKey(owner);
             }
             if (rotated === 'too many keys') {
                 throw ApiError.simple(

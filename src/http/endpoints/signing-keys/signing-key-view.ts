@@ -1,9 +1,26 @@
-/** A webhook signing key as the API shows it. */
+/** A webhook signing key as the API shows it, and whose it is. */
 import { z } from 'zod';
 import { openSigningKeys } from '../../../credentials/webhook-signing-keys.ts';
 import type { WebhookSigningKeyRow } from '../../../store/schema.ts';
+import type { KeyOwner } from '../../../store/webhook-signing-keys.ts';
 import { publicVerificationKey, standardWebhooksSecret, type SigningKeys } from '../../../webhooks/signature.ts';
+import type { Principal } from '../../authentication.ts';
+import { ApiError } from '../../errors.ts';
 import type { Services } from '../../services.ts';
+
+export const ofEndpoint = z.uuid().optional().describe('Of an endpoint with `own_signing_key`, in place of the environment’s.');
+
+export const ownerOf = (principal: Principal, endpointId: string | undefined): KeyOwner => ({
+    environmentId: principal.environment!.id,
+    endpointId: endpointId ?? null,
+});
+
+export const noSigningKey = ({ endpointId }: KeyOwner): ApiError =>
+    ApiError.simple(
+        404,
+        'not_found',
+        endpointId === null ? 'This environment has no webhook signing key.' : 'There is no endpoint with a key of its own by this id.',
+    );
 
 export const SigningSecrets = z.object({
     webhook_signing_key: z

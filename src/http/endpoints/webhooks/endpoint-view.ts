@@ -33,12 +33,18 @@ export const endpointFields = (services: Services) => ({
     description: z.string().max(500).nullable().describe('For you.'),
     events,
     follow_redirects: z.boolean().describe('Whether up to three redirects are followed. If not, a redirect is a failure.'),
+    own_signing_key: z
+        .boolean()
+        .describe(
+            'Whether what is sent there is signed with keys of its own and not the environment’s, so that no other receiver can write to it: ' +
+                '`GET /environment/webhook-signing-key?endpoint_id=…`. From the next delivery on; `false` destroys them.',
+        ),
     enabled: z.boolean().describe('What comes for a disabled endpoint is held, not sent.'),
 });
 
 /** As the document of an environment has them (S7). */
 export const DeclaredEndpoints = (services: Services) => {
-    const { url, description, events, follow_redirects } = endpointFields(services);
+    const { url, description, events, follow_redirects, own_signing_key } = endpointFields(services);
     return z
         .array(
             z.strictObject({
@@ -46,6 +52,7 @@ export const DeclaredEndpoints = (services: Services) => {
                 description: description.default(null),
                 events: events.default([...defaultEventKinds]),
                 follow_redirects: follow_redirects.default(true),
+                own_signing_key: own_signing_key.default(false),
             }),
         )
         .max(mostEndpoints)
@@ -68,6 +75,7 @@ export const EndpointView = z
             .meta({ examples: ['Warehouse'] }),
         events: z.array(z.enum(eventKinds)),
         follow_redirects: z.boolean(),
+        own_signing_key: z.boolean(),
         enabled: z.boolean(),
         disabled_reason: DisabledReason.describe(
             '`receiver_gone`: it answered 410. `failing`: nothing but failures for three days. `manual`: by `enabled`, through the API.',
@@ -93,6 +101,7 @@ export const endpointView = (row: WebhookEndpointRow): z.output<typeof EndpointV
     description: row.description,
     events: eventKinds.filter((kind) => row.events.includes(kind)),
     follow_redirects: row.follow_redirects,
+    own_signing_key: row.own_signing_key,
     enabled: row.disabled_at === null,
     disabled_reason: row.disabled_reason,
     disabled_at: row.disabled_at?.toISOString() ?? null,

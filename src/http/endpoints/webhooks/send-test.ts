@@ -55,11 +55,12 @@ export const sendTest = (services: Services) =>
                     ? (await currentTargets(db, environment.id)).find(({ id, role }) =>
                           endpointId === undefined ? role === destination : id === endpointId,
                       )
-                    : { url, follow_redirects: true };
+                    : { id: null, url, follow_redirects: true, own_signing_key: false };
             if (target === undefined) {
                 throw ApiError.simple(409, 'conflict', 'The destination has no URL, or is disabled.');
             }
-            const live = await signingKeys.live(db, environment.id, new Date(services.sources.now()));
+            const owner = { environmentId: environment.id, endpointId: target.own_signing_key ? target.id : null };
+            const live = await signingKeys.live(db, owner, new Date(services.sources.now()));
             if (live.length === 0) {
                 throw ApiError.simple(409, 'conflict', 'This environment has no webhook signing key.');
             }

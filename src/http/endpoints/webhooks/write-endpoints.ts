@@ -23,7 +23,7 @@ const changing = <Result>(services: Services, principal: Principal, write: (db: 
     });
 
 export const createWebhookEndpoint = (services: Services) => {
-    const { url, description, events, follow_redirects, enabled } = endpointFields(services);
+    const { url, description, events, follow_redirects, own_signing_key, enabled } = endpointFields(services);
     return endpoint({
         method: 'POST',
         creates: true,
@@ -32,7 +32,7 @@ export const createWebhookEndpoint = (services: Services) => {
         operationId: 'createWebhookEndpoint',
         summary: 'Create a webhook endpoint',
         description:
-            'It gets the events that it names from now on, beside `primary_url` and `secondary_url`, signed with the keys of the environment. A ' +
+            'It gets the events that it names from now on, beside `primary_url` and `secondary_url`. A ' +
             "connection's own `webhook_url_override` takes the place of all endpoints for the default kinds; the others come here all the same. The URL " +
             `has to be https and public, unless the operator opened its host. Endpoint ${mostEndpoints + 1} of an environment answers 400 \`resource_capped\`.`,
         authenticate: apiKey(services),
@@ -43,13 +43,14 @@ export const createWebhookEndpoint = (services: Services) => {
                 description: description.default(null),
                 events: events.default([...defaultEventKinds]),
                 follow_redirects: follow_redirects.default(true),
+                own_signing_key: own_signing_key.default(false),
                 enabled: enabled.default(true),
             })
             .meta({ examples: [{ url: 'https://hooks.example.com/valetkey', events: ['auth.deletion', 'auth.recovery'] }] }),
         answers: { 200: z.object({ data: EndpointView }) },
         errors: { 400: ['resource_capped'], 404: ['not_found'] },
         async handle({ body, principal }) {
-            const row = await changing(services, principal, (db, environmentId) => createEndpoint(db, services.sources, environmentId, body));
+            const row = await changing(services, principal, (db, environmentId) => createEndpoint(db, services, environmentId, body));
             return { data: endpointView(row) };
         },
     });
@@ -75,7 +76,7 @@ export const updateWebhookEndpoint = (services: Services) =>
         answers: { 200: z.object({ data: EndpointView }) },
         errors: { 404: ['not_found'] },
         async handle({ params: { id }, body, principal }) {
-            const row = await changing(services, principal, (db, environmentId) => changeEndpoint(db, services.sources, environmentId, id, body));
+            const row = await changing(services, principal, (db, environmentId) => changeEndpoint(db, services, environmentId, id, body));
             return { data: endpointView(row) };
         },
     });
