@@ -50,15 +50,16 @@ export class RenewalFailures {
         const lifetime = lifetimeOf(target);
         const isDead = !isServable(lifetime, now);
         if (isDead && (target.auth_state === 'ok' || target.auth_state === 'degraded')) {
+            const notBefore = target.auth_error?.not_before === undefined ? undefined : Date.parse(target.auth_error.not_before);
             await this.#write(target, epoch, {
                 state: 'unavailable',
                 attempts: target.refresh_attempts,
-                nextRefreshAt: new Date(until),
+                nextRefreshAt: new Date(Math.max(until, notBefore ?? 0)),
                 error: {
                     type: 'token_endpoint_unavailable',
                     description:
                         'The token endpoint of this provider does not answer, or is busy; the credentials are renewed as soon as it can be called.',
-                    notBefore: undefined,
+                    notBefore,
                     refusals: target.auth_error?.refusals ?? 0,
                     refusedSince: refusedSinceOf(target),
                     isClientRefused: false,

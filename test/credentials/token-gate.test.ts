@@ -14,6 +14,7 @@ import { TokenFailure } from '../../src/credentials/token-failure.ts';
 import type { Vault } from '../../src/credentials/vault.ts';
 import { newRowId, systemSources, type Sources } from '../../src/sources.ts';
 import { claimDue, refreshQueue } from '../../src/store/leased-work.ts';
+import { json } from '../../src/store/database.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
 import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
@@ -250,6 +251,29 @@ describe('a host that fails', () => {
         expect(result.kind).toBe('put-back');
         expect(await stored(dead.id)).toMatchObject({ auth_state: 'unavailable', refresh_attempts: 0, refresh_failure_reported_at: null });
         expect(endpoint.calls).toBe(5);
+    });
+
+    test('a call that is put back keeps the patience that its provider has asked for', async () => {
+        const one = replica(endpoint);
+        await open(one);
+        const asked = new Date(sources.now() + hour);
+        const auth_error = {
+            type: 't',
+            description: 'd',
+            log_id: 'l',
+            since: new Date(sources.now()).toISOString(),
+            not_before: asked.toISOString(),
+        };
+        const { id } = await insertDue(sources.now(), {
+            credentials_expires_at: new Date(sources.now() - second),
+            next_refresh_at: asked,
+            auth_state: 'degraded',
+            auth_error: json(auth_error),
+        });
+        expect((await one.renewals.renew(id, { force: true, since: sources.now() })).kind).toBe('put-back');
+        const row = await stored(id);
+        expect(row).toMatchObject({ auth_state: 'unavailable', auth_error: { not_before: auth_error.not_before } });
+        expect(row.next_refresh_at!.getTime()).toBeGreaterThanOrEqual(asked.getTime());
     });
 
     test('many callers of one connection are put back together, not one after the other', async () => {
