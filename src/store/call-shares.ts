@@ -45,20 +45,25 @@ const backgroundPart = 0.75;
 /** The minute's calls may not all come at once. */
 const burstPart = 1 / 6;
 
+/** Two processes' clocks differ by this at most (`sources.ts`). One that is further behind was set back. */
+const mostApartMs = 2_000;
+
 /** Replaces this process's share by what it needs now. */
 export function exchangeShare(db: Kysely<Schema>, limit: CallLimit, request: ShareRequest): Promise<Granted> {
-    const refilledAt = new Date(request.now);
+    const now = new Date(request.now);
     const burst = Math.max(1, (limit.perMinute ?? 0) * burstPart);
     return db.transaction().execute(async (transaction) => {
         const row = await transaction
             .insertInto('token_call_shares')
-            .values({ scope: limit.scope, shares: '{}', calls: burst, refilled_at: refilledAt })
+            .values({ scope: limit.scope, shares: '{}', calls: burst, refilled_at: now })
             // Changes nothing, but locks the row and returns it as it is now.
             .onConflict((conflict) => conflict.column('scope').doUpdateSet((row) => ({ scope: row.ref('excluded.scope') })))
             .returningAll()
             .executeTakeFirstOrThrow();
         const { slots, backgroundSlots, shares } = divide(row.shares, limit, request);
         const elapsed = Math.max(0, request.now - row.refilled_at.getTime());
+        // What a process with a faster clock has counted is not counted again.
+        const refilledAt = elapsed === 0 && row.refilled_at.getTime() - request.now <= mostApartMs ? row.refilled_at : now;
         const available = Math.min(burst, row.calls + (elapsed * (limit.perMinute ?? 0)) / 60_000);
         const calls = Math.min(request.calls, Math.floor(available));
         const isUnused = Object.keys(shares).length === 0 && limit.perMinute === undefined;

@@ -84,4 +84,19 @@ describe.each(dialects)('exchanging ($name)', ({ open }) => {
         // and nothing is saved up for longer than the first few
         expect(await ask('a', 3_600_000, 100)).toBe(10);
     });
+
+    test('calls per minute are not given twice by processes whose clocks differ', async () => {
+        const limit = { scope: 'provider p', concurrency: 10, perMinute: 60 };
+        const clocks = { slow: 0, fast: 1_000 };
+        let given = 0;
+        for (let at = 0; at < 60_000; at += 200) {
+            for (const [owner, ahead] of Object.entries(clocks)) {
+                given += (await exchangeShare(store.database.db, limit, wants(owner, { now: t0 + at + ahead, calls: 100 }))).calls;
+            }
+        }
+        expect(given).toBeLessThanOrEqual(60 + 10 + 1);
+        // One that was set back does not stop them until it has caught up.
+        await exchangeShare(store.database.db, limit, wants('slow', { now: t0 - 3_600_000, calls: 0 }));
+        expect(await exchangeShare(store.database.db, limit, wants('slow', { now: t0 - 3_597_000, calls: 100 }))).toMatchObject({ calls: 3 });
+    });
 });
