@@ -34,6 +34,12 @@ export async function waitForLease(db: Db, id: string): Promise<boolean> {
     return result.numUpdatedRows > 0n;
 }
 
+/**
+ * Rows are found, and locked, in the order in which they are given: as bulk writes of metadata and of `last_fetched_at` lock them,
+ * so that neither can deadlock the other.
+ */
+const inOrder = <Row extends { id: string }>(rows: readonly Row[]): Row[] => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+
 interface IntentRow {
     id: string;
     /** JSON of a `RefreshIntent`. */
@@ -56,7 +62,7 @@ const recordAll = prepare<RowArrays<IntentRow>, { id: string }>(
  */
 export async function recordIntents(db: Db, intents: readonly { id: string; intent: RefreshIntent }[]): Promise<boolean[]> {
     const given = intents.map(({ id, intent }) => ({ id, intent: json(intent) }));
-    const recorded = new Set((await recordAll(db, arraysOf(intentTypes, given))).map(({ id }) => id));
+    const recorded = new Set((await recordAll(db, arraysOf(intentTypes, inOrder(given)))).map(({ id }) => id));
     return intents.map(({ id }) => recorded.has(id));
 }
 
@@ -201,7 +207,7 @@ export async function applyJournalled(db: Db, all: readonly JournalledWrite[]): 
         operation_id: write.log.id,
         reason: write.log.reason,
     }));
-    return new Set((await applyAll(db, arraysOf(journalledTypes, rows))).map(({ id }) => id));
+    return new Set((await applyAll(db, arraysOf(journalledTypes, inOrder(rows)))).map(({ id }) => id));
 }
 
 export interface FailureWrite {
