@@ -14,7 +14,7 @@ import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';
 import { afterTest, nextLookAt, postponedTo, type TestOutcome } from './credential-test-schedule.ts';
-import { tellOfRecovery } from './recovery-notice.ts';
+import { leaveAsTheyAre, tellOfRecovery } from './recovery-notice.ts';
 import { logFailure } from './renewal-failures.ts';
 import type { CredentialTest, RenewalStrategies } from './renewal-strategy.ts';
 
@@ -46,12 +46,18 @@ export class CredentialTests {
     async carryOut(target: RenewalTarget, epoch: number, { run }: CredentialTest, calls?: OperationRecord): Promise<void> {
         const dueAt = target.next_refresh_at?.getTime() ?? 0;
         const isTestable = run !== undefined && this.#intervalMs > 0;
-        const later = isTestable ? postponedTo(dueAt, this.#intervalMs, this.#sources) : nextLookAt(this.#sources);
+        if (!isTestable) {
+            const lease = { epoch, authMode: this.#strategies.authModeOf(target.provider), nextRefreshAt: new Date(nextLookAt(this.#sources)) };
+            await this.#db.transaction().execute((transaction) => leaveAsTheyAre(transaction, this.#sources, target, lease));
+            this.#wakeDeliveries();
+            return;
+        }
+        const later = postponedTo(dueAt, this.#intervalMs, this.#sources);
         if (later !== null) {
             await writes.releaseLease(this.#db, target.id, epoch, { nextRefreshAt: new Date(later) });
             return;
         }
-        const verdict = await run!();
+        const verdict = await run();
         const progress = {
             isRejected: target.credential_verdict === 'rejected',
             refusals: target.credential_refusals,

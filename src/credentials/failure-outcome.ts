@@ -86,6 +86,6 @@ function waitAfter(failure: TokenFailure, attempts: number, refusedSince: number
 /** R15: once, then at most daily, and once more when a connection that was reported as struggling is lost for good. */
 export function isReportedNow(connection: FailingConnection, outcome: Pick<FailureOutcome, 'state' | 'isWorthReporting'>, now: number): boolean {
     const reportedAt = connection.refresh_failure_reported_at?.getTime() ?? null;
-    const becomesFinal = outcome.state === 'needs_reauth' && connection.auth_state !== 'needs_reauth';
+    const becomesFinal = (outcome.state === 'needs_reauth' || outcome.state === 'expired_no_refresh') && connection.auth_state !== outcome.state;
     return outcome.isWorthReporting && (reportedAt === null || now - reportedAt >= day || becomesFinal);
 }

@@ -14,6 +14,7 @@ import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
 import { isReportedNow, outcomeOfFailure, refusedSinceOf, type FailureOutcome } from './failure-outcome.ts';
 import { isServable, lifetimeOf, servableUntil } from './expiry.ts';
 import type { RenewalResult } from './leased-renewal.ts';
+import { leaveAsTheyAre } from './recovery-notice.ts';
 import { earlier } from './renewal-schedule.ts';
 import type { RenewalStrategies } from './renewal-strategy.ts';
 import type { TokenFailure } from './token-failure.ts';
@@ -77,7 +78,8 @@ export class RenewalFailures {
     /** R9: an expired credential without a way to renew it is handed out still, but said to be what it is, once. */
     async nothingToRenewWith(target: RenewalTarget, epoch: number): Promise<RenewalResult> {
         const expiresAt = target.credentials_expires_at;
-        const isNews = target.auth_state === 'ok' && expiresAt !== null && expiresAt.getTime() <= this.#sources.now();
+        const isNews =
+            ['ok', 'degraded', 'unavailable'].includes(target.auth_state) && expiresAt !== null && expiresAt.getTime() <= this.#sources.now();
         if (!isNews) {
             await this.#awaitExpiry(target, epoch);
             return { kind: 'unchanged' };
@@ -106,13 +108,16 @@ export class RenewalFailures {
         const { credentials_expires_at: expiresAt, expiry_notice_at: noticeAt } = target;
         const lapse = lapseToTell(target, now);
         const next = earlier(expiresAt?.getTime() ?? null, lapse === undefined ? (noticeAt?.getTime() ?? null) : null);
+        const authMode = this.#strategies.authModeOf(target.provider);
         await this.#db.transaction().execute(async (transaction) => {
-            const isHeld = await writes.releaseLease(transaction, target.id, epoch, {
+            const isHeld = await leaveAsTheyAre(transaction, this.#sources, target, {
+                epoch,
+                authMode,
                 nextRefreshAt: next !== null && next > now ? new Date(next) : null,
                 ...(lapse === undefined ? {} : { expiryNoticeAt: null }),
             });
             if (isHeld && lapse !== undefined) {
-                await tellOfLapse(transaction, this.#sources, target, this.#strategies.authModeOf(target.provider), lapse);
+                await tellOfLapse(transaction, this.#sources, target, authMode, lapse);
             }
         });
         this.#wakeDeliveries();

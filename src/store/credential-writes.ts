@@ -250,6 +250,19 @@ export async function writeFailure(db: Db, write: FailureWrite): Promise<boolean
     return result.numUpdatedRows > 0n;
 }
 
+/** Ends the lease, and a failure that is over although nothing was renewed. @returns whether this process still held it. */
+export async function endFailure(db: Db, id: string, epoch: number, next: { nextRefreshAt: Date | null; expiryNoticeAt?: null }): Promise<boolean> {
+    const result = await db
+        .updateTable('connections')
+        .set({ ...endedByCredentials, auth_state: 'ok', next_refresh_at: next.nextRefreshAt, expiry_notice_at: next.expiryNoticeAt })
+        .where('id', '=', id)
+        .where('refresh_epoch', '=', epoch)
+        .where('refresh_lease_owner', 'is not', null)
+        .where('deleted_at', 'is', null)
+        .executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+}
+
 function stateAfterTest({ verdict, now, error, isReported }: TestOutcomeWrite): UpdateObject<Schema, 'connections'> {
     switch (verdict) {
         case null:

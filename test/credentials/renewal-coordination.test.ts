@@ -6,7 +6,8 @@ import { newRowId, systemSources, withClockOffset } from '../../src/sources.ts';
 import type { Credentials, OAuth2Credentials } from '../../src/credentials/credential.ts';
 import { openVault } from '../../src/credentials/key-ring.ts';
 import { RenewalFailures } from '../../src/credentials/renewal-failures.ts';
-import type { RenewalStrategy, TokenReceipt } from '../../src/credentials/renewal-strategy.ts';
+import { CredentialTests } from '../../src/credentials/credential-tests.ts';
+import type { RenewalStrategies, RenewalStrategy, TokenReceipt } from '../../src/credentials/renewal-strategy.ts';
 import { credentialsPlace } from '../../src/credentials/credential-places.ts';
 import type { RenewalDependencies, RenewalStep } from '../../src/credentials/leased-renewal.ts';
 import { Renewals } from '../../src/credentials/renewal.ts';
@@ -405,6 +406,54 @@ describe('giving up (R5)', () => {
         provider.failures.push(refused('transient'));
         await replica(provider).renew(id, { force: true, since: sources.now() });
         expect(await stored(id)).toMatchObject({ auth_state: 'needs_reauth', next_refresh_at: null });
+    });
+});
+
+describe('credentials that cannot be renewed, and could not be looked at for a while', () => {
+    const gone = new TokenFailure('transient', 'no entry', { type: 'unknown_provider_template' });
+    const events = async () =>
+        (await store.database.db.selectFrom('webhook_events').select('body').orderBy('created_at').execute()).map(
+            ({ body }) => JSON.parse(body) as { success: boolean; error?: { type: string } },
+        );
+    /** The entry of the provider is missing for three looks of the queue, and there at the fourth. */
+    async function lookAgain(id: string, once: Partial<RenewalStrategies>): Promise<void> {
+        await insertWebhookSettings(store.database.db, integration.environment_id, {});
+        await insertEndpoint(store.database.db, integration.environment_id, {
+            url: 'https://all.example/',
+            events: ['auth.refresh', 'auth.recovery'],
+        });
+        const look = async (overrides: Partial<RenewalStrategies>): Promise<void> => {
+            const strategies = { strategyFor: () => Promise.resolve(undefined), authModeOf: () => 'OAUTH2', ...overrides };
+            const tests = new CredentialTests({ db: store.database.db, sources, strategies, wakeDeliveries: () => {}, intervalMs: 0 });
+            await replica(new Provider(), { strategies, tests }).renewClaimed(id, (await claim())!.epoch);
+        };
+        for (let looks = 0; looks < 3; looks += 1) {
+            await look({ strategyFor: () => Promise.reject(gone), testOf: () => Promise.reject(gone) });
+            expect((await stored(id)).auth_error).toMatchObject({ type: 'unknown_provider_template' });
+            await sources.advance(hour);
+        }
+        await look(once);
+    }
+
+    test.each<[string, Partial<RenewalStrategies>]>([
+        ['what nothing renews', {}],
+        ['what is not tested', { testOf: () => Promise.resolve({}) }],
+    ])('are well again when they can be: %s', async (_what, strategies) => {
+        const { id } = await insertDue({ credentials_expires_at: null });
+        await lookAgain(id, strategies);
+        expect(await stored(id)).toMatchObject({ auth_state: 'ok', auth_error: null, refresh_attempts: 0, refresh_lease_owner: null });
+        expect((await events()).map(({ success }) => success)).toEqual([false, true]);
+    });
+
+    test('have expired meanwhile: that is said, and they are handed out (R9)', async () => {
+        const { id } = await insertDue();
+        await lookAgain(id, {});
+        expect(await stored(id)).toMatchObject({
+            auth_state: 'expired_no_refresh',
+            auth_error: { type: 'expired_no_refresh' },
+            next_refresh_at: null,
+        });
+        expect((await events()).map(({ error }) => error?.type)).toEqual(['unknown_provider_template', 'expired_no_refresh']);
     });
 });
 
