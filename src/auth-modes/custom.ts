@@ -4,6 +4,7 @@
  * person's token is all there is.
  */
 import type { Credentials, OAuth2Credentials } from '../credentials/credential.ts';
+import { shortestCallMs } from '../credentials/present-grant.ts';
 import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { ConnectFailure, type AuthMode, type Completed, type ModeContext, type RedirectCompletion } from './auth-mode.ts';
@@ -12,9 +13,6 @@ import { isInstallationOf, loginOf } from './installation-api.ts';
 import { installationIn, installedConfig, installPage, obtainInstallation } from './installation-flow.ts';
 import { installationTokens, type InstalledApp } from './installation-token.ts';
 import { oauth2 } from './oauth2.ts';
-
-/** Less than this is not worth the attempt: a call that is cut off may lose a rotated refresh token. */
-const shortestCallMs = 3_000;
 
 const appOf = ({ provider, integration }: ModeContext): InstalledApp => ({
     tokenUrl: provider.tokenUrls['APP'],

@@ -3,6 +3,7 @@
  * redirects, one deadline for the whole exchange, secrets out of errors. What they mean is said in `providers/exceptions/`.
  */
 import type { Credentials, OAuth2Credentials, Obtained } from '../credentials/credential.ts';
+import { shortestCallMs } from '../credentials/present-grant.ts';
 import type { RenewalStrategy, TokenReceipt } from '../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../credentials/token-failure.ts';
 import { tokenExceptions } from '../providers/exceptions/index.ts';
@@ -72,7 +73,7 @@ function exceptionContext(context: ModeContext, surroundings: Surroundings): Exc
     const endsAt = sources.now() + surroundings.deadlineMs;
     const timeLeft = (): number => {
         const left = endsAt - sources.now();
-        if (left <= 0) {
+        if (left < shortestCallMs) {
             throw new TokenFailure('transient', 'The provider answered too slowly for the next call of the exchange.');
         }
         return left;

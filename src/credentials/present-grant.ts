@@ -7,6 +7,8 @@ import { TokenFailure } from './token-failure.ts';
 
 const tokenCallMs = 20_000;
 export const confirmPauseMs = 1_000;
+/** Less than this is not worth the attempt: a call that is cut off may lose a rotated refresh token. */
+export const shortestCallMs = 3_000;
 
 export interface Grant {
     credentials: Credentials;
@@ -38,7 +40,7 @@ export async function presentGrant(strategy: RenewalStrategy, grant: Grant, sour
     count(firstAttempt);
     const present = async (refreshToken: string | undefined): Promise<TokenReceipt> => {
         const timeLeft = grant.until - sources.now();
-        if (timeLeft < confirmPauseMs) {
+        if (timeLeft < shortestCallMs) {
             throw new TokenFailure('transient', 'The provider answered too slowly for another attempt under the same lease.');
         }
         const begin = sources.now();

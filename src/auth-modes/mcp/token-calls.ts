@@ -1,5 +1,6 @@
 /** Token calls of clients that registered themselves: one that its server no longer knows is replaced, once (M3). */
 import type { Credentials, OAuth2Credentials } from '../../credentials/credential.ts';
+import { shortestCallMs } from '../../credentials/present-grant.ts';
 import type { RenewalStrategy, TokenReceipt } from '../../credentials/renewal-strategy.ts';
 import { TokenFailure } from '../../credentials/token-failure.ts';
 import { ConnectFailure, type ModeContext } from '../auth-mode.ts';
@@ -27,10 +28,12 @@ export async function requestAsClient(
     const { sources, egress } = context;
     const until = sources.now() + call.deadlineMs;
     const timeLeft = (): number => Math.max(1, until - sources.now());
-    const send = async (as: Client) => ({
-        receipt: await requestToken(egress, { ...call, ...authenticatedAs(as), deadlineMs: timeLeft() }),
-        client: as,
-    });
+    const send = async (as: Client) => {
+        if (timeLeft() < shortestCallMs) {
+            throw new TokenFailure('transient', 'There was no time left to ask as the new OAuth client.');
+        }
+        return { receipt: await requestToken(egress, { ...call, ...authenticatedAs(as), deadlineMs: timeLeft() }), client: as };
+    };
     const isSpent = hasExpired(client, sources.now());
     try {
         if (!isSpent) {
