@@ -82,10 +82,11 @@ async function beginningOf(db: Db, environmentId: string, since: Date): Promise<
     return rows[0]?.xid;
 }
 
+/** Without those of which only the place is kept (`purgeWebhooks`). */
 async function select(db: Db, environmentId: string, condition: RawBuilder<unknown>, horizon: string, limit: number): Promise<LoggedEvent[]> {
     const { rows } = await sql<LoggedEvent>`
         select id, type, operation, connection_id, sequence, body, created_at from webhook_events
-        where environment_id = ${environmentId} and ${condition} and xid < ${horizon}::xid8
+        where environment_id = ${environmentId} and ${condition} and xid < ${horizon}::xid8 and body <> ''
         order by xid, position limit ${limit}`.execute(db);
     return rows;
 }

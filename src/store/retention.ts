@@ -13,6 +13,9 @@ const batch = 10_000;
 /**
  * Settled deliveries, with the log of their attempts, and events that have no delivery left. Environment by environment, because the
  * indexes begin with it: a week's worth is removed without looking at the rest.
+ *
+ * The last of the old events is the place of a reader that has them all (`GET /events`): of it, and of those of the same moment, whose
+ * order is another, what happened is removed and the row stays until the next one is old.
  */
 export async function purgeWebhooks(db: Db, createdBefore: Date): Promise<void> {
     const environments = await db.selectFrom('environments').select('id').execute();
@@ -24,12 +27,19 @@ export async function purgeWebhooks(db: Db, createdBefore: Date): Promise<void> 
                 and id < ${firstIdAt(createdBefore.getTime() + 1000)}
                 order by id limit ${sql.lit(batch)})`.execute(db),
         );
+        const lastMoment = sql`(
+            select max(created_at) - interval '1 minute' from webhook_events where environment_id = ${id} and created_at < ${createdBefore})`;
+        const isUnsent = sql`not exists (select from webhook_deliveries d where d.event_id = e.id)`;
         await untilNoneIsLeft(() =>
             sql`
             delete from webhook_events where id in (
-                select e.id from webhook_events e where e.environment_id = ${id} and e.created_at < ${createdBefore}
-                and not exists (select from webhook_deliveries d where d.event_id = e.id)
+                select e.id from webhook_events e where e.environment_id = ${id} and e.created_at < ${lastMoment} and ${isUnsent}
                 order by e.created_at limit ${sql.lit(batch)})`.execute(db),
+        );
+        await sql`
+            update webhook_events e set body = '', connection_id = null
+            where e.environment_id = ${id} and e.created_at >= ${lastMoment} and e.created_at < ${createdBefore} and e.body <> '' and ${isUnsent}`.execute(
+            db,
         );
     }
 }

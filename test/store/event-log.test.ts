@@ -103,6 +103,9 @@ describe.each(dialects)('the event log ($name)', ({ open }) => {
         // Ids carry the time of writing.
         const aged = '019b0000-0000-7000-8000-000000000000';
         await db.updateTable('webhook_deliveries').set({ id: aged, state: 'dead' }).where('id', '=', old).execute();
+        await sql`update webhook_events set created_at = ${after(-3_600_000)} where id = (select event_id from webhook_deliveries where id = ${aged})`.execute(
+            db,
+        );
         await sql`insert into webhook_delivery_attempts (delivery_id, number, started_at, duration_ms) values (${aged}, 1, now(), 5)`.execute(db);
         const integration = await insertIntegration(db, environmentId);
         const [gone, live] = [await insertConnection(db, integration, { deleted_at: madeAt }), await insertConnection(db, integration)];
@@ -115,6 +118,28 @@ describe.each(dialects)('the event log ($name)', ({ open }) => {
         expect(await db.selectFrom('webhook_delivery_attempts').selectAll().execute()).toEqual([]);
         expect(await db.selectFrom('webhook_events').select('id').execute()).toHaveLength(3);
         expect(await db.selectFrom('webhook_sequences').selectAll().execute()).toEqual([{ connection_row_id: live.id, last: 1 }]);
+    });
+
+    test('a reader that has everything can go on after its last event, however long ago that was; nothing else of it is kept', async () => {
+        const { db } = store.database;
+        const day = 24 * 3_600_000;
+        const [first, last] = [await insertEvent(db, environmentId), await insertEvent(db, environmentId, null, after(day))];
+        await purgeWebhooks(db, after(2 * day));
+        expect(await log.read(db, environmentId, { after: first }, 9)).toBeUndefined();
+        expect(await log.read(db, environmentId, { after: last }, 9)).toEqual({ events: [], end: last });
+        expect(await log.read(db, environmentId, beginning, 9)).toEqual({ events: [], end: last });
+        expect(await db.selectFrom('webhook_events').select(['id', 'body', 'connection_id']).execute()).toEqual([
+            { id: last, body: '', connection_id: null },
+        ]);
+
+        const next = await insertEvent(db, environmentId, null, after(3 * day));
+        expect(await log.read(db, environmentId, { after: last }, 9)).toMatchObject({ events: [{ id: next }], end: next });
+        await purgeWebhooks(db, after(3 * day));
+        expect(await idsOf(db, environmentId, { after: last })).toEqual([next]);
+        // By now it has missed one.
+        await purgeWebhooks(db, after(4 * day));
+        expect(await log.read(db, environmentId, { after: last }, 9)).toBeUndefined();
+        expect(await log.read(db, environmentId, { after: next }, 9)).toEqual({ events: [], end: next });
     });
 });
 
