@@ -44,7 +44,8 @@ export async function createEndpoint(db: Db, context: EndpointContext, environme
         environment_id: environmentId,
         role: null,
         events: [...events],
-        ...(enabled ? working : switchedOff(at)),
+        ...working,
+        ...(enabled ? {} : switchedOff(at)),
         created_at: at,
         updated_at: at,
     });
@@ -100,7 +101,8 @@ export async function enableEndpoint(
 }
 
 const working = { disabled_at: null, disabled_reason: null, failing_since: null } as const;
-const switchedOff = (at: Date) => ({ disabled_at: at, disabled_reason: 'manual' as const, failing_since: null });
+/** Since when it fails stays: what was given up since then is held too (`holdUndelivered`). */
+const switchedOff = (at: Date) => ({ disabled_at: at, disabled_reason: 'manual' as const });
 
 /** @throws Refusal `not_found` */
 async function locked(db: Db, sources: Sources, environmentId: string, id: string): Promise<{ stored: WebhookEndpointRow; at: Date }> {

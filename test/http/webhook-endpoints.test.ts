@@ -281,6 +281,21 @@ describe('an endpoint that is away (W9)', () => {
         await expect.poll(states(id)).toEqual(['held', 'delivered']);
     });
 
+    test('switched off by hand while it fails, what was given up since it began to fail is held too', async () => {
+        const hook = await receiver();
+        hook.answer(500);
+        const { id } = (await create({ url: hook.url })).body.data;
+        await connect();
+        await hook.waitFor(() => true);
+        await expect.poll(async () => (await list())[0]).toMatchObject({ failing_since: expect.any(String) });
+        await valetkey.query(`update webhook_deliveries set state = 'dead', next_attempt_at = null, settled_at = now() where endpoint_id = $1`, [id]);
+        await change(id, { enabled: false });
+        expect(await states(id)()).toEqual(['held']);
+        hook.answer(200);
+        expect((await enable(id, new Date(0).toISOString())).body).toMatchObject({ data: { failing_since: null }, replayed: 1 });
+        await expect.poll(states(id)).toEqual(['delivered']);
+    });
+
     test('deleted gets nothing more', async () => {
         const hook = await receiver();
         hook.answer(500);
