@@ -115,7 +115,7 @@ export class LeasedRenewal {
                 return { kind: 'renewed', at: recoveredAt };
             }
             const isDue = target.next_refresh_at !== null && target.next_refresh_at.getTime() <= sources.now();
-            const isSatisfied = target.credentials_obtained_at.getTime() >= request.since;
+            const isSatisfied = isBetween(target.credentials_obtained_at, request.since, sources.now());
             if (isSatisfied || (!request.force && !isDue && !isRetriedByRead(target, sources.now()))) {
                 await writes.releaseLease(db, id, epoch);
                 return { kind: 'unchanged' };
@@ -238,6 +238,12 @@ export class LeasedRenewal {
         await this.#dependencies.onStep?.(step);
     }
 }
+
+/** The clocks of two processes differ by this at most (`sources.ts`). */
+const mostApartMs = 2_000;
+
+/** A time that is still to come was written by a clock that was wrong, and proves nothing: whoever forces a renewal would get none until then. */
+export const isBetween = (time: Date, since: number, now: number): boolean => time.getTime() >= since && time.getTime() <= now + mostApartMs;
 
 /** What is renewed only so that its grant is used has no end that is near. */
 function reasonOf({ force }: RenewalRequest, row: RenewalTarget): operations.Renewed['reason'] {

@@ -11,7 +11,7 @@ import * as writes from '../store/credential-writes.ts';
 import { readProgress, type RenewalTarget } from '../store/renewal-targets.ts';
 import { renewAppJwt } from './app-jwt.ts';
 import { JournalRecovery } from './journal-recovery.ts';
-import { LeasedRenewal, leaseMs, type RenewalDependencies, type RenewalRequest, type RenewalResult } from './leased-renewal.ts';
+import { isBetween, LeasedRenewal, leaseMs, type RenewalDependencies, type RenewalRequest, type RenewalResult } from './leased-renewal.ts';
 import { TokenAnswers } from './token-answers.ts';
 import { TokenFailure } from './token-failure.ts';
 
@@ -116,18 +116,18 @@ export class Renewals {
                 if (row === undefined) {
                     return { kind: 'gone' };
                 }
-                if (row.credentials_obtained_at.getTime() >= request.since) {
+                const now = sources.now();
+                if (isBetween(row.credentials_obtained_at, request.since, now)) {
                     return { kind: 'renewed', at: row.credentials_obtained_at.getTime() };
                 }
-                const failedAt = row.last_refresh_failure?.getTime() ?? 0;
-                if (failedAt >= request.since) {
+                if (row.last_refresh_failure !== null && isBetween(row.last_refresh_failure, request.since, now)) {
                     return {
                         kind: 'failed',
                         failure: new TokenFailure('transient', 'another process could not renew the credentials'),
-                        at: failedAt,
+                        at: row.last_refresh_failure.getTime(),
                     };
                 }
-                if (row.lease_over === null || row.lease_over.getTime() < sources.now()) {
+                if (row.lease_over === null || row.lease_over.getTime() < now) {
                     return undefined;
                 }
                 if (hints?.isHearing) {

@@ -233,6 +233,35 @@ describe('a forced request (R10)', () => {
     });
 });
 
+describe('after the database’s clock was a day ahead', () => {
+    const ahead = (ms = 0) => new Date(sources.now() + 24 * hour + ms);
+    const dated = () => insertDue({ credentials_obtained_at: ahead(), credentials_expires_at: ahead(hour), next_refresh_at: ahead(hour / 2) });
+
+    test('a forced request renews what was obtained then', async () => {
+        const { id } = await dated();
+        const provider = new Provider();
+        expect((await replica(provider).renew(id, { force: true, since: sources.now() })).kind).toBe('renewed');
+        expect((await stored(id)).next_refresh_at!.getTime()).toBeLessThan(sources.now() + hour);
+    });
+
+    test('and waits for another process that does', async () => {
+        const { id } = await dated();
+        const provider = new Provider();
+        const gate = Promise.withResolvers<void>();
+        provider.gate = gate.promise;
+        const one = replica(provider).renew(id, { force: true, since: sources.now() });
+        await eventually(() => expect(provider.calls).toHaveLength(1));
+        const other = replica(provider).renew(id, { force: true, since: sources.now() });
+        await eventually(() => expect(sources.sleeping().some((ms) => ms < second)).toBe(true));
+        gate.resolve();
+        await one;
+        await sources.advance(second);
+        expect((await other).kind).toBe('renewed');
+        expect(provider.calls).toEqual(['r1']);
+        expect(await tokenOf(id)).toBe('a2');
+    });
+});
+
 describe('the work queue and a renewal that this process has not finished', () => {
     test('an answer held in memory for longer than the lease is applied, not asked for again', async () => {
         const { id } = await insertDue();
