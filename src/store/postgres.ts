@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { StartupError, type PostgresDatabase } from '../config.ts';
+import { systemSources } from '../sources.ts';
 import type { Database, Listening } from './database.ts';
 import { statementName } from './prepared.ts';
 import type { Schema } from './schema.ts';
@@ -19,6 +20,11 @@ pg.types.setTypeParser(TIMESTAMPTZ, (text) =>
 
 const minimumServerVersion = 150000;
 const pipelinedClients = 2;
+/**
+ * Longer than any statement of `prepared.ts` takes. TCP gives a connection up whose other end is gone without a word after a quarter of an hour;
+ * whoever holds a token answer has to write it before its lease is over (R2b).
+ */
+const longestAnswerMs = 15_000;
 
 export async function openPostgres(config: PostgresDatabase): Promise<Database> {
     const pool = new pg.Pool({
@@ -73,13 +79,25 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
 
 /** Kysely hands over a text and its values; what `prepared.ts` has a name for becomes a prepared statement here. */
 function sendUnderNames(client: pg.PoolClient): void {
-    const query = client.query.bind(client) as (statement: unknown, values?: unknown) => unknown;
+    const query = client.query.bind(client) as (statement: unknown, values?: unknown) => Promise<unknown>;
     const named = (statement: unknown, values?: unknown): unknown => {
         const name = typeof statement === 'string' ? statementName(statement) : undefined;
-        return name === undefined ? query(statement, values) : query({ name, text: statement, values });
+        return name === undefined ? query(statement, values) : unlessSilent(client, query({ name, text: statement, values }));
     };
     client.query = named as pg.PoolClient['query'];
 }
+
+/** Ends a connection that does not answer: the statement fails, and who repeats it gets another connection. */
+function unlessSilent<Answer>(client: pg.ClientBase, answer: Promise<Answer>): Promise<Answer> {
+    const answered = new AbortController();
+    systemSources.sleep(longestAnswerMs, answered.signal).then(
+        () => streamOf(client).destroy(new Error('the connection to the database does not answer')),
+        () => {},
+    );
+    return answer.finally(() => answered.abort('answered'));
+}
+
+const streamOf = (client: pg.ClientBase): Duplex => (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 
 /**
  * Prepared reads on a few connections that send without waiting for earlier answers. Measured at about twice the
@@ -122,7 +140,7 @@ class PipelinedReads {
 
 /** Queries of one turn of the event loop leave in one write: under load that is one system call for many, here and in Postgres. */
 function gatherWrites(client: pg.Client): void {
-    const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;
+    const stream = streamOf(client);
     if (stream.writableCorked === 0) {
         stream.cork();
         setImmediate(() => stream.uncork());

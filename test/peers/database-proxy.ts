@@ -8,6 +8,8 @@ export interface DatabaseProxy {
     /** Ends every connection, and each new one at once. */
     cut(): void;
     restore(): void;
+    /** What goes through the connections there are gets lost from now on, as when a machine or a route is gone; new ones work. */
+    silence(): void;
     /** Connections that were asked for while it was cut. */
     refused(): number;
     close(): Promise<void>;
@@ -39,6 +41,11 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     await once(server, 'listening');
     const url = new URL(databaseUrl);
     url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const silence = (): void =>
+        sockets.forEach((socket) => {
+            socket.unpipe();
+            socket.resume();
+        });
     const end = (): void => sockets.forEach((socket) => socket.destroy());
     return {
         url: url.href,
@@ -49,6 +56,7 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
         restore: () => {
             isCut = false;
         },
+        silence,
         refused: () => refused,
         close: async () => {
             const closed = new Promise((resolve) => server.close(resolve));

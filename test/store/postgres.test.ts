@@ -1,8 +1,9 @@
 /** What only the Postgres dialect has: a server that can be away, refuse, or cut connections. */
 import { sql } from 'kysely';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { StartupError } from '../../src/config.ts';
+import { isPassing } from '../../src/credentials/until-database-answers.ts';
 import { systemSources } from '../../src/sources.ts';
 import { openDatabase, type Database } from '../../src/store/database.ts';
 import { prepare } from '../../src/store/prepared.ts';
@@ -187,4 +188,28 @@ describe('prepared statements', () => {
         await close();
         await created.drop();
     });
+});
+
+test('a prepared statement on a connection that nobody answers fails soon, so that an answer in memory is written on another (R2)', async () => {
+    const created = await createDatabase();
+    const proxy = await startDatabaseProxy(created.url);
+    const database = await open(proxy.url);
+    try {
+        const noted = prepare<{ what: string }, { what: string }>('note', ({ what }) => sql`insert into notes select ${what}::text returning what`);
+        await sql`create table notes (what text)`.execute(database.db);
+        proxy.silence();
+        vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+        const lost = noted(database.db, { what: 'a' });
+        lost.catch(() => {});
+        await vi.advanceTimersByTimeAsync(20_000);
+        vi.useRealTimers();
+        const error: unknown = await lost.catch((reason: unknown) => reason);
+        expect(isPassing(error)).toBe(true);
+        expect(await noted(database.db, { what: 'b' })).toEqual([{ what: 'b' }]);
+    } finally {
+        vi.useRealTimers();
+        await database.close();
+        await proxy.close();
+        await created.drop();
+    }
 });
