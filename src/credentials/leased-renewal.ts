@@ -77,6 +77,8 @@ export const leaseMs = 45_000;
 /** Left in the lease for the writes after the last token call. */
 const writeReserveMs = 5_000;
 const worrisomeSkewMs = 60_000;
+/** Several times the pause with which outcomes in memory are tried again. */
+export const writersFirstMs = 3_000;
 
 export class LeasedRenewal {
     readonly #dependencies: RenewalDependencies;
@@ -137,6 +139,17 @@ export class LeasedRenewal {
             }
             if (!request.force && (await livesOn(this.#dependencies, target, epoch, credentials, strategy))) {
                 return { kind: 'unchanged' };
+            }
+            if (isAbandoned(target)) {
+                await sources.sleep(writersFirstMs);
+                const fresh = await loadTarget(db, id);
+                if (fresh === undefined || fresh.refresh_epoch !== epoch) {
+                    return { kind: 'overtaken' };
+                }
+                const savedAt = await this.#answers.applyJournalled(fresh, epoch);
+                if (savedAt !== undefined) {
+                    return { kind: 'renewed', at: savedAt };
+                }
             }
             const admission = await this.#gate.enter({
                 connectionRowId: id,
@@ -244,6 +257,14 @@ const mostApartMs = 2_000;
 
 /** A time that is still to come was written by a clock that was wrong, and proves nothing: whoever forces a renewal would get none until then. */
 export const isBetween = (time: Date, since: number, now: number): boolean => time.getTime() >= since && time.getTime() <= now + mostApartMs;
+
+/**
+ * Whether an earlier lease ran out with its call begun and no outcome written. Its holder need not be dead: after an outage of the database it holds
+ * its answer still, and is about to write it (R2b). To present its refresh token again at once would cost the grant.
+ */
+function isAbandoned({ refresh_intent: intent, refresh_epoch: epoch, last_refresh_failure: failedAt }: RenewalTarget): boolean {
+    return intent !== null && intent.epoch < epoch && (failedAt?.getTime() ?? 0) < Date.parse(intent.started_at);
+}
 
 /** What is renewed only so that its grant is used has no end that is near. */
 function reasonOf({ force }: RenewalRequest, row: RenewalTarget): operations.Renewed['reason'] {

@@ -2,7 +2,7 @@
 import { PeriodicTask } from '../periodic-task.ts';
 import { loadTargets, type RenewalTarget } from '../store/renewal-targets.ts';
 import { LeasedWorker, claimDue, refreshQueue, type ClaimedRow } from '../store/leased-work.ts';
-import { leaseMs, type RenewalDependencies } from './leased-renewal.ts';
+import { leaseMs, writersFirstMs, type RenewalDependencies } from './leased-renewal.ts';
 import type { Renewals } from './renewal.ts';
 
 /**
@@ -18,8 +18,6 @@ const gather = { slots: 50, ms: 50 };
 /** A live process applies its own answers within this time. */
 const journalGraceMs = 60_000;
 const recoverEveryMs = 60_000;
-/** Several times the pause with which outcomes in memory are tried again. */
-const writersFirstMs = 3_000;
 
 export class Refresher {
     readonly #worker: LeasedWorker<ClaimedRenewal>;
