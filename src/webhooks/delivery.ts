@@ -16,6 +16,10 @@ import type { LiveSigningKeys } from './signature.ts';
 const concurrency = 20;
 /** A slow receiver leaves slots to the others. */
 const perUrl = 5;
+/** How an attempt ends that held its slot for as long as there is. */
+const silence = new Set<string | null>(['deadline_exceeded', 'connect_timeout']);
+/** Of more receivers it is not remembered: every claim is told of them. */
+const mostSilent = 200;
 const pollMs = 1_000;
 /** More than twice what an attempt may take. */
 const leaseMs = 45_000;
@@ -39,6 +43,8 @@ export interface DeliveryDependencies {
 export class WebhookDelivery {
     readonly #dependencies: DeliveryDependencies;
     readonly #worker: LeasedWorker;
+    /** URLs whose last attempt, by this process, got no answer in its time; the latest last. */
+    readonly #silent = new Set<string>();
 
     constructor(dependencies: DeliveryDependencies) {
         const { db, sources, owner, logger } = dependencies;
@@ -47,7 +53,8 @@ export class WebhookDelivery {
             sources,
             concurrency,
             pollMs,
-            claim: (limit, busyGroups) => claimDue(db, deliveryQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perUrl, busyGroups }),
+            claim: (limit, busy) =>
+                claimDue(db, deliveryQueue, { owner, now: sources.now(), leaseMs, limit, groupLimit: perUrl, busyGroups: this.#restrained(busy) }),
             work: (item) => this.#deliver(item.id, item.epoch),
             onError: (error) => logger.error({ err: error }, 'webhook delivery could not be carried out'),
         });
@@ -84,6 +91,7 @@ export class WebhookDelivery {
             return outbox.giveUp(db, delivery, 'endpoint_deleted', new Date(sources.now()));
         }
         const made = await this.#send(delivery);
+        this.#noteSilence(delivery.url, made);
         const at = new Date(sources.now());
         const isGone = made.status === 410;
         // What is too large stays so.
@@ -106,6 +114,21 @@ export class WebhookDelivery {
         if (disabled !== undefined) {
             const { endpoint_id: endpoint, environment_id: environment, destination } = delivery;
             logger.error({ endpoint, environment, destination, reason: disabled }, 'webhook endpoint disabled: events for it are held');
+        }
+    }
+
+    /** W2: a receiver that does not answer gets one slot, or a few of them would keep all slots from everybody else. */
+    #restrained(busy: Readonly<Record<string, number>>): Record<string, number> {
+        return { ...busy, ...Object.fromEntries([...this.#silent].map((url) => [url, (busy[url] ?? 0) + perUrl - 1])) };
+    }
+
+    #noteSilence(url: string, { error }: Attempt): void {
+        this.#silent.delete(url);
+        if (silence.has(error)) {
+            this.#silent.add(url);
+            if (this.#silent.size > mostSilent) {
+                this.#silent.delete(this.#silent.values().next().value!);
+            }
         }
     }
 

@@ -231,6 +231,30 @@ describe('one event', () => {
             ]);
     });
 
+    test('does not wait behind receivers that never answer, however much is to be sent to them (W2)', async () => {
+        const [alive, ...silent] = await Promise.all(Array.from({ length: 5 }, receiver));
+        await configure({});
+        for (const hook of silent) {
+            hook.answer(...Array.from({ length: 30 }, () => 'never' as const));
+            for (let index = 0; index < 12; index += 1) await enqueue(hook!.url);
+        }
+        const received = (): number => silent.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+        let deadline = Promise.withResolvers<void>();
+        const delivery = startDelivery({
+            egress: egress({ sleep: (ms, signal) => (ms === 20_000 ? deadline.promise : systemSources.sleep(ms, signal)) }),
+        });
+        cleanups.push(async () => deadline.resolve());
+        await expect.poll(received).toBe(20);
+        await enqueue(alive!.url);
+        const first = deadline;
+        deadline = Promise.withResolvers();
+        first.resolve();
+        delivery.wake();
+        await alive!.waitFor(() => true, 5_000);
+        // One slot each.
+        await expect.poll(() => silent.map(({ deliveries }) => deliveries.length)).toEqual([6, 6, 6, 6]);
+    });
+
     test('is given up after ten attempts over some 42 hours, and stays readable as dead', async () => {
         const hook = await receiver();
         hook.answer(...Array.from({ length: 10 }, () => 503));
