@@ -77,7 +77,7 @@ export const reopen = (held: RawBuilder<unknown>, at: Date): RawBuilder<unknown>
 
 /**
  * The attempts of an operation with the columns of `operation_messages`; an id of theirs is from the same sequence.
- * @param mostAttempts that a delivery gets
+ * @param mostAttempts that a delivery gets, unless it is replayed
  */
 export const attemptMessages = (operation: Pick<ListedOperation, 'id' | 'meta'>, mostAttempts: number): RawBuilder<unknown> => sql`
     select a.message_id as id, d.operation_id, ${beganAt(operation.id)}::timestamptz as operation_created_at, 'internal' as source,
@@ -91,7 +91,7 @@ export const attemptMessages = (operation: Pick<ListedOperation, 'id' | 'meta'>,
             'x-valetkey-redelivery', case when d.is_redelivery then 'true' end))) as request,
         case when a.status is not null then
             jsonb_build_object('code', a.status, 'headers', coalesce(a.response_headers, '{}'::jsonb)) end as response,
-        jsonb_build_object('attempt', a.number, 'max', ${mostAttempts}::int, 'waited', round(coalesce(extract(epoch from
+        jsonb_build_object('attempt', a.number, 'max', greatest(${mostAttempts}::int, a.number), 'waited', round(coalesce(extract(epoch from
             a.started_at - lag(a.started_at + a.duration_ms * interval '1 millisecond') over (partition by a.delivery_id order by a.number)) * 1000, 0)))
             as retry,
         jsonb_build_object('delivery_id', d.id) as meta, a.started_at as created_at,

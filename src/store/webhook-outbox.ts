@@ -175,15 +175,11 @@ async function writeAttempt(db: Db, delivery: RecordedDelivery, outcome: Attempt
         )${retried === undefined ? sql`` : sql`, told as (${retried})`}
         insert into webhook_delivery_attempts
             (delivery_id, number, started_at, duration_ms, status, error, resolved_ip, response_headers, response_body)
-        select id, ${number}::int, ${attempt.started_at}::timestamptz, ${attempt.duration_ms}::int, ${attempt.status}::int, ${attempt.error}::text,
+        -- Held and replayed (W9), its count begins anew, and the log goes on.
+        select id, coalesce((select max(before.number) from webhook_delivery_attempts before where before.delivery_id = recorded.id), 0) + 1,
+            ${attempt.started_at}::timestamptz, ${attempt.duration_ms}::int, ${attempt.status}::int, ${attempt.error}::text,
             ${attempt.resolved_ip}::text, ${attempt.response_headers && json(attempt.response_headers)}::jsonb, ${attempt.response_body}::text
-        from recorded
-        -- Held and replayed (W9), its count begins anew: the log then keeps the later attempt.
-        on conflict (delivery_id, number) do update set
-            started_at = excluded.started_at, duration_ms = excluded.duration_ms, status = excluded.status, error = excluded.error,
-            resolved_ip = excluded.resolved_ip, response_headers = excluded.response_headers, response_body = excluded.response_body, message_id = excluded.message_id`.execute(
-        db,
-    );
+        from recorded`.execute(db);
     return (numAffectedRows ?? 0n) > 0n;
 }
 

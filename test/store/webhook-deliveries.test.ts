@@ -1,6 +1,7 @@
 /** What becomes of attempts, and what callers see of deliveries (W10–W12). */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newRowId, systemSources } from '../../src/sources.ts';
+import { replay } from '../../src/store/endpoint-health.ts';
 import * as deliveries from '../../src/store/webhook-deliveries.ts';
 import * as outbox from '../../src/store/webhook-outbox.ts';
 import { dialects, type TestStore } from './dialects.ts';
@@ -80,6 +81,23 @@ describe.each(dialects)('webhook deliveries ($name)', ({ open }) => {
                 },
             ],
         });
+    });
+
+    test('what was given up, held and replayed keeps its attempts: those that follow are logged behind them (W10, W11)', async () => {
+        const { db } = store.database;
+        const [id, endpoint] = [await add(null, 0), { id: newId(), url: 'u' }];
+        await record(id, { state: 'pending', nextAttemptAt: after(5000), at: after(10) });
+        await record(id, { state: 'dead', nextAttemptAt: null, at: after(5000) });
+        await db.updateTable('webhook_deliveries').set({ state: 'held', endpoint_id: endpoint.id }).where('id', '=', id).execute();
+        await replay(db, endpoint, madeAt);
+        await record(id, { state: 'delivered', nextAttemptAt: null, at: after(9000) });
+        const found = await deliveries.find(db, environmentId, id);
+        expect(found).toMatchObject({ state: 'delivered', attempts: 1 });
+        expect(found!.log.map(({ number, started_at: at, status }) => [number, at, status])).toEqual([
+            [1, after(10).toISOString(), 503],
+            [2, after(5000).toISOString(), 503],
+            [3, after(9000).toISOString(), 200],
+        ]);
     });
 
     test('what waits for an older event is due with it, what comes later too, and at once when it waits no longer', async () => {
