@@ -105,9 +105,23 @@ export const find = (db: Db, environmentId: string, id: string) =>
 
 export type RepeatableDelivery = Pick<WebhookDeliveryRow, 'id' | 'event_id' | 'destination' | 'endpoint_id' | 'url'>;
 
+/** Not an older one, which has been sent again already. */
+const isNewest = (row: ExpressionBuilder<Tables, 'd'>): ExpressionWrapper<Tables, 'd', SqlBool> =>
+    row.not(
+        row.exists(
+            row
+                .selectFrom('webhook_deliveries as newer')
+                .select('newer.id')
+                .whereRef('newer.event_id', '=', 'd.event_id')
+                .whereRef('newer.destination', '=', 'd.destination')
+                .where((pair) => pair.or([pair('d.destination', '<>', 'endpoint'), pair('newer.endpoint_id', '=', pair.ref('d.endpoint_id'))]))
+                .whereRef('newer.id', '>', 'd.id'),
+        ),
+    );
+
 /**
- * What can be sent again: the newest settled delivery of an event to a destination. One that is pending is going to be sent anyway,
- * and an older one has been sent again already. In a transaction: whoever else sends again at the same time passes these over.
+ * What can be sent again: the newest settled delivery of an event to a destination. One that is pending is going to be sent anyway.
+ * In a transaction: whoever else sends again at the same time passes these over. Ask `notRepeated` of them.
  */
 export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: number, before?: string): Promise<RepeatableDelivery[]> {
     return (
@@ -117,27 +131,23 @@ export async function lockRepeatable(db: Db, filter: DeliveryFilter, limit: numb
             .where((row) => matches(row, filter, before))
             // What is held for a disabled endpoint is sent when that is enabled again.
             .where('d.state', 'not in', ['pending', 'held'])
-            .where((row) =>
-                row.not(
-                    row.exists(
-                        row
-                            .selectFrom('webhook_deliveries as newer')
-                            .select('newer.id')
-                            .whereRef('newer.event_id', '=', 'd.event_id')
-                            .whereRef('newer.destination', '=', 'd.destination')
-                            .where((pair) =>
-                                pair.or([pair('d.destination', '<>', 'endpoint'), pair('newer.endpoint_id', '=', pair.ref('d.endpoint_id'))]),
-                            )
-                            .whereRef('newer.id', '>', 'd.id'),
-                    ),
-                ),
-            )
+            .where(isNewest)
             .orderBy('d.id', 'desc')
             .limit(limit)
             .forUpdate()
             .skipLocked()
             .execute()
     );
+}
+
+/** Of deliveries that are locked: a statement sees what was committed before it began, and locks what was let go of meanwhile. */
+export async function notRepeated(db: Db, locked: readonly RepeatableDelivery[]): Promise<ReadonlySet<string>> {
+    if (locked.length === 0) {
+        return new Set();
+    }
+    const ids = locked.map(({ id }) => id);
+    const rows = await db.selectFrom('webhook_deliveries as d').select('d.id').where('d.id', 'in', ids).where(isNewest).execute();
+    return new Set(rows.map(({ id }) => id));
 }
 
 interface Repetition {

@@ -20,9 +20,11 @@ export interface Redelivered {
 export async function redeliver(db: Kysely<Schema>, sources: Sources, filter: DeliveryFilter, limit: number, before?: string): Promise<Redelivered> {
     return db.transaction().execute(async (transaction) => {
         const found = await deliveries.lockRepeatable(transaction, filter, limit, before);
+        const notRepeated = await deliveries.notRepeated(transaction, found);
+        const repeatable = found.filter(({ id }) => notRepeated.has(id));
         const targets = await currentTargets(transaction, filter.environmentId);
         const operations = new Map<string, string>();
-        const again = found.flatMap((delivery) => {
+        const again = repeatable.flatMap((delivery) => {
             const target = delivery.destination === 'override' ? { id: null, url: delivery.url } : targetOf(targets, delivery);
             if (target === undefined) {
                 return [];
@@ -36,7 +38,7 @@ export async function redeliver(db: Kysely<Schema>, sources: Sources, filter: De
         }
         return {
             ids: again.map(({ id }) => id),
-            skipped: found.length - again.length,
+            skipped: repeatable.length - again.length,
             end: found.length === limit ? found.at(-1)!.id : undefined,
         };
     });

@@ -152,6 +152,9 @@ describe.each(dialects)('webhook deliveries ($name)', ({ open }) => {
             after(4000),
         );
         expect(await repeatable()).toEqual([]);
+        // Of one that was locked by a statement that began before that was committed.
+        const [newest, first] = await deliveries.list(db, { environmentId, ids: [ids[0]!, again] }, 2);
+        expect(await deliveries.notRepeated(db, [first!, newest!])).toEqual(new Set([again]));
         expect((await deliveries.list(db, { environmentId }, 1))[0]).toMatchObject({
             id: again,
             url: 'new',
