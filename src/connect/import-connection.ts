@@ -115,6 +115,7 @@ export async function importConnection(outer: ConnectContext, target: ImportTarg
                 integration,
                 provider,
                 connectionId,
+                renews: null,
                 obtained,
                 connectionConfig,
                 postConnectionStatus: statusAfter(completion),

@@ -162,6 +162,7 @@ async function complete(context: ConnectContext, completion: Completion): Promis
                 integration,
                 provider,
                 connectionId: row.connection_id,
+                renews: row.id,
                 obtained,
                 connectionConfig: { ...derived, ...(event.installationId === undefined ? {} : await personsOwn(context, row)) },
                 postConnectionStatus: statusAfter(hookToRun),

@@ -28,7 +28,7 @@ class SessionIsOver extends Error {
 }
 
 /**
- * @throws ConnectFailure `unknown_connect_session_token` when the session ended while the attempt was under way, `verification_unavailable`
+ * @throws ConnectFailure `unknown_connect_session_token` when the session ended while the attempt was under way, `invalid_connection` when its connection did, `verification_unavailable`
  */
 export async function saveConnection(
     context: ConnectContext,
@@ -50,6 +50,7 @@ export async function saveConnection(
         integration: attempt.integration,
         provider,
         connectionId: attempt.connectionId,
+        renews: session.connection_id,
         obtained,
         isPending,
         connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },

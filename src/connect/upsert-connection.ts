@@ -39,6 +39,8 @@ export interface ConnectionToStore {
     integration: IntegrationRow;
     provider: Provider;
     connectionId: string;
+    /** Row id of the connection that this renews; `null`: whichever has the id. */
+    renews: string | null;
     obtained: Obtained;
     /** It waits for its installation. */
     isPending?: boolean;
@@ -53,7 +55,7 @@ export interface ConnectionToStore {
 
 /**
  * Inside a transaction: the row stays locked until it ends.
- * @throws ConnectFailure `unknown_provider_config`, `account_or_environment_retrieval_err` when they were deleted meanwhile
+ * @throws ConnectFailure `unknown_provider_config`, `account_or_environment_retrieval_err`, `invalid_connection` when they were deleted meanwhile
  */
 export async function upsertConnection(transaction: Db, context: ConnectContext, given: ConnectionToStore): Promise<SavedConnection> {
     // What is deleted has taken its connections along; one more would be there for good.
@@ -66,6 +68,10 @@ export async function upsertConnection(transaction: Db, context: ConnectContext,
     }
     for (;;) {
         const existing = await connections.lockByKey(transaction, given.integration.id, given.connectionId);
+        // Deleted while the provider was asked: it is not made again, and another that has its id by now is not its user's.
+        if (given.renews !== null && existing?.id !== given.renews) {
+            throw new ConnectFailure('invalid_connection', 'The connection to be renewed no longer exists.');
+        }
         if (existing !== undefined) {
             return { row: await override(transaction, context, existing, given), operation: 'override', before: existing };
         }

@@ -33,10 +33,10 @@ export function isPassing(error: unknown): boolean {
     }
     const code = (error as { code?: unknown }).code;
     if (typeof code !== 'string') {
-        return isConnectionLoss(error.message);
+        return error.name === 'Error' && isConnectionLoss(error.message);
     }
     return systemError.test(code) || passing.test(code);
 }
 
-/** Errors of the driver itself carry no code. */
+/** Errors of the driver itself carry no code, nor a name: one that has a name may speak of an account's connection. */
 const isConnectionLoss = (message: string): boolean => /connection|timeout|terminated|not queryable/i.test(message);

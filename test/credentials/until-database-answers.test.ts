@@ -2,6 +2,7 @@ import { connect, createServer } from 'node:net';
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ConnectFailure } from '../../src/auth-modes/auth-mode.ts';
 import { untilDatabaseAnswers } from '../../src/credentials/until-database-answers.ts';
 import { systemSources, type Sources } from '../../src/sources.ts';
 import { openDatabase } from '../../src/store/database.ts';
@@ -77,6 +78,7 @@ describe('gives up at once on', () => {
         ['a bad value', databaseError('22P02', 'invalid input syntax')],
         ['a programming error of Node', databaseError('ERR_INVALID_ARG_TYPE', 'The argument must be of type string')],
         ['a programming error of ours', new TypeError('x is not a function')],
+        ['a failure that speaks of another kind of connection', new ConnectFailure('invalid_connection', 'The connection no longer exists.')],
     ])('%s', async (_, error) => {
         expect(await attemptsWith(error)).toEqual({ attempts: 1, error });
     });
