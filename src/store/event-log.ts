@@ -94,12 +94,17 @@ async function select(db: Db, environmentId: string, condition: RawBuilder<unkno
 /**
  * Rows that a backup or logical replication brought from another server carry its transaction ids, which mean nothing here. What
  * can be seen although its transaction has not been yet is such a row: it goes to the beginning of the log, in its own order, and of
- * the operation log. Events are the cursors of `GET /events`, not transaction ids, so readers go on where they were.
+ * the operation log. With it go the other events of its environment: those from before it may have ids that this server has given
+ * too. Events are the cursors of `GET /events`, not transaction ids, so readers go on where they were.
  */
 export async function adoptRestored(db: Db): Promise<void> {
-    await sql`
-        update webhook_events w set xid = '0' from environments e
-        where w.environment_id = e.id and w.xid >= pg_snapshot_xmax(pg_current_snapshot())`.execute(db);
+    const { rows: moved } = await sql<{ id: string }>`
+        select e.id from environments e cross join lateral (
+            select from webhook_events w where w.environment_id = e.id and w.xid >= pg_snapshot_xmax(pg_current_snapshot())
+            order by w.xid desc limit 1) of_another`.execute(db);
+    for (const { id } of moved) {
+        await sql`update webhook_events set xid = '0' where environment_id = ${id}`.execute(db);
+    }
     await sql`
         update operations o set xid = '0' from environments e
         where o.environment_id = e.id and o.level <> 'debug' and o.xid >= pg_snapshot_xmax(pg_current_snapshot())`.execute(db);

@@ -97,6 +97,15 @@ describe.each(dialects)('the event log ($name)', ({ open }) => {
         expect(await idsOf(db, environmentId)).toEqual([first, second, third]);
     });
 
+    test('events of another server are adopted together, also where their transaction ids are this one’s too', async () => {
+        const { db } = store.database;
+        const [first, second] = [await insertEvent(db, environmentId), await insertEvent(db, environmentId)];
+        await sql`update webhook_events set xid = (xid::text::bigint + 1000000)::text::xid8 where id = ${second}`.execute(db);
+        await log.adoptRestored(db);
+        const third = await insertEvent(db, environmentId);
+        expect(await idsOf(db, environmentId, { after: first })).toEqual([second, third]);
+    });
+
     test('retention removes settled deliveries with their attempts, events that have none left, and numbers of connections that are gone', async () => {
         const { db } = store.database;
         const [old, pending] = [await insertDelivery(db, environmentId, 'u', madeAt), await insertDelivery(db, environmentId, 'u', madeAt)];
