@@ -35,7 +35,10 @@ export async function clientAssertion(client: OAuth2ClientCredentials, audience:
         };
     } catch {
         // What the libraries say may quote the key.
-        throw new TokenFailure('unknown', 'client_private_key is not a private RSA key in JWK form.', { type: 'client_credentials_fetch_error' });
+        throw new TokenFailure('unknown', 'client_private_key is not a private RSA key in JWK form.', {
+            type: 'client_credentials_fetch_error',
+            isUnasked: true,
+        });
     }
 }
 
@@ -54,6 +57,7 @@ export async function signAppJwt(app: { id: string; privateKey: string }, source
     } catch {
         throw new TokenFailure('unknown', 'The private key of this integration is not an RSA key in PEM form.', {
             type: 'github_app_token_fetch_error',
+            isUnasked: true,
         });
     }
 }

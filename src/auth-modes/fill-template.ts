@@ -37,7 +37,7 @@ export function asTokenFailure<T>(build: () => T, type?: string): T {
         return build();
     } catch (error) {
         if (error instanceof ConnectFailure) {
-            throw new TokenFailure('unknown', error.message, type === undefined ? {} : { type });
+            throw new TokenFailure('unknown', error.message, { ...(type === undefined ? {} : { type }), isUnasked: true });
         }
         throw error;
     }

@@ -27,7 +27,7 @@ export function installationTokens(context: ModeContext, installed: InstalledApp
         // The integration's key signs for the integration's app; a connection names it too, and does where the integration does not.
         const id = installed.appId || connectionConfig['app_id'];
         if (typeof id !== 'string' || id === '' || !installed.privateKey) {
-            throw new TokenFailure('unknown', 'The integration has no app id and private key yet.', { type: failureType });
+            throw new TokenFailure('unknown', 'The integration has no app id and private key yet.', { type: failureType, isUnasked: true });
         }
         return signAppJwt({ id, privateKey: installed.privateKey }, sources);
     };

@@ -102,7 +102,7 @@ function certificateOf({ provider }: ModeContext, own: OAuth2ClientCredentials):
     try {
         return readClientCertificate(own);
     } catch (error) {
-        throw error instanceof UnusableCertificate ? new TokenFailure('unknown', error.message, { type: failureType }) : error;
+        throw error instanceof UnusableCertificate ? new TokenFailure('unknown', error.message, { type: failureType, isUnasked: true }) : error;
     }
 }
 

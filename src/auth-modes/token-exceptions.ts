@@ -74,7 +74,7 @@ function exceptionContext(context: ModeContext, surroundings: Surroundings): Exc
     const timeLeft = (): number => {
         const left = endsAt - sources.now();
         if (left < shortestCallMs) {
-            throw new TokenFailure('transient', 'The provider answered too slowly for the next call of the exchange.');
+            throw new TokenFailure('transient', 'The provider answered too slowly for the next call of the exchange.', { isUnasked: true });
         }
         return left;
     };

@@ -41,7 +41,7 @@ export async function presentGrant(strategy: RenewalStrategy, grant: Grant, sour
     const present = async (refreshToken: string | undefined): Promise<TokenReceipt> => {
         const timeLeft = grant.until - sources.now();
         if (timeLeft < shortestCallMs) {
-            throw new TokenFailure('transient', 'The provider answered too slowly for another attempt under the same lease.');
+            throw new TokenFailure('transient', 'The provider answered too slowly for another attempt under the same lease.', { isUnasked: true });
         }
         const begin = sources.now();
         const noteCall = (outcome: 'answered' | 'failed') => (): void => grant.onCall?.(sources.now() - begin, outcome);

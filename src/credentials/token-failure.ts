@@ -15,6 +15,7 @@ export interface FailureDetails {
     code?: string | undefined;
     retryAfterMs?: number | undefined;
     isAmbiguous?: boolean;
+    isUnasked?: boolean;
 }
 
 export class TokenFailure extends Error {
@@ -25,6 +26,8 @@ export class TokenFailure extends Error {
     readonly retryAfterMs: number | undefined;
     /** The request may have reached the provider although no answer came: a rotated token may be lost. */
     readonly isAmbiguous: boolean;
+    /** The call could not be made: this says nothing about the provider. */
+    readonly isUnasked: boolean;
     /** It is the refresh token that is refused, not the client that presents it. */
     readonly isGrantRefused: boolean;
     /** It is the client that is refused: another client secret may mend every connection of the integration. */
@@ -37,6 +40,7 @@ export class TokenFailure extends Error {
         this.type = details.type ?? 'refresh_token_external_error';
         this.retryAfterMs = details.retryAfterMs;
         this.isAmbiguous = details.isAmbiguous ?? false;
+        this.isUnasked = details.isUnasked ?? false;
         const code = details.code?.toLowerCase() ?? '';
         this.isGrantRefused = refusedGrantCodes.has(code);
         this.isClientRefused = refusedClientCodes.has(code);

@@ -81,7 +81,7 @@ export class TokenGate {
                 if (plan.host === undefined) {
                     return;
                 }
-                if (outcome === 'answered' || outcome instanceof TokenFailure) {
+                if (outcome === 'answered' || (outcome instanceof TokenFailure && !outcome.isUnasked)) {
                     this.#hosts.report(plan.host, plan.connectionRowId, outcome === 'answered' ? undefined : outcome);
                 } else if (host.isProbe) {
                     this.#hosts.giveUpProbe(plan.host);

@@ -308,6 +308,21 @@ describe('a host that fails', () => {
         expect((await other.renewals.renew(waiting.id, { force: true, since: sources.now() })).kind).toBe('renewed');
     });
 
+    test('a probe that could not make its call says nothing about it, and leaves the next to find out', async () => {
+        const one = replica(endpoint);
+        await open(one);
+        await sources.advance(31 * second);
+        endpoint.failure = new TokenFailure('unknown', 'The integration has no app id and private key yet.', { isUnasked: true });
+        const { id } = await insertDue(sources.now());
+        expect((await one.renewals.renew(id, { force: true, since: sources.now() })).kind).toBe('failed');
+        await eventually(async () => expect((await host())?.probe_until).toBeNull());
+        expect(await host()).toMatchObject({ openings: 1 });
+        endpoint.failure = undefined;
+        const next = await insertDue(sources.now());
+        expect((await one.renewals.renew(next.id, { force: true, since: sources.now() })).kind).toBe('renewed');
+        await eventually(async () => expect(await host()).toBeUndefined());
+    });
+
     test('a probe that fails leaves it alone for longer', async () => {
         const one = replica(endpoint);
         await open(one);

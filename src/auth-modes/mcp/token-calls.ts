@@ -30,7 +30,7 @@ export async function requestAsClient(
     const timeLeft = (): number => Math.max(1, until - sources.now());
     const send = async (as: Client) => {
         if (timeLeft() < shortestCallMs) {
-            throw new TokenFailure('transient', 'There was no time left to ask as the new OAuth client.');
+            throw new TokenFailure('transient', 'There was no time left to ask as the new OAuth client.', { isUnasked: true });
         }
         return { receipt: await requestToken(egress, { ...call, ...authenticatedAs(as), deadlineMs: timeLeft() }), client: as };
     };
