@@ -7,6 +7,8 @@ import { backoff, type TokenFailure } from './token-failure.ts';
 const day = 24 * 3600 * 1000;
 /** R15: one hiccup is not worth a webhook, a third in a row is. */
 const transientFailuresBeforeReport = 3;
+/** Where the attempts are not made: as long as three take, and as long as an open circuit stays closed to all but one. */
+const unavailableBeforeReportMs = 5 * 60_000;
 
 /** What the decision depends on. */
 export type FailingConnection = Pick<
@@ -82,6 +84,10 @@ function waitAfter(failure: TokenFailure, attempts: number, refusedSince: number
     const leftOfTheDay = refusedSince + day - sources.now();
     return wait === null && failure.kind === 'unknown' && leftOfTheDay > 0 ? leftOfTheDay : wait;
 }
+
+/** Whether it has had no token to hand out for so long that it is worth a webhook, although nothing was tried. */
+export const isLongUnavailable = ({ auth_state: state, auth_error: error }: FailingConnection, now: number): boolean =>
+    state === 'unavailable' && error !== null && now - Date.parse(error.since) >= unavailableBeforeReportMs;
 
 /** R15: once, then at most daily, and once more when a connection that was reported as struggling is lost for good. */
 export function isReportedNow(connection: FailingConnection, outcome: Pick<FailureOutcome, 'state' | 'isWorthReporting'>, now: number): boolean {

@@ -11,7 +11,7 @@ import type { Schema } from '../store/schema.ts';
 import { enqueueAuthEvent } from '../webhooks/auth-events.ts';
 import { eventAbout } from './connection-event.ts';
 import { lapseToTell, tellOfLapse } from './expiry-notice.ts';
-import { isReportedNow, outcomeOfFailure, refusedSinceOf, type FailureOutcome } from './failure-outcome.ts';
+import { isLongUnavailable, isReportedNow, outcomeOfFailure, refusedSinceOf, type FailureOutcome } from './failure-outcome.ts';
 import { isServable, lifetimeOf, servableUntil } from './expiry.ts';
 import type { RenewalResult } from './leased-renewal.ts';
 import { leaveAsTheyAre } from './recovery-notice.ts';
@@ -43,14 +43,17 @@ export class RenewalFailures {
     }
 
     /**
-     * R10: the call was not made, for its host is in trouble or busy. No attempt, and nobody is told; but a token that has died
-     * meanwhile must not pass for a good one, and one that is about to is come back for before it does.
+     * R10: the call was not made, for its host is in trouble or busy. No attempt, and nobody is told at once; but a token that has died
+     * meanwhile must not pass for a good one, and one that is about to is come back for before it does. What stays without a token is
+     * told of like any failure: that the circuit spared it the attempts is nothing to whoever reads it (R15).
      */
     async putBack(target: RenewalTarget, epoch: number, until: number): Promise<void> {
         const now = this.#sources.now();
         const lifetime = lifetimeOf(target);
         const isDead = !isServable(lifetime, now);
-        if (isDead && (target.auth_state === 'ok' || target.auth_state === 'degraded')) {
+        const isNews = target.auth_state === 'ok' || target.auth_state === 'degraded';
+        const isWorthReporting = isLongUnavailable(target, now);
+        if (isDead && (isNews || (isWorthReporting && isReportedNow(target, { state: 'unavailable', isWorthReporting }, now)))) {
             const notBefore = target.auth_error?.not_before === undefined ? undefined : Date.parse(target.auth_error.not_before);
             await this.#write(target, epoch, {
                 state: 'unavailable',
@@ -66,7 +69,7 @@ export class RenewalFailures {
                     isClientRefused: false,
                 },
                 keepIntent: target.refresh_intent !== null,
-                isWorthReporting: false,
+                isWorthReporting,
             });
             return;
         }

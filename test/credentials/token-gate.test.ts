@@ -18,7 +18,7 @@ import { json } from '../../src/store/database.ts';
 import type { ConnectionRow, IntegrationRow, NewConnection } from '../../src/store/schema.ts';
 import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from '../store/dialects.ts';
-import { insertConnection, insertSetting } from '../store/rows.ts';
+import { insertConnection, insertEndpoint, insertSetting, insertWebhookSettings } from '../store/rows.ts';
 import { virtualSources, type VirtualSources } from '../virtual-sources.ts';
 
 const second = 1000;
@@ -241,7 +241,7 @@ describe('a host that fails', () => {
         expect(row.next_refresh_at!.getTime()).toBeLessThan(row.credentials_expires_at!.getTime());
     });
 
-    test('a caller does without while its token lives; one that died is unavailable, and nobody is told', async () => {
+    test('a caller does without while its token lives; one that died is unavailable, and nobody is told at once', async () => {
         const [one, other] = [replica(endpoint), replica(endpoint)];
         await open(one);
         const alive = await insertDue(sources.now());
@@ -251,6 +251,36 @@ describe('a host that fails', () => {
         expect(result.kind).toBe('put-back');
         expect(await stored(dead.id)).toMatchObject({ auth_state: 'unavailable', refresh_attempts: 0, refresh_failure_reported_at: null });
         expect(endpoint.calls).toBe(5);
+    });
+
+    test('an outage of an hour is told once of each connection, and once that it is over, tried or put back (R15, §20.2 no. 4)', async () => {
+        const { db } = store.database;
+        await insertWebhookSettings(db, integration.environment_id, {});
+        await insertEndpoint(db, integration.environment_id, { url: 'https://all.example/', events: ['auth.refresh', 'auth.recovery'] });
+        const one = replica(endpoint);
+        const carryOutWhatIsDue = async (): Promise<void> => {
+            for (let claimed = await claim(); claimed !== undefined; claimed = await claim()) {
+                await one.renewals.renewClaimed(claimed.id, claimed.epoch);
+            }
+        };
+        await open(one);
+        const spared = await insertMany(3, sources.now());
+        for (let seconds = 0; seconds < 3600; seconds += 30) {
+            await carryOutWhatIsDue();
+            await sources.advance(30 * second);
+        }
+        const attempts = await Promise.all(spared.map(async ({ id }) => (await stored(id)).refresh_attempts));
+        expect(Math.min(...attempts)).toBeLessThan(3);
+        endpoint.failure = undefined;
+        for (let steps = 0; (await renewed()) < 8 && steps < 200; steps += 1) {
+            await sources.advance(30 * second);
+            await carryOutWhatIsDue();
+        }
+        const rows = await db.selectFrom('webhook_events').select('body').orderBy('created_at').execute();
+        const events = rows.map(({ body }) => JSON.parse(body) as { connectionId: string; success: boolean });
+        const all = await db.selectFrom('connections').select('connection_id').execute();
+        const told = all.map(({ connection_id: id }) => events.filter(({ connectionId }) => connectionId === id).map(({ success }) => success));
+        expect(told).toEqual(Array.from({ length: 8 }, () => [false, true]));
     });
 
     test('a call that is put back keeps the patience that its provider has asked for', async () => {
