@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { StartupError, type PostgresDatabase } from '../config.ts';
+import { PeriodicTask } from '../periodic-task.ts';
 import { systemSources } from '../sources.ts';
 import type { Database, Listening } from './database.ts';
 import { statementName } from './prepared.ts';
@@ -21,8 +22,8 @@ pg.types.setTypeParser(TIMESTAMPTZ, (text) =>
 const minimumServerVersion = 150000;
 const pipelinedClients = 2;
 /**
- * Longer than any statement of `prepared.ts` takes. TCP gives a connection up whose other end is gone without a word after a quarter of an hour;
- * whoever holds a token answer has to write it before its lease is over (R2b).
+ * Longer than a read or any statement of `prepared.ts` takes. TCP gives a connection up whose other end is gone without a word after a
+ * quarter of an hour; whoever holds a token answer has to write it before its lease is over (R2b), and readers do not wait so long.
  */
 const longestAnswerMs = 15_000;
 
@@ -91,11 +92,13 @@ function sendUnderNames(client: pg.PoolClient): void {
 function unlessSilent<Answer>(client: pg.ClientBase, answer: Promise<Answer>): Promise<Answer> {
     const answered = new AbortController();
     systemSources.sleep(longestAnswerMs, answered.signal).then(
-        () => streamOf(client).destroy(new Error('the connection to the database does not answer')),
+        () => end(client),
         () => {},
     );
     return answer.finally(() => answered.abort('answered'));
 }
+
+const end = (client: pg.ClientBase): void => void streamOf(client).destroy(new Error('the connection to the database does not answer'));
 
 const streamOf = (client: pg.ClientBase): Duplex => (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 
@@ -105,7 +108,7 @@ const streamOf = (client: pg.ClientBase): Duplex => (client as unknown as { conn
  */
 class PipelinedReads {
     readonly #url: string;
-    readonly #slots: (Promise<pg.Client> | undefined)[];
+    readonly #slots: (Promise<ReadingClient> | undefined)[];
     #next = 0;
 
     constructor(url: string, size: number) {
@@ -116,13 +119,19 @@ class PipelinedReads {
     async query<Row>(name: string, text: string, values: readonly unknown[]): Promise<Row[]> {
         const slot = this.#next;
         this.#next = (slot + 1) % this.#slots.length;
-        const client = await (this.#slots[slot] ??= this.#connect(slot));
-        gatherWrites(client);
-        const { rows } = await client.query({ name, text, values: values as unknown[] });
-        return rows as Row[];
+        const reading = await (this.#slots[slot] ??= this.#connect(slot));
+        gatherWrites(reading.client);
+        reading.underWay += 1;
+        try {
+            const { rows } = await reading.client.query({ name, text, values: values as unknown[] });
+            return rows as Row[];
+        } finally {
+            reading.underWay -= 1;
+            reading.answers += 1;
+        }
     }
 
-    #connect(slot: number): Promise<pg.Client> {
+    #connect(slot: number): Promise<ReadingClient> {
         const connecting = openPipelined(this.#url, () => {
             // A client tells of its end more than once, and late: its place may have been taken.
             if (this.#slots[slot] === connecting) {
@@ -134,8 +143,33 @@ class PipelinedReads {
 
     async close(): Promise<void> {
         const open = this.#slots.filter((slot) => slot !== undefined);
-        await Promise.all(open.map((slot) => slot.then((client) => client.end()).catch(() => {})));
+        await Promise.all(open.map((slot) => slot.then(({ client }) => client.end()).catch(() => {})));
     }
+}
+
+interface ReadingClient {
+    readonly client: pg.Client;
+    underWay: number;
+    answers: number;
+}
+
+/** As `unlessSilent`, for all reads of a client together: a timer for each would cost what the pipeline saves. */
+function endIfSilent(reading: ReadingClient): PeriodicTask {
+    let [seen, silentMs] = [0, 0];
+    const everyMs = longestAnswerMs / 3;
+    return new PeriodicTask({
+        sources: systemSources,
+        everyMs,
+        isDueAtStart: false,
+        work: async () => {
+            silentMs = reading.underWay === 0 || reading.answers !== seen ? 0 : silentMs + everyMs;
+            seen = reading.answers;
+            if (silentMs >= longestAnswerMs) {
+                end(reading.client);
+            }
+        },
+        onError: () => {},
+    });
 }
 
 /** Queries of one turn of the event loop leave in one write: under load that is one system call for many, here and in Postgres. */
@@ -147,22 +181,29 @@ function gatherWrites(client: pg.Client): void {
     }
 }
 
-async function openPipelined(connectionString: string, onEnd: () => void): Promise<pg.Client> {
+async function openPipelined(connectionString: string, onEnd: () => void): Promise<ReadingClient> {
     const client = new pg.Client({
         connectionString,
         pipeline: true,
         connectionTimeoutMillis: 10_000,
         application_name: 'valetkey reads',
     } as pg.ClientConfig);
-    client.on('error', onEnd);
-    client.on('end', onEnd);
+    const reading: ReadingClient = { client, underWay: 0, answers: 0 };
+    const watch = endIfSilent(reading);
+    const ended = (): void => {
+        void watch.stop();
+        onEnd();
+    };
+    client.on('error', ended);
+    client.on('end', ended);
     try {
         await client.connect();
         // These statements find single rows by unique keys: planning anew for each value would take longer than running them.
         await client.query('set plan_cache_mode = force_generic_plan');
-        return client;
+        watch.start();
+        return reading;
     } catch (error) {
-        onEnd();
+        ended();
         throw error;
     }
 }

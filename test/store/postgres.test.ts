@@ -190,6 +190,36 @@ describe('prepared statements', () => {
     });
 });
 
+test('reads on connections that nobody answers fail soon, however many follow, and others go on on new ones', async () => {
+    const created = await createDatabase();
+    const proxy = await startDatabaseProxy(created.url);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const database = await open(proxy.url);
+    try {
+        const read = () => database.read('one', 'select 1 as one', []);
+        const both = [{ one: 1 }];
+        expect([await read(), await read()]).toEqual([both, both]);
+        // Quiet for a while is not silent.
+        await vi.advanceTimersByTimeAsync(60_000);
+        expect([await read(), await read()]).toEqual([both, both]);
+        proxy.silence();
+        const lost: Promise<unknown>[] = [];
+        for (let seconds = 0; seconds < 25; seconds += 1) {
+            lost.push(read().catch((reason: unknown) => reason));
+            await vi.advanceTimersByTimeAsync(1_000);
+        }
+        vi.useRealTimers();
+        const reasons = await Promise.all(lost);
+        expect(isPassing(reasons[0])).toBe(true);
+        expect([await read(), await read()]).toEqual([both, both]);
+    } finally {
+        vi.useRealTimers();
+        await database.close();
+        await proxy.close();
+        await created.drop();
+    }
+});
+
 test('a prepared statement on a connection that nobody answers fails soon, so that an answer in memory is written on another (R2)', async () => {
     const created = await createDatabase();
     const proxy = await startDatabaseProxy(created.url);
