@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
     test: {
         include: ['test/**/*.test.ts'],
-        // They need whole browsers, which npm does not bring (`npm run test:browsers`).
-        exclude: ['test/browsers/**', 'node_modules/**'],
+        // They need programs that npm does not bring (`npm run test:browsers`, `npm run test:poolers`).
+        exclude: ['test/browsers/**', 'test/poolers/**', 'node_modules/**'],
         globalSetup: ['test/peers/global-postgres.ts'],
         setupFiles: ['test/property-seed.ts'],
         // A process per worker: tests drive real servers, and a crash must not take the other files along.

@@ -8,6 +8,7 @@ import { systemSources } from '../sources.ts';
 import type { Database, Listening } from './database.ts';
 import { statementName } from './prepared.ts';
 import type { Schema } from './schema.ts';
+import { StatementNames } from './statement-names.ts';
 
 const INT8 = 20;
 const TIMESTAMPTZ = 1184;
@@ -38,7 +39,8 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
     pool.on('error', () => {});
     // Nor one that is lost while a query is under way: the query fails, and the client tells of it once more.
     pool.on('connect', (client) => client.on('error', () => {}));
-    pool.on('connect', sendUnderNames);
+    const names = new StatementNames();
+    pool.on('connect', (client) => sendUnderNames(client, names));
     const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
     const location = describe(config.url);
     const version = await serverVersion(db).catch(async (error: unknown) => {
@@ -51,7 +53,7 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
         await db.destroy();
         throw new StartupError(`Postgres at ${location} is version ${version.text}, but Valetkey needs 15 or newer.`);
     }
-    const reads = new PipelinedReads(config.url, pipelinedClients);
+    const reads = new PipelinedReads(config.url, pipelinedClients, names);
     return {
         kind: 'postgres',
         description: `postgres ${version.text} at ${location}`,
@@ -79,11 +81,13 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
 }
 
 /** Kysely hands over a text and its values; what `prepared.ts` has a name for becomes a prepared statement here. */
-function sendUnderNames(client: pg.PoolClient): void {
+function sendUnderNames(client: pg.PoolClient, names: StatementNames): void {
     const query = client.query.bind(client) as (statement: unknown, values?: unknown) => Promise<unknown>;
     const named = (statement: unknown, values?: unknown): unknown => {
         const name = typeof statement === 'string' ? statementName(statement) : undefined;
-        return name === undefined ? query(statement, values) : unlessSilent(client, query({ name, text: statement, values }));
+        return name === undefined
+            ? query(statement, values)
+            : names.under(name, statement as string, (as) => unlessSilent(client, query({ name: as, text: statement, values })));
     };
     client.query = named as pg.PoolClient['query'];
 }
@@ -109,10 +113,12 @@ const streamOf = (client: pg.ClientBase): Duplex => (client as unknown as { conn
 class PipelinedReads {
     readonly #url: string;
     readonly #slots: (Promise<ReadingClient> | undefined)[];
+    readonly #names: StatementNames;
     #next = 0;
 
-    constructor(url: string, size: number) {
+    constructor(url: string, size: number, names: StatementNames) {
         this.#url = url;
+        this.#names = names;
         this.#slots = Array.from({ length: size });
     }
 
@@ -123,7 +129,7 @@ class PipelinedReads {
         gatherWrites(reading.client);
         reading.underWay += 1;
         try {
-            const { rows } = await reading.client.query({ name, text, values: values as unknown[] });
+            const { rows } = await this.#names.under(name, text, (as) => reading.client.query({ name: as, text, values: values as unknown[] }));
             return rows as Row[];
         } finally {
             reading.underWay -= 1;

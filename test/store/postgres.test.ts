@@ -170,8 +170,8 @@ describe('prepared statements', () => {
         await sql`alter table things add column name text`.execute(db);
         expect(await count(db, { from: 2, to: 3 })).toEqual([{ n: 1 }]);
         const named = await sql<{ name: string; uses: number }>`
-            select name, (generic_plans + custom_plans)::int as uses from pg_prepared_statements where name = 'count things'`.execute(db);
-        expect(named.rows).toEqual([{ name: 'count things', uses: 2 }]);
+            select name, (generic_plans + custom_plans)::int as uses from pg_prepared_statements where name like 'count things %'`.execute(db);
+        expect(named.rows).toEqual([{ name: expect.any(String), uses: 2 }]);
         await close();
         await created.drop();
     });
