@@ -1,6 +1,6 @@
 /** Seals every stored secret anew under the current data key (E2). Online: each value is swapped only if nobody changed it meanwhile. */
 import type { Kysely } from 'kysely';
-import { replaceSealed, sealedColumns, sealedUnderOlderKeys } from '../store/sealed-columns.ts';
+import { beforeAllRows, replaceSealed, sealedColumns, sealedUnderOlderKeys } from '../store/sealed-columns.ts';
 import type { Schema } from '../store/schema.ts';
 import type { OnRotationStep } from './key-ring.ts';
 import { VaultError, type Vault } from './vault.ts';
@@ -12,7 +12,7 @@ export async function reseal(db: Kysely<Schema>, vault: Vault, onProgress: (text
     let total = 0;
     for (const column of sealedColumns) {
         let count = 0;
-        let after = '';
+        let after = beforeAllRows;
         for (;;) {
             const rows = await sealedUnderOlderKeys(db, column, vault.currentKeyId, after, batch);
             for (const row of rows) {

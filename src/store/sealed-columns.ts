@@ -31,7 +31,13 @@ export interface SealedRow {
     sealed: string;
 }
 
-/** Values sealed under another key than `currentKeyId`, in the order of their rows, after row `after`. */
+/** Comes before every id. */
+export const beforeAllRows = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * Values sealed under another key than `currentKeyId`, in the order of their rows, after row `after`. In the order of the primary
+ * key, so that a batch reads on from the one before it, not the whole table again.
+ */
 export async function sealedUnderOlderKeys(
     db: Kysely<Schema>,
     { table, column }: SealedColumn,
@@ -41,8 +47,8 @@ export async function sealedUnderOlderKeys(
 ): Promise<SealedRow[]> {
     const { rows } = await sql<SealedRow>`
         select id, environment_id, ${sql.ref(column)} as sealed from ${sql.table(table)}
-        where ${sql.ref(column)} like 'v1.%' and ${sql.ref(column)} not like ${`v1.${currentKeyId}.%`} and id::text > ${after}
-        order by id::text limit ${limit}`.execute(db);
+        where ${sql.ref(column)} like 'v1.%' and ${sql.ref(column)} not like ${`v1.${currentKeyId}.%`} and id > ${after}::uuid
+        order by id limit ${limit}`.execute(db);
     return rows;
 }
 
