@@ -1,6 +1,6 @@
 /** The commands: serve (default), simulate, prove, migrate, keys, providers. */
 import type { FastifyInstance } from 'fastify';
-import { pino, type Logger } from 'pino';
+import { pino, type Logger, type LoggerOptions } from 'pino';
 import { buildApp, builtinCatalogue } from './app.ts';
 import { loadConfig, StartupError, type Config } from './config.ts';
 import { findEncryptionKey } from './credentials/key-file.ts';
@@ -175,12 +175,14 @@ function compileProviders(): void {
     }
 }
 
-const newLogger = (config: Config): Logger =>
-    pino({
-        level: config.logLevel,
-        // Never log a header or body by accident; messages name fields, not values (E5).
-        redact: { paths: ['req.headers', 'headers', '*.authorization', '*.cookie', 'err.config', 'err.parameters'], remove: true },
-    });
+const newLogger = (config: Config): Logger => pino(loggerOptions(config));
+
+export const loggerOptions = (config: Pick<Config, 'logLevel'>): LoggerOptions => ({
+    level: config.logLevel,
+    // Never log a header or body by accident; messages name fields, not values (E5). Errors of the embedded database carry what their
+    // statement was given, those of either one, as their detail, the row that it refused.
+    redact: { paths: ['req.headers', 'headers', '*.authorization', '*.cookie', 'err.config', 'err.params', 'err.detail'], remove: true },
+});
 
 /** Ctrl+C under npm arrives twice at once, from the terminal and from npm, and is one wish; so is what a supervisor tells launcher and child. */
 const oneWishMs = 1000;
