@@ -208,6 +208,8 @@ export async function buildApp({
             },
             close: async () => {
                 isStopping = true;
+                // Work ends with the port, not after it: a caller may take a minute to send a request, and what is begun until then is cut
+                // off with the process where nobody waits longer.
                 await Promise.all([
                     server.close(),
                     metricsServer?.close(),
@@ -215,19 +217,13 @@ export async function buildApp({
                     sockets.stop(),
                     flowWaits.stop(),
                     streams.stop(),
-                ]);
-                await Promise.all([
-                    clock.stop(),
-                    hints.stop(),
                     refresher.stop(),
                     delivery.stop(),
                     hookRetries.stop(),
                     interruptedFlows.stop(),
                     retention.stop(),
-                    renewals.drain(),
-                    revocations.drain(),
-                    clients.drain(),
                 ]);
+                await Promise.all([clock.stop(), hints.stop(), renewals.drain(), revocations.drain(), clients.drain()]);
                 await fetched.flush();
                 await egress.close();
                 await database.close();
