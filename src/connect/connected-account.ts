@@ -25,21 +25,18 @@ export async function connectedAccount(
 
 /**
  * S13: the account's number is no secret, and the connection of it may be somebody else's. Whoever renews it is known to have
- * made it, or to be one whom the provider lets use it. S15: and a working connection is not given up for one that is pending.
+ * made it, or to be one whom the provider lets use it.
  * @throws ConnectFailure
  */
 export function assertMayRenew(
     { session, renewed, known }: { session: SessionRead; renewed: ConnectionRow | undefined; known: ConnectionRow | undefined },
-    { isPending, isAccountProven }: Completed,
+    { isAccountProven }: Completed,
 ): void {
     if (known !== undefined && isAccountProven !== true && renewed?.id !== known.id && !isSameUser(session, known)) {
         throw new ConnectFailure(
             'callback_err',
             'This account is connected already by somebody else, and the provider did not say that it is yours too.',
         );
-    }
-    if (isPending === true && renewed !== undefined && renewed.auth_state !== 'pending') {
-        throw new ConnectFailure('callback_err', 'The installation waits for an approval. The connection keeps the one that it has.');
     }
 }
 

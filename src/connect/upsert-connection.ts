@@ -55,7 +55,8 @@ export interface ConnectionToStore {
 
 /**
  * Inside a transaction: the row stays locked until it ends.
- * @throws ConnectFailure `unknown_provider_config`, `account_or_environment_retrieval_err`, `invalid_connection` when they were deleted meanwhile
+ * @throws ConnectFailure `unknown_provider_config`, `account_or_environment_retrieval_err`, `invalid_connection` when they were deleted meanwhile;
+ *   `callback_err` when the connection works and the new one would only wait
  */
 export async function upsertConnection(transaction: Db, context: ConnectContext, given: ConnectionToStore): Promise<SavedConnection> {
     // What is deleted has taken its connections along; one more would be there for good.
@@ -73,6 +74,10 @@ export async function upsertConnection(transaction: Db, context: ConnectContext,
             throw new ConnectFailure('invalid_connection', 'The connection to be renewed no longer exists.');
         }
         if (existing !== undefined) {
+            // S15: a working connection is not given up for one that waits; its installation may have come only just now.
+            if (given.isPending === true && existing.auth_state !== 'pending') {
+                throw new ConnectFailure('callback_err', 'The installation waits for an approval. The connection keeps the one that it has.');
+            }
             return { row: await override(transaction, context, existing, given), operation: 'override', before: existing };
         }
         const row = await create(transaction, context, given);

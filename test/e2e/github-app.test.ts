@@ -595,6 +595,21 @@ describe('an installation that waits for an approval', () => {
         expect((await read(id, 'custom')).credentials['type']).toBe('APP');
     });
 
+    test('nor one that was approved while its user came back to ask once more (S15)', async () => {
+        const id = await request('oscar');
+        const token = await reconnectSession(id, 'custom');
+        const event = github.installationEvent(github.addInstallation(['oscar']), 'oscar');
+        github.faults.set('/user', (response) => {
+            void github.send(webhookUrl, 'installation', event, secret).then((answer) => {
+                expect(answer.status).toBe(200);
+                response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ login: 'oscar', id: 1 }));
+            });
+        });
+        const { outcome } = await go('custom', { action: 'request', withCode: true, login: 'oscar', token });
+        expect(outcome.error_type).toBe('callback_err');
+        expect([await state(id), (await read(id, 'custom')).credentials['type']]).toEqual(['ok', 'APP']);
+    });
+
     test('after a week without an approval it is deleted', async () => {
         const id = await request('jack');
         const { id: other } = await connected('custom', { withCode: true });
