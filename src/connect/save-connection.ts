@@ -42,7 +42,6 @@ export async function saveConnection(
     const { provider, mode, session } = attempt;
     assertMayKeep(obtained, session.accept_unverified_credentials);
     const isPending = obtained.isPending ?? false;
-    const pendingId = operations.newOperationId(sources);
     const completion = isPending
         ? { connectionConfig }
         : await completeConfig(context, { ...attempt, opened: integration, credentials: obtained.credentials, connectionConfig });
@@ -53,7 +52,6 @@ export async function saveConnection(
         renews: session.connection_id,
         obtained,
         isPending,
-        connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
         postConnectionStatus: statusAfter(completion),
         schedule: firstSchedule(context, { provider, mode, integration, connectionConfig: completion.connectionConfig }, obtained),
         describe: (existing: ConnectionRow | undefined) => descriptionIn(session, existing),
@@ -74,7 +72,12 @@ export async function saveConnection(
                 if (!(await sessions.recordSuccess(transaction, session.id, id, { ...outcome, at: at.toISOString() }))) {
                     throw new SessionIsOver();
                 }
-                const connection = await upsertConnection(transaction, context, given);
+                // Of this write: a repetition ends the waiting that the first began.
+                const pendingId = operations.newOperationId(sources);
+                const connection = await upsertConnection(transaction, context, {
+                    ...given,
+                    connectionConfig: { ...completion.connectionConfig, ...(isPending ? pendingConfig(pendingId) : settledConfig) },
+                });
                 if (flowId !== undefined) {
                     await flows.recordOutcome(transaction, flowId, { ...outcome, at: at.toISOString() });
                 }

@@ -1,7 +1,7 @@
 /** Outbound installation: a connection that waits for the vendor's webhook (auth-modes §4.3, S12; http-api §12.2). */
 import { createHmac } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { expirePending } from '../../src/connect/pending.ts';
 import { systemSources } from '../../src/sources.ts';
 import { createIntegration, createSession } from '../http/accounts.ts';
@@ -230,6 +230,25 @@ test('a reconnect keeps the credentials until the new ones are there (S15)', asy
     await send(created('106', 'second'));
     const after = await read(id);
     expect([after.credentials['access_token'], after.connection_config['pending']]).toEqual(['token for second', undefined]);
+});
+
+test('a write whose answer was lost is made again, and waits once', async () => {
+    const { db } = valetkey.app.database;
+    const token = await createSession(valetkey);
+    const transaction = vi.spyOn(db, 'transaction');
+    const begun = db.transaction();
+    transaction.mockReturnValueOnce({
+        execute: async (work: never) => {
+            await begun.execute(work);
+            throw Object.assign(new Error('Connection terminated unexpectedly'), { code: '08006' });
+        },
+    } as never);
+    const answer = await begin(token, 'sentry', '112');
+    transaction.mockRestore();
+    expect(answer.status, answer.text).toBe(200);
+    const id = answer.body.connectionId;
+    const operations = await valetkey.query(`select id, state from operations where connection_id = $1 and message like '%nstallation%'`, [id]);
+    expect(operations).toContainEqual({ id: (await read(id)).connection_config['pendingLog'], state: 'waiting' });
 });
 
 test('after a week, what never had credentials is deleted; what has some keeps them', async () => {
