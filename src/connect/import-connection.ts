@@ -22,6 +22,7 @@ import { attemptBegun, credentialsTaken, recording } from './attempt-steps.ts';
 import type { ConnectContext } from './connect-session.ts';
 import { describeFailure } from './failed-attempt.ts';
 import { obtainImported, type Submission } from './imported-credentials.ts';
+import { settledConfig, stopWaiting } from './pending.ts';
 import { completeConfig, recordCompletion, statusAfter } from './post-connection.ts';
 import { mergeTags, retagged } from './tags.ts';
 import { assertMayKeep, successOf, warnOfUnverified } from './unverified.ts';
@@ -117,12 +118,13 @@ export async function importConnection(outer: ConnectContext, target: ImportTarg
                 connectionId,
                 renews: null,
                 obtained,
-                connectionConfig,
+                connectionConfig: { ...connectionConfig, ...settledConfig },
                 postConnectionStatus: statusAfter(completion),
                 schedule,
                 describe: (existing) => descriptionOf(request, existing),
             });
             await recordCompletion(transaction, context, connection.row, completion);
+            await stopWaiting(transaction, connection.before, 'Imported', new Date(context.sources.now()));
             await finish(transaction, context, target, connection, obtained);
             return connection;
         });

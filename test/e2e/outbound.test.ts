@@ -232,6 +232,18 @@ test('a reconnect keeps the credentials until the new ones are there (S15)', asy
     expect([after.credentials['access_token'], after.connection_config['pending']]).toEqual(['token for second', undefined]);
 });
 
+test('an import over one that waits ends the waiting', async () => {
+    const id = await waiting('111');
+    const { connection_config: before } = await read(id);
+    const credentials = { type: 'OAUTH2', access_token: 'imported' };
+    const answer = await valetkey.call('POST', '/connections', { body: { provider_config_key: 'sentry', connection_id: id, credentials } });
+    expect(answer.status, answer.text).toBe(201);
+    expect((await read(id)).connection_config).toEqual({ hostname: 'sentry.io', actor: '111' });
+    expect(await valetkey.query('select state from operations where id = $1', [before['pendingLog']])).toEqual([{ state: 'cancelled' }]);
+    expect(await send(created('111', 'late'))).toBe(200);
+    expect((await read(id)).credentials['access_token']).toBe('imported');
+});
+
 test('a write whose answer was lost is made again, and waits once', async () => {
     const { db } = valetkey.app.database;
     const token = await createSession(valetkey);
