@@ -11,6 +11,7 @@ import { mergeConfig } from '../credentials/connection-secrets.ts';
 import type { AwaitedCredentials } from '../credentials/credential.ts';
 import { newRowId } from '../sources.ts';
 import * as sessions from '../store/connect-sessions.ts';
+import * as changes from '../store/connection-changes.ts';
 import * as connections from '../store/connections.ts';
 import { json } from '../store/database.ts';
 import * as installations from '../store/installations.ts';
@@ -21,7 +22,7 @@ import { attemptBegun, recording } from './attempt-steps.ts';
 import { sessionUsedMessage, type ConnectContext } from './connect-session.ts';
 import { describeFailure, recordFailedAttempt } from './failed-attempt.ts';
 import { openPending, pendingConfig, stopWaiting } from './pending.ts';
-import { saveConnection } from './save-connection.ts';
+import { descriptionIn, saveConnection } from './save-connection.ts';
 
 const awaited: AwaitedCredentials = { type: 'OAUTH2' };
 
@@ -86,6 +87,9 @@ async function awaitAgain(
         const isMarkedSecret = (name: string): boolean => provider.entry.connection_config?.[name]?.secret === true;
         const { clear, sealed } = await mergeConfig(vault, row, { ...config, ...pendingConfig(operationId) }, isMarkedSecret);
         await stopWaiting(transaction, row, 'Connected again', at);
+        // Said now or never: the webhook that brings the credentials knows nothing of the session.
+        const { tags, endUser, webhookUrlOverride } = descriptionIn(session, row);
+        await changes.change(transaction, row.id, { tags, endUser, webhookUrlOverride: webhookUrlOverride === '' ? null : webhookUrlOverride });
         await installations.replaceConfig(transaction, row.id, { connection_config: json(clear), sealed_secrets: sealed, updated_at: at });
         await openPending(transaction, operationId, integration, row, at);
         if (session.operation_id !== null) {

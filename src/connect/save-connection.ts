@@ -98,7 +98,7 @@ export async function saveConnection(
 }
 
 /** What the session names; a reconnect session may be silent about any of it. */
-const descriptionIn = (session: SessionRead, existing: ConnectionRow | undefined): Description => ({
+export const descriptionIn = (session: SessionRead, existing: ConnectionRow | undefined): Description => ({
     ...(session.tags === null ? {} : { tags: existing === undefined ? session.tags : renewedTags(existing, { ...session, tags: session.tags }) }),
     ...(session.end_user === null ? {} : { endUser: session.end_user }),
     ...(session.webhook_url_override === null ? {} : { webhookUrlOverride: session.webhook_url_override }),

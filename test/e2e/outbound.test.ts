@@ -232,6 +232,28 @@ test('a reconnect keeps the credentials until the new ones are there (S15)', asy
     expect([after.credentials['access_token'], after.connection_config['pending']]).toEqual(['token for second', undefined]);
 });
 
+test('a reconnect may name another end user, other tags and another webhook URL', async () => {
+    const id = await waiting('109');
+    await send(created('109', 'first'));
+    const session = await valetkey.call<{ data: { token: string } }>('POST', '/connect/sessions/reconnect', {
+        body: {
+            connection_id: id,
+            integration_id: 'sentry',
+            end_user: { id: 'user-9' },
+            tags: { team: 'red' },
+            webhook_url_override: 'https://hooks.example.com/9',
+        },
+    });
+    expect((await begin(session.body.data.token, 'sentry', '109')).status).toBe(200);
+    await send(created('109', 'second'));
+    expect(await read(id)).toMatchObject({
+        credentials: { access_token: 'token for second' },
+        end_user: { id: 'user-9' },
+        tags: { end_user_id: 'user-9', team: 'red' },
+        webhook_url_override: 'https://hooks.example.com/9',
+    });
+});
+
 test('an import over one that waits ends the waiting', async () => {
     const id = await waiting('111');
     const { connection_config: before } = await read(id);
