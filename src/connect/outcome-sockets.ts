@@ -65,7 +65,11 @@ export class OutcomeSockets {
         waiting.isServed = true;
         waiting.socket.send(JSON.stringify(outcomeMessage(outcome)));
         if (flowId !== undefined) {
-            await flows.markDelivered(this.#dependencies.db, flowId, new Date(this.#dependencies.sources.now()));
+            const { db, sources, logger } = this.#dependencies;
+            // Nobody asks for it again while the socket is served, and the page has its outcome still to show.
+            await flows
+                .markDelivered(db, flowId, new Date(sources.now()))
+                .catch((error: unknown) => logger.error({ err: error, flow: flowId }, 'that an outcome was delivered could not be noted'));
         }
     }
 

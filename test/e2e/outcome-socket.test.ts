@@ -152,6 +152,18 @@ describe('the outcome socket', () => {
         expect((await openCallback(await consent(alone.authorizationUrl), alone.cookie)).status).toBe(200);
     });
 
+    test('and the page says what was stored, although that it was delivered cannot be noted', async () => {
+        await valetkey.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$`);
+        await valetkey.query(
+            `create trigger refused before update on oauth_flows for each row when (new.outcome_delivered_at is not null) execute function refuse()`,
+        );
+        const popup = await open();
+        const { page, outcome } = await finishPopup(popup, await consent(popup.authorizationUrl));
+        await valetkey.query('drop function refuse cascade');
+        expect([page.status, outcome.message_type]).toEqual([200, 'success']);
+        popup.socket.close();
+    });
+
     test.each<[string | undefined, string]>([
         ['https://app.example', '"https://app.example"'],
         ['http://localhost:5173', '"http://localhost:5173"'],
