@@ -6,6 +6,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import { newRandomId, type Sources } from '../sources.ts';
+import * as connectFlows from '../store/connect-flows.ts';
 import * as flows from '../store/oauth-flows.ts';
 import type { ConnectOutcome, Schema } from '../store/schema.ts';
 
@@ -56,11 +57,11 @@ export class OutcomeSockets {
         return id === undefined ? undefined : this.#waiting.get(id)?.origin;
     }
 
-    /** Sends an outcome at once when this process holds the socket. A missing socket never fails a flow. */
-    async deliver(id: string | null | undefined, outcome: ConnectOutcome, flowId?: string): Promise<void> {
+    /** Sends an outcome at once when this process holds the socket. A missing socket never fails a flow. @returns whether it holds it */
+    async deliver(id: string | null | undefined, outcome: ConnectOutcome, flowId?: string): Promise<boolean> {
         const waiting = id ? this.#waiting.get(id) : undefined;
         if (waiting === undefined || waiting.isServed) {
-            return;
+            return waiting !== undefined;
         }
         waiting.isServed = true;
         waiting.socket.send(JSON.stringify(outcomeMessage(outcome)));
@@ -71,6 +72,7 @@ export class OutcomeSockets {
                 .markDelivered(db, flowId, new Date(sources.now()))
                 .catch((error: unknown) => logger.error({ err: error, flow: flowId }, 'that an outcome was delivered could not be noted'));
         }
+        return true;
     }
 
     async stop(): Promise<void> {
@@ -88,22 +90,35 @@ export class OutcomeSockets {
 
     /** Runs only while somebody waits. */
     async #run(): Promise<void> {
-        const { db, sources, logger } = this.#dependencies;
+        const { sources, logger } = this.#dependencies;
         while (this.#waiting.size > 0 && !this.#stopping.signal.aborted) {
             await sources.sleep(pollEveryMs, this.#stopping.signal).catch(() => {});
             this.#keepAlive(sources.now());
             try {
                 const ids = [...this.#waiting].flatMap(([id, { isServed }]) => (isServed ? [] : [id]));
-                for (const flow of ids.length === 0 ? [] : await flows.undelivered(db, ids)) {
-                    if (flow.outcome !== null) {
-                        await this.deliver(flow.ws_client_id, flow.outcome, flow.id);
-                    }
+                if (ids.length > 0) {
+                    await this.#look(ids);
                 }
             } catch (error) {
                 logger.error({ err: error }, 'outcomes of redirect flows could not be looked up');
             }
         }
         this.#loop = undefined;
+    }
+
+    async #look(ids: readonly string[]): Promise<void> {
+        const { db } = this.#dependencies;
+        for (const { id, ws_client_id: socketId, outcome } of await flows.undelivered(db, ids)) {
+            if (outcome !== null) {
+                await this.deliver(socketId, outcome, id);
+            }
+        }
+        // What failed at another replica before there was a flow: kept under the socket's own id.
+        for (const { id, outcome } of await connectFlows.read(db, ids)) {
+            if (outcome !== null) {
+                await this.deliver(id, outcome);
+            }
+        }
     }
 
     #keepAlive(now: number): void {

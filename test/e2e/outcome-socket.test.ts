@@ -215,7 +215,7 @@ describe('an installation', () => {
     });
 });
 
-test('an outcome reaches its socket although another replica handled the callback', async () => {
+async function startReplica(): Promise<TestApp> {
     const { database, encryptionKeys } = valetkey.config;
     const replica = await startTestApp({
         env: {
@@ -227,6 +227,37 @@ test('an outcome reaches its socket although another replica handled the callbac
         providers: providersFile(oauth2Entry('plain', server), untestedKeyEntry('keys')),
     });
     await replica.listen();
+    return replica;
+}
+
+test.each<[string, (token: string) => Promise<void> | void, string, string]>([
+    ['an unknown integration', () => {}, 'none', 'provider_config_err'],
+    [
+        'an expired session',
+        async (sessionToken) =>
+            void (await valetkey.query(`update connect_sessions set expires_at = now() - interval '1 second' where token_hash = $1`, [
+                valetkey.vault.hash(sessionToken),
+            ])),
+        'plain',
+        'unknown_connect_session_token',
+    ],
+])('so does a failure that another replica found before the browser was sent off: %s', async (_name, prepare, integration, type) => {
+    const replica = await startReplica();
+    const socket = await openSocket(valetkey.url);
+    await prepare(token);
+    const page = await fetch(`${replica.url}/oauth/connect/${integration}?connect_session_token=${token}&ws_client_id=${socket.id}`);
+    expect(await socket.outcome()).toMatchObject({
+        message_type: 'error',
+        provider_config_key: integration,
+        error_type: type,
+        error_desc: sentenceOf(await page.text()),
+    });
+    socket.close();
+    await replica.close();
+});
+
+test('an outcome reaches its socket although another replica handled the callback', async () => {
+    const replica = await startReplica();
     const socket = await openSocket(valetkey.url);
     const started = await startConnect(replica.url, 'plain', token, { ws_client_id: socket.id });
     expect((await openCallback(await consent(started.authorizationUrl), started.cookie)).status).toBe(200);

@@ -183,12 +183,15 @@ async function answerFailure(services: Services, error: unknown, request: Fastif
         error: popupError(error),
         at: new Date(sources.now()).toISOString(),
     };
-    const isRecorded = flowId !== undefined && (await recordForPage(services, request, flowId, outcome));
+    const isRecorded = flowId !== undefined && (await recordFor(services, request, flowId, outcome));
     if (isRecorded && isTheOnlyWindow) {
         return reply.headers(leavingHeaders).redirect(connectUiPage(services.config, flowId), 302);
     }
     const openerOrigin = sockets.originOf(socketId);
-    await sockets.deliver(socketId, outcome);
+    if (!(await sockets.deliver(socketId, outcome)) && FlowId.safeParse(socketId).success) {
+        // Another replica holds it, and finds this under its id.
+        await recordFor(services, request, socketId!, outcome, longestSocketMs);
+    }
     return sendOutcomePage(reply.headers(known?.headers ?? {}), outcome, {
         sources,
         openerOrigin,
@@ -197,9 +200,15 @@ async function answerFailure(services: Services, error: unknown, request: Fastif
     });
 }
 
-/** Where the flow's page will find it. @returns `false` when its session is unknown or over, so that nobody can ask */
-async function recordForPage(services: Services, request: FastifyRequest, flowId: string, outcome: ConnectOutcome): Promise<boolean> {
-    const session = request.principal?.session ?? (await sessionIn(services, request.query as Record<string, unknown>));
+/** A socket may wait until long after its session has expired. */
+const longestSocketMs = 60 * 60 * 1000;
+
+/**
+ * Where whoever waits will find it, by the name of the flow or the id of a socket.
+ * @param graceMs how long the session may be over @returns `false` when it is unknown or over, so that nobody can ask
+ */
+async function recordFor(services: Services, request: FastifyRequest, flowId: string, outcome: ConnectOutcome, graceMs = 0): Promise<boolean> {
+    const session = request.principal?.session ?? (await sessionIn(services, request.query as Record<string, unknown>, graceMs));
     if (session === undefined) {
         return false;
     }
@@ -213,10 +222,10 @@ async function recordForPage(services: Services, request: FastifyRequest, flowId
     return true;
 }
 
-/** Of a request that was refused before its caller was known: a single-use session after its success. */
-async function sessionIn({ connect }: Services, query: Readonly<Record<string, unknown>>): Promise<SessionRead | undefined> {
+/** Of a request that was refused before its caller was known: a single-use session after its success, or one that has just expired. */
+async function sessionIn({ connect }: Services, query: Readonly<Record<string, unknown>>, graceMs: number): Promise<SessionRead | undefined> {
     const token = query['connect_session_token'];
-    return typeof token === 'string' && sessionTokenPattern.test(token) ? findSession(connect, token).catch(() => undefined) : undefined;
+    return typeof token === 'string' && sessionTokenPattern.test(token) ? findSession(connect, token, graceMs).catch(() => undefined) : undefined;
 }
 
 function popupError(error: unknown): { type: string; description: string } {
