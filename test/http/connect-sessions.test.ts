@@ -8,9 +8,19 @@ import { create, issues, readConnection, readSession, type Connection } from './
 
 let valetkey: TestApp;
 
+/** A field of its configuration is secret although it is not named like one. */
+const markedEntry = {
+    marked: {
+        ...(untestedKeyEntry('marked')['marked'] as object),
+        connection_config: { jwt: { type: 'string', title: 'JWT', description: 'Of an administrator.', secret: true } },
+    },
+};
+
 beforeAll(async () => {
     // nothing listens on port 9, so every key of "refused" fails its test
-    valetkey = await startTestApp({ providers: providersFile(untestedKeyEntry('keys'), apiKeyEntry('refused', 'http://127.0.0.1:9')) });
+    const providers = providersFile(untestedKeyEntry('keys'), apiKeyEntry('refused', 'http://127.0.0.1:9'), markedEntry);
+    valetkey = await startTestApp({ providers });
+    await createIntegration(valetkey, 'marked', 'marked');
     await createIntegration(valetkey, 'keys', 'keys');
     await createIntegration(valetkey, 'more-keys', 'keys');
     await createIntegration(valetkey, 'refused', 'refused');
@@ -301,6 +311,14 @@ describe('GET /connect/session', () => {
                 websocketsPath: '/',
                 outcome: null,
             },
+        });
+    });
+
+    test('shows no preset that the entry marks as secret, or that we would seal for its name (§7.18)', async () => {
+        const connection_config = { jwt: 'do-not-show', passphrase: 'do-not-show', region: 'eu' };
+        const session = await createSession(valetkey, { tags: {}, integrations_config_defaults: { marked: { connection_config } } });
+        expect((await readSession(valetkey, session))['integrations_config_defaults']).toEqual({
+            marked: { connection_config: { jwt: '********', passphrase: '********', region: 'eu' } },
         });
     });
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { sessionDefaults } from '../../../connect/connect-session.ts';
 import { signedReturnAddress } from '../../../connect/return-state.ts';
 import * as connections from '../../../store/connections.ts';
+import * as integrations from '../../../store/integrations.ts';
 import { connectSession } from '../../authentication.ts';
 import { endpoint } from '../../endpoint.ts';
 import { ApiError, toIssues } from '../../errors.ts';
@@ -27,6 +28,9 @@ export const readConnectSession = (services: Services) =>
             await assertNoBody(request);
             const session = principal.session!;
             const defaults = await sessionDefaults(services.connect, session);
+            const providers = await integrations.existingKeys(services.database.db, session.environment_id, Object.keys(defaults));
+            const isMarkedSecret = (key: string, name: string): boolean =>
+                services.catalogue.get(providers.get(key) ?? '')?.entry.connection_config?.[name]?.secret === true;
             const renewed = session.connection_id === null ? undefined : await connections.findById(services.database.db, session.connection_id);
             const endUser = renewed?.end_user ?? session.end_user;
             const returnTo = await signedReturnAddress(
@@ -34,7 +38,7 @@ export const readConnectSession = (services: Services) =>
                 session,
                 endUser,
             );
-            return sessionView(session, endUser, defaults, services.config.websocketsPath, returnTo);
+            return sessionView(session, endUser, defaults, isMarkedSecret, services.config.websocketsPath, returnTo);
         },
     });
 

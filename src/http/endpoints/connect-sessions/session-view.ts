@@ -1,9 +1,12 @@
 /** A connect session as its own browser sees it (http-api §4.3): what it may do, and nothing that is the backend's business. */
 import { z } from 'zod';
 import type { IntegrationDefaults } from '../../../connect/connect-session.ts';
+import { isSecretName } from '../../../credentials/connection-secrets.ts';
 import { connectUiSettings } from '../../../environments/connect-ui-settings.ts';
 import type { SessionRead } from '../../../store/connect-sessions.ts';
 import type { EndUser } from '../../../store/schema.ts';
+
+type IsMarkedSecret = (integrationKey: string, name: string) => boolean;
 
 const nullableText = z.string().nullable();
 
@@ -72,11 +75,16 @@ export const SessionAnswer = z.strictObject({
     }),
 });
 
-/** @param endUser the one of the connection that is renewed, or the session's own @param returnTo where its user goes now */
+/**
+ * @param endUser the one of the connection that is renewed, or the session's own
+ * @param isMarkedSecret whether the entry of an integration says so of a member of its configuration
+ * @param returnTo where its user goes now
+ */
 export const sessionView = (
     session: SessionRead,
     endUser: EndUser | null,
     defaults: Record<string, IntegrationDefaults>,
+    isMarkedSecret: IsMarkedSecret,
     websocketsPath: string,
     returnTo: string | undefined,
 ) => ({
@@ -84,7 +92,7 @@ export const sessionView = (
         endUser,
         connectUISettings: connectUiSettings(session),
         ...(session.allowed_integrations === null ? {} : { allowed_integrations: session.allowed_integrations }),
-        ...(session.sealed_defaults === null ? {} : { integrations_config_defaults: publicDefaults(defaults) }),
+        ...(session.sealed_defaults === null ? {} : { integrations_config_defaults: publicDefaults(defaults, isMarkedSecret) }),
         ...(session.connection_id === null ? {} : { isReconnecting: true }),
         ...(session.overrides === null ? {} : { overrides: session.overrides }),
         ...(session.return_url === null ? {} : { return_url: session.return_url }),
@@ -95,18 +103,21 @@ export const sessionView = (
 });
 
 /** What the browser may see of the presets: names and emptiness, not what looks like a secret (frontend contract §7.18). */
-const publicDefaults = (defaults: Record<string, IntegrationDefaults>): Record<string, unknown> =>
+const publicDefaults = (defaults: Record<string, IntegrationDefaults>, isMarkedSecret: IsMarkedSecret): Record<string, unknown> =>
     Object.fromEntries(
         Object.entries(defaults).map(([key, { connection_config, authorization_params }]) => [
             key,
             {
-                ...(connection_config === undefined ? {} : { connection_config: masked(connection_config) }),
+                ...(connection_config === undefined ? {} : { connection_config: masked(connection_config, (name) => isMarkedSecret(key, name)) }),
                 ...(authorization_params === undefined ? {} : { authorization_params }),
             },
         ]),
     );
 
-const masked = (config: Record<string, unknown>): Record<string, unknown> =>
+const masked = (config: Record<string, unknown>, isMarkedSecret: (name: string) => boolean): Record<string, unknown> =>
     Object.fromEntries(
-        Object.entries(config).map(([name, value]) => [name, value !== '' && /secret|password|token|key/i.test(name) ? '********' : value]),
+        Object.entries(config).map(([name, value]) => [
+            name,
+            value !== '' && (/key/i.test(name) || isSecretName(name) || isMarkedSecret(name)) ? '********' : value,
+        ]),
     );
