@@ -118,6 +118,11 @@ describe('the answer', () => {
         const rows = await valetkey.query(`select connection_config from connections where connection_id = 'secretive'`);
         expect(rows).toEqual([{ connection_config: { region: 'eu' } }]);
     });
+
+    test('shows nobody what a flow has left for renewals (M5)', async () => {
+        await imported(ofNone({ connection_id: 'flow-left', connection_config: { oauth_client_info: { client_secret: 'hidden' }, region: 'eu' } }));
+        expect((await imported(ofNone({ connection_id: 'flow-left' })))['connection_config']).toEqual({ region: 'eu' });
+    });
 });
 
 describe('credentials, as they are read back', () => {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ConnectFailure } from '../../../auth-modes/auth-mode.ts';
 import { findImportTarget, importConnection as runImport, type ImportedConnection, type ImportTarget } from '../../../connect/import-connection.ts';
-import { openConfig } from '../../../credentials/connection-secrets.ts';
+import { openShownConfig } from '../../../credentials/connection-secrets.ts';
 import { parseStoredExpiry } from '../../../credentials/expiry.ts';
 import { apiKey, type Principal } from '../../authentication.ts';
 import { ConnectionObject } from '../../connection-schema.ts';
@@ -186,7 +186,9 @@ async function view(services: Services, principal: Principal, body: Body, import
         { ...row, provider_config_key: body.provider_config_key },
         {
             credentials: imported.credentials,
-            connectionConfig: mayReadCredentials ? await openConfig(services.vault, row) : { ...row.connection_config, ...imported.connectionConfig },
+            connectionConfig: mayReadCredentials
+                ? await openShownConfig(services.vault, row)
+                : { ...row.connection_config, ...imported.connectionConfig },
             isEndUserGiven: body.end_user !== undefined,
         },
     );
