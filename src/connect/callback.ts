@@ -212,8 +212,9 @@ async function complete(
     for (const note of obtained.notes ?? []) {
         context.logger.warn({ flow: flow.id, provider: provider.name }, note);
     }
-    // N3: what the provider says about the account wins over anything that was set before.
-    const connectionConfig = { ...secrets.connectionConfig, ...obtained.derivedConfig };
+    // N3: what the provider says about the account wins over anything that was set before. The mark of an earlier connect goes: with it,
+    // renewals would keep this one's refresh token whatever takes its place.
+    const connectionConfig = { overrideTokenRefresh: undefined, ...secrets.connectionConfig, ...obtained.derivedConfig };
     const hasOwnApp = clientOverride.clientId !== undefined || clientOverride.clientSecret !== undefined;
     if (!hasOwnApp || obtained.credentials.type !== 'OAUTH2' || obtained.credentials.access_token === undefined) {
         return { obtained, connectionConfig };

@@ -1,4 +1,4 @@
-/** What happens to a connection while the provider is asked for its new credentials. */
+/** Connecting again: what of a connection is renewed, and what became of it while the provider was asked. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectKey, createIntegration, createSession } from '../http/accounts.ts';
 import { startTestApp, type TestApp } from '../http/app.ts';
@@ -42,8 +42,8 @@ beforeEach(() => {
     meanwhile = undefined;
 });
 
-async function connectOauth(token: string): Promise<{ status: number; html: string }> {
-    const { authorizationUrl, cookie } = await startConnect(valetkey.url, 'oauth', token);
+async function connectOauth(token: string, query: Record<string, string> = {}): Promise<{ status: number; html: string }> {
+    const { authorizationUrl, cookie } = await startConnect(valetkey.url, 'oauth', token, query);
     const state = new URL(authorizationUrl).searchParams.get('state')!;
     return openCallback(`${valetkey.url}/oauth/callback?code=c&state=${state}`, cookie);
 }
@@ -92,4 +92,24 @@ test('and another that took its id meanwhile keeps its credentials', async () =>
     await expect(connectKey(valetkey, 'keys', token)).rejects.toThrow('invalid_connection');
     const read = await valetkey.call<{ credentials: object }>('GET', `/connections/${id}?provider_config_key=keys`);
     expect(read.body.credentials).toMatchObject({ apiKey: 'of the new one' });
+});
+
+test('a refresh token that was brought along counts no more once there is another from the provider', async () => {
+    const first = await createSession(valetkey);
+    const own = {
+        'credentials[oauth_client_id_override]': 'own',
+        'credentials[oauth_client_secret_override]': 'secret',
+        'credentials[oauth_refresh_token_override]': 'brought along',
+    };
+    expect((await connectOauth(first, own)).status).toBe(200);
+    const id = (await sessionOutcome(first)).connection_id!;
+    const read = async () => {
+        const path = `/connections/${id}?provider_config_key=oauth&refresh_token=true`;
+        return (await valetkey.call<{ credentials: Record<string, unknown>; connection_config: object }>('GET', path)).body;
+    };
+    expect(await read()).toMatchObject({ credentials: { refresh_token: 'brought along' }, connection_config: { overrideTokenRefresh: true } });
+    expect((await connectOauth(await reconnectSession('oauth', id))).status).toBe(200);
+    expect(await read()).toMatchObject({ credentials: { refresh_token: 'a refresh token' } });
+    // With it, a renewal would keep this token whatever takes its place (workday-oauth).
+    expect((await read()).connection_config).toEqual({});
 });
