@@ -27,6 +27,8 @@ const pipelinedClients = 2;
  * quarter of an hour; whoever holds a token answer has to write it before its lease is over (R2b), and readers do not wait so long.
  */
 const longestAnswerMs = 15_000;
+/** Firewalls and load balancers forget connections that are quiet for minutes; probes keep them, or find out. */
+const probed = { keepAlive: true, keepAliveInitialDelayMillis: 30_000 };
 
 export async function openPostgres(config: PostgresDatabase): Promise<Database> {
     const pool = new pg.Pool({
@@ -34,6 +36,7 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
         max: config.poolSize,
         connectionTimeoutMillis: 10_000,
         application_name: 'valetkey',
+        ...probed,
     });
     // An idle connection that the server closes must not end the process; the next query opens another.
     pool.on('error', () => {});
@@ -193,6 +196,7 @@ async function openPipelined(connectionString: string, onEnd: () => void): Promi
         pipeline: true,
         connectionTimeoutMillis: 10_000,
         application_name: 'valetkey reads',
+        ...probed,
     } as pg.ClientConfig);
     const reading: ReadingClient = { client, underWay: 0, answers: 0 };
     const watch = endIfSilent(reading);
@@ -216,7 +220,7 @@ async function openPipelined(connectionString: string, onEnd: () => void): Promi
 
 /** A connection of its own: a notification comes to the session that listens, whenever it comes. */
 async function listen(connectionString: string, channel: string, hear: (text: string) => void): Promise<Listening> {
-    const client = new pg.Client({ connectionString, connectionTimeoutMillis: 10_000, application_name: 'valetkey hints', keepAlive: true });
+    const client = new pg.Client({ connectionString, connectionTimeoutMillis: 10_000, application_name: 'valetkey hints', ...probed });
     const ended = new Promise<void>((resolve) => {
         client.on('error', () => resolve());
         client.on('end', () => resolve());

@@ -1,4 +1,5 @@
 /** What only the Postgres dialect has: a server that can be away, refuse, or cut connections. */
+import { Socket } from 'node:net';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
@@ -188,6 +189,19 @@ describe('prepared statements', () => {
         await close();
         await created.drop();
     });
+});
+
+test('connections are probed while they are idle, of whichever kind', async () => {
+    const setKeepAlive = vi.spyOn(Socket.prototype, 'setKeepAlive');
+    const created = await createDatabase();
+    const database = await open(created.url);
+    await database.read('one', 'select 1 as one', []);
+    const listening = await database.listen('some', () => {});
+    expect(setKeepAlive.mock.calls).toEqual(Array.from({ length: 3 }, () => [true, expect.toSatisfy((ms: number) => ms > 0 && ms <= 60_000)]));
+    setKeepAlive.mockRestore();
+    await listening?.close();
+    await database.close();
+    await created.drop();
 });
 
 test('reads on connections that nobody answers fail soon, however many follow, and others go on on new ones', async () => {
