@@ -22,7 +22,11 @@ export const connectOutbound = (services: Services) =>
             'Until then `connection_config.pending` is true, and `credentials` has nothing but its type; after seven days without an installation the ' +
             'connection is deleted. With a session for a reconnect the connection keeps its credentials until the new ones are there. The body is ignored.',
         answers: { 200: Connected },
-        errors: { ...connectErrors, 400: [...connectErrors[400].filter((code) => code !== 'connection_test_failed'), 'provider_config_err'] },
+        errors: {
+            ...connectErrors,
+            // The last: its installation came just now (S15).
+            400: [...connectErrors[400].filter((code) => code !== 'connection_test_failed'), 'provider_config_err', 'callback_err'],
+        },
         authenticate: sessionInQuery(services),
         access: 'connect session',
         query: ConnectQuery,
