@@ -17,6 +17,7 @@ import { RateLimits } from './rate-limit.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
 import { acceptSockets } from './socket-upgrades.ts';
+import { sendBeforeClosing } from './unsent-answers.ts';
 
 /** proxy-addr's form: hop 0 is who the socket belongs to. */
 function trustedBy({ trustedProxies }: Config): string[] | ((address: string, hop: number) => boolean) {
@@ -61,6 +62,7 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
     app.setErrorHandler(errorHandler(sources));
     app.setNotFoundHandler(notFound);
     acceptBodies(app);
+    sendBeforeClosing(app, sources);
     app.addHook('onRequest', (_request, reply, done) => {
         reply.headers(securityHeaders);
         done();
