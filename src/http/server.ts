@@ -45,6 +45,8 @@ export async function buildServer(services: Services): Promise<FastifyInstance> 
         trustProxy: trustedBy(config),
         routerOptions: { ignoreTrailingSlash: true, caseSensitive: false, maxParamLength: longestParam, querystringParser: parseQuery },
         rewriteUrl: ({ url = '/' }: IncomingMessage) => (services.connectUi === undefined ? url : connectUiAtRoot(url)),
+        // An offer of HTTP/2, as Java's client makes it on plain http, is to be passed over (RFC 9110 §7.8): not a socket that was asked for.
+        http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
         forceCloseConnections: 'idle',
         // Fastify's default is forever; half a request would hold up shutdown as long.
         requestTimeout: 60_000,
