@@ -3,10 +3,11 @@ import type { Logger } from 'pino';
 import type { Sources } from '../sources.ts';
 
 /**
- * SQLSTATEs that pass: connection, serialisation, resources, operator intervention, disk, a lock not to be had, and what a
- * demoted primary says until the pool has found the new one.
+ * SQLSTATEs that pass: connection, serialisation, resources, operator intervention, disk, a lock not to be had, what a demoted primary
+ * says until the pool has found the new one, and what a server says that lets nobody in for now: passwords are changed, who vouches for
+ * them is away, a database is restored under its name.
  */
-const passing = /^(08|40|53|57|58|55P03|25006)/;
+const passing = /^(08|28|40|53|57|58|55P03|25006|3D000)/;
 /** Node's names for a failed system call, name lookup or stream; any other `ERR_…` is a mistake of the caller. */
 const systemError = /^(E(?!RR_)[A-Z_]+$|ERR_(STREAM|SSL|TLS)_)/;
 

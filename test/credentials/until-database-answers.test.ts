@@ -50,6 +50,10 @@ describe('waits for', () => {
         ['58030', 'could not read block'],
         // what a demoted primary says until the pool has found the new one
         ['25006', 'cannot execute INSERT in a read-only transaction'],
+        // opening a connection: it let this process in before
+        ['28P01', 'password authentication failed for user "valetkey"'],
+        ['28000', 'PAM authentication failed for user "valetkey"'],
+        ['3D000', 'database "valetkey" does not exist'],
         ['ECONNREFUSED', ''],
         ['ECONNRESET', 'read ECONNRESET'],
         ['EPIPE', 'write EPIPE'],
