@@ -16,6 +16,8 @@ import type { LiveSigningKeys } from './signature.ts';
 const concurrency = 20;
 /** A slow receiver leaves slots to the others. */
 const perUrl = 5;
+/** So do all silent ones together. */
+const forSilent = concurrency / 2;
 /** How an attempt ends that held its slot for as long as there is. */
 const silence = new Set<string | null>(['deadline_exceeded', 'connect_timeout']);
 /** Of more receivers it is not remembered: every claim is told of them. */
@@ -117,9 +119,24 @@ export class WebhookDelivery {
         }
     }
 
-    /** W2: a receiver that does not answer gets one slot, or a few of them would keep all slots from everybody else. */
+    /**
+     * W2: receivers that do not answer get one slot each, and half of all together, or they would keep all slots from everybody else. Where
+     * there are more of them, they have their turns from claim to claim.
+     */
     #restrained(busy: Readonly<Record<string, number>>): Record<string, number> {
-        return { ...busy, ...Object.fromEntries([...this.#silent].map((url) => [url, (busy[url] ?? 0) + perUrl - 1])) };
+        const restrained = { ...busy };
+        const silent = [...this.#silent];
+        let room = forSilent - silent.reduce((sum, url) => sum + (busy[url] ?? 0), 0);
+        for (const url of silent) {
+            const hasTurn = room > 0 && !busy[url];
+            restrained[url] = hasTurn ? perUrl - 1 : perUrl;
+            if (hasTurn) {
+                room -= 1;
+                this.#silent.delete(url);
+                this.#silent.add(url);
+            }
+        }
+        return restrained;
     }
 
     #noteSilence(url: string, { error }: Attempt): void {

@@ -250,9 +250,69 @@ describe('one event', () => {
         deadline = Promise.withResolvers();
         first.resolve();
         delivery.wake();
-        await alive!.waitFor(() => true, 5_000);
+        await alive!.waitFor(() => true);
         // One slot each.
         await expect.poll(() => silent.map(({ deliveries }) => deliveries.length)).toEqual([6, 6, 6, 6]);
+    });
+
+    test('nor where there are more of them than slots, which have their turns in half of the slots (W2)', async () => {
+        const [alive, ...silent] = await Promise.all(Array.from({ length: 25 }, receiver));
+        await configure({});
+        for (const hook of silent) {
+            hook.answer(...Array.from({ length: 30 }, () => 'never' as const));
+            for (let index = 0; index < 20; index += 1) await enqueue(hook!.url);
+        }
+        const underWay = new Set<() => void>();
+        let isOver = false;
+        const hanging = (signal?: AbortSignal): Promise<void> =>
+            new Promise((resolve, reject) => {
+                underWay.add(resolve);
+                signal?.addEventListener('abort', () => {
+                    underWay.delete(resolve);
+                    reject(signal.reason as Error);
+                });
+            });
+        const delivery = startDelivery({
+            egress: egress({ sleep: (ms, signal) => (ms === 20_000 && !isOver ? hanging(signal) : systemSources.sleep(isOver ? 0 : ms, signal)) }),
+        });
+        const pass = (): void => {
+            for (const resolve of underWay) resolve();
+            underWay.clear();
+        };
+        cleanups.push(async () => {
+            isOver = true;
+            pass();
+        });
+        const found = async (): Promise<number> =>
+            new Set((await rows()).filter(({ last_error: error }) => error === 'deadline_exceeded').map(({ url }) => url)).size;
+        await expect
+            .poll(async () => {
+                pass();
+                delivery.wake();
+                return found();
+            })
+            .toBe(silent.length);
+        pass();
+        await expect
+            .poll(() => {
+                delivery.wake();
+                return underWay.size;
+            })
+            .toBe(10);
+        await enqueue(alive!.url);
+        delivery.wake();
+        await alive!.waitFor(() => true);
+        await expect.poll(() => underWay.size).toBe(10);
+        for (const hook of silent) await enqueue(hook!.url);
+        const before = silent.map(({ deliveries }) => deliveries.length);
+        // All of them have their turn.
+        await expect
+            .poll(() => {
+                pass();
+                delivery.wake();
+                return silent.every(({ deliveries }, index) => deliveries.length > before[index]!);
+            })
+            .toBe(true);
     });
 
     test('is given up after ten attempts over some 42 hours, and stays readable as dead', async () => {
