@@ -53,8 +53,8 @@ function drawn(size: number): Buffer {
     return bytes;
 }
 
-/** Two readings that are each wrong by what `store/database-clock.ts` tolerates. A clock that steps back by more was set, and is followed. */
-const longestStepMs = 2_000;
+/** By this the clocks of two processes differ at most: two readings that are each wrong by what `store/database-clock.ts` tolerates. One that steps back by more was set, and is followed. */
+export const clocksDifferMs = 2_000;
 
 /**
  * Sources whose `now()` runs on another clock: replicas agree on what is due because they share the database's (R11).
@@ -70,7 +70,7 @@ export function withClockOffset(sources: Sources, offsetMs: () => number): Sourc
         const local = sources.now();
         const read = local + offsetMs();
         const passed = Math.max(0, local - askedAt);
-        shared = shared - read > longestStepMs ? read : Math.max(read, shared + passed / 2);
+        shared = shared - read > clocksDifferMs ? read : Math.max(read, shared + passed / 2);
         askedAt = local;
         return Math.round(shared);
     };

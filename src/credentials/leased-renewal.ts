@@ -6,7 +6,7 @@ import { hash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import { OperationRecord } from '../egress/operation-record.ts';
-import type { Sources } from '../sources.ts';
+import { clocksDifferMs, type Sources } from '../sources.ts';
 import * as writes from '../store/credential-writes.ts';
 import { loadTarget, type RenewalTarget } from '../store/renewal-targets.ts';
 import type { Hints } from '../store/hints.ts';
@@ -252,11 +252,8 @@ export class LeasedRenewal {
     }
 }
 
-/** The clocks of two processes differ by this at most (`sources.ts`). */
-const mostApartMs = 2_000;
-
 /** A time that is still to come was written by a clock that was wrong, and proves nothing: whoever forces a renewal would get none until then. */
-export const isBetween = (time: Date, since: number, now: number): boolean => time.getTime() >= since && time.getTime() <= now + mostApartMs;
+export const isBetween = (time: Date, since: number, now: number): boolean => time.getTime() >= since && time.getTime() <= now + clocksDifferMs;
 
 /**
  * Whether an earlier lease ran out with its call begun and no outcome written. Its holder need not be dead: after an outage of the database it holds

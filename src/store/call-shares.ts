@@ -6,6 +6,7 @@
  * calls per second of one host do not queue for it. A share names when it ends; that of a dead process ends by itself.
  */
 import type { Kysely } from 'kysely';
+import { clocksDifferMs } from '../sources.ts';
 import { json } from './database.ts';
 import type { CallShare, Schema } from './schema.ts';
 
@@ -45,9 +46,6 @@ const backgroundPart = 0.75;
 /** The minute's calls may not all come at once. */
 const burstPart = 1 / 6;
 
-/** Two processes' clocks differ by this at most (`sources.ts`). One that is further behind was set back. */
-const mostApartMs = 2_000;
-
 /** Replaces this process's share by what it needs now. */
 export function exchangeShare(db: Kysely<Schema>, limit: CallLimit, request: ShareRequest): Promise<Granted> {
     const now = new Date(request.now);
@@ -62,8 +60,8 @@ export function exchangeShare(db: Kysely<Schema>, limit: CallLimit, request: Sha
             .executeTakeFirstOrThrow();
         const { slots, backgroundSlots, shares } = divide(row.shares, limit, request);
         const elapsed = Math.max(0, request.now - row.refilled_at.getTime());
-        // What a process with a faster clock has counted is not counted again.
-        const refilledAt = elapsed === 0 && row.refilled_at.getTime() - request.now <= mostApartMs ? row.refilled_at : now;
+        // What a process with a faster clock has counted is not counted again; a clock that is further behind was set back.
+        const refilledAt = elapsed === 0 && row.refilled_at.getTime() - request.now <= clocksDifferMs ? row.refilled_at : now;
         const available = Math.min(burst, row.calls + (elapsed * (limit.perMinute ?? 0)) / 60_000);
         const calls = Math.min(request.calls, Math.floor(available));
         const isUnused = Object.keys(shares).length === 0 && limit.perMinute === undefined;
