@@ -77,11 +77,20 @@ export async function openPostgres(config: PostgresDatabase): Promise<Database> 
 /** Kysely hands over a text and its values; what `prepared.ts` has a name for becomes a prepared statement here. */
 function sendUnderNames(client: pg.PoolClient, names: StatementNames): void {
     const query = client.query.bind(client) as (statement: unknown, values?: unknown) => Promise<unknown>;
+    const sendUnder = async (name: string, text: string, values: unknown): Promise<unknown> => {
+        const as = names.of(name, text);
+        try {
+            return await unlessSilent(client, query({ name: as, text, values }));
+        } catch (error) {
+            if (as === undefined || !names.isRefused(error)) {
+                throw error;
+            }
+            return unlessSilent(client, query(text, values));
+        }
+    };
     const named = (statement: unknown, values?: unknown): unknown => {
         const name = typeof statement === 'string' ? statementName(statement) : undefined;
-        return name === undefined
-            ? query(statement, values)
-            : names.under(name, statement as string, (as) => unlessSilent(client, query({ name: as, text: statement, values })));
+        return name === undefined ? query(statement, values) : sendUnder(name, statement as string, values);
     };
     client.query = named as pg.PoolClient['query'];
 }

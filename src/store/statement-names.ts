@@ -14,29 +14,28 @@ export class StatementNames {
     readonly #names = new Map<string, string>();
     #areKept = true;
 
-    /** @param send gets the name, or `undefined` to send without one */
-    async under<Answer>(name: string, text: string, send: (name: string | undefined) => Promise<Answer>): Promise<Answer> {
+    /**
+     * With its text in it: another version of Valetkey may have used the name in the same session.
+     * @returns `undefined`: it is to be sent without one
+     */
+    of(name: string, text: string): string | undefined {
         if (!this.#areKept) {
-            return send(undefined);
+            return undefined;
         }
-        try {
-            return await send(this.#of(name, text));
-        } catch (error) {
-            if (!notKept.has((error as { code?: string }).code ?? '')) {
-                throw error;
-            }
-            this.#areKept = false;
-            return send(undefined);
-        }
-    }
-
-    /** With its text in it: another version of Valetkey may have used the name in the same session. */
-    #of(name: string, text: string): string {
         let full = this.#names.get(text);
         if (full === undefined) {
             full = `${name} ${hash('sha1', text).slice(0, 12)}`;
             this.#names.set(text, full);
         }
         return full;
+    }
+
+    /** @returns whether a statement that was sent under a name failed for its name, and is to be sent once more, without */
+    isRefused(error: unknown): boolean {
+        if (!notKept.has((error as { code?: string }).code ?? '')) {
+            return false;
+        }
+        this.#areKept = false;
+        return true;
     }
 }

@@ -4,35 +4,22 @@ import { StatementNames } from '../../src/store/statement-names.ts';
 const failure = (code: string) => Object.assign(new Error('refused'), { code });
 
 describe('names of statements', () => {
-    test('are the same for the same text, and another’s for another', async () => {
+    test('are the same for the same text, and another’s for another', () => {
         const names = new StatementNames();
-        const nameOf = (name: string, text: string) => names.under(name, text, async (as) => as);
-        const first = await nameOf('find', 'select 1');
+        const first = names.of('find', 'select 1');
         expect(first).toMatch(/^find [0-9a-f]{12}$/);
-        expect(await nameOf('find', 'select 1')).toBe(first);
-        expect(await nameOf('find', 'select 2')).not.toBe(first);
+        expect([names.of('find', 'select 1'), names.of('find', 'select 2') === first]).toEqual([first, false]);
     });
 
-    test.each(['26000', '42P05'])('are given up with the first that is refused with %s, which is sent again', async (code) => {
+    test.each(['26000', '42P05'])('are given up with the first that is refused with %s', (code) => {
         const names = new StatementNames();
-        const sent: (string | undefined)[] = [];
-        const send = async (as: string | undefined): Promise<string> => {
-            sent.push(as);
-            if (as !== undefined) throw failure(code);
-            return 'done';
-        };
-        expect([await names.under('find', 'select 1', send), await names.under('find', 'select 1', send)]).toEqual(['done', 'done']);
-        expect(sent).toEqual([expect.any(String), undefined, undefined]);
+        names.of('find', 'select 1');
+        expect(names.isRefused(failure(code))).toBe(true);
+        expect([names.of('find', 'select 1'), names.of('other', 'select 2')]).toEqual([undefined, undefined]);
     });
 
-    test('are kept whatever else fails, and nothing is sent twice then', async () => {
+    test.each([failure('23505'), new Error('Connection terminated')])('are kept whatever else fails: %s', (error) => {
         const names = new StatementNames();
-        let sent = 0;
-        const fails = names.under('find', 'select 1', async () => {
-            sent += 1;
-            throw failure('23505');
-        });
-        await expect(fails).rejects.toMatchObject({ code: '23505' });
-        expect([sent, await names.under('find', 'select 1', async (as) => as !== undefined)]).toEqual([1, true]);
+        expect([names.isRefused(error), names.of('find', 'select 1')]).toEqual([false, expect.any(String)]);
     });
 });
