@@ -72,11 +72,13 @@ async function heard(): Promise<string[]> {
 const see = (css: string) => driver.wait(until.elementLocated(By.css(css)), patience);
 const submit = async (): Promise<void> => (await see('button[type=submit]')).click();
 const expectHeading = (text: string): Promise<unknown> =>
-    driver.wait(
-        () => driver.executeScript(`return document.querySelector('h1')?.textContent === arguments[0]`, text),
-        patience,
-        `the heading "${text}"`,
-    );
+    driver
+        .wait(() => driver.executeScript(`return document.querySelector('h1')?.textContent === arguments[0]`, text), patience)
+        .catch(async (error: unknown) => {
+            // What is there instead tells more than that it did not come.
+            const shown = await driver.executeScript<string>('return document.body?.innerHTML');
+            throw new Error(`no heading "${text}": ${await driver.getCurrentUrl()} says: ${shown}`, { cause: error });
+        });
 
 /** In the window that has opened, which closes itself; then back to the page. */
 async function approveInPopup(): Promise<void> {

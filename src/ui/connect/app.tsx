@@ -1,5 +1,5 @@
 /** The shell around the screens (frontend contract §3.1): backdrop, card, what closes it, and the screen by state. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Theme } from './apply-theme.ts';
 import type { Controller } from './controller.ts';
 import { isSingle, subjectOf, type State } from './machine.ts';
@@ -19,7 +19,12 @@ import { fill } from './words/languages.ts';
 
 export function App({ controller, theme }: { controller: Controller; theme: Theme }) {
     const [state, setState] = useState(controller.state);
-    useEffect(() => controller.subscribe(setState), [controller]);
+    // Not `useEffect`, which waits for a frame: one may be long in coming, in a tab behind others or a frame of another origin, and what the
+    // server has answered until then would not be shown.
+    useLayoutEffect(() => {
+        setState(controller.state);
+        return controller.subscribe(setState);
+    }, [controller]);
     const settings = state.session?.connectUISettings;
     // Before the browser paints what was rendered with them.
     if (settings) theme.use(settings);

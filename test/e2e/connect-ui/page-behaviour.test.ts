@@ -202,6 +202,18 @@ describe('connect links', () => {
     });
 });
 
+test('a page that gets no frames for a while, as in a tab behind others, shows what the server has answered', async () => {
+    await context.addInitScript(() => {
+        window.requestAnimationFrame = () => 0;
+        const later = window.setTimeout.bind(window);
+        // What waits for a frame goes on after some milliseconds without one: here, for a visit, never.
+        window.setTimeout = ((work: () => void, ms = 0) => later(work, ms > 0 && ms <= 100 ? 3_600_000 : ms)) as typeof window.setTimeout;
+    });
+    const page = await openLink(context, await simulated.session('slack'));
+    await awaitHeading(page, 'Connect Slack');
+    expect(await page.locator('button[type=submit]').isVisible()).toBe(true);
+});
+
 describe('the list', () => {
     test('C8: a session with one integration leads to its form, without a way back', async () => {
         const { frame } = await openOf('slack');
