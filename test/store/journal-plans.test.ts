@@ -1,16 +1,14 @@
 /** What reading the journal costs by a plan that was made while it was empty: that is its usual state, and plans are kept. */
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemSources } from '../../src/sources.ts';
 import * as journal from '../../src/store/credential-journal.ts';
 import { applyJournalled } from '../../src/store/credential-writes.ts';
 import { openDatabase, type Database } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
-import { newOperationId } from '../../src/store/operations.ts';
 import { loadTargets } from '../../src/store/renewal-targets.ts';
 import type { IntegrationRow } from '../../src/store/schema.ts';
 import { createDatabase, type TestDatabase } from '../peers/postgres.ts';
-import { after, insertConnection, insertSetting, newId } from './rows.ts';
+import { after, insertConnection, insertSetting, journalledWrite, newId } from './rows.ts';
 
 const usesUntilAPlanIsKept = 10;
 const entryCount = 2_000;
@@ -73,30 +71,7 @@ test('applying a batch of answers reads it at most once', async () => {
     const apply = async (journalIds: readonly string[]): Promise<number> => {
         const applied = await applyJournalled(
             database.db,
-            ids.map((id, index) => ({
-                id,
-                epoch: version - 1,
-                version,
-                sealedCredentials: 'sealed',
-                sealedPreviousRefreshToken: null,
-                credentialType: 'OAUTH2',
-                obtainedAt: after(version),
-                expiresAt: null,
-                nextRefreshAt: null,
-                refreshTokenExpiresAt: null,
-                expiryNoticeAt: null,
-                now: after(version),
-                journalId: journalIds[index] ?? newId(),
-                log: {
-                    id: newOperationId(systemSources),
-                    environmentId: integration.environment_id,
-                    integrationId: integration.id,
-                    connectionRowId: id,
-                    connectionId: id,
-                    reason: 'expiry',
-                    expiresAt: null,
-                },
-            })),
+            ids.map((id, index) => journalledWrite(integration, id, { epoch: version - 1, version, journalId: journalIds[index] ?? newId() })),
         );
         version += 1;
         return applied.size;

@@ -5,7 +5,7 @@ import * as writes from '../../src/store/credential-writes.ts';
 import type { IntegrationRow } from '../../src/store/schema.ts';
 import { eventually } from '../e2e/valetkey.ts';
 import { openPostgresStore, type TestStore } from './dialects.ts';
-import { after, insertConnection, insertSetting, madeAt, newId } from './rows.ts';
+import { insertConnection, insertSetting, journalledWrite } from './rows.ts';
 
 /** Enough that a statement for a few finds them by their ids, as it does in a table of any size. */
 const others = 1_000;
@@ -26,31 +26,6 @@ beforeAll(async () => {
 });
 afterAll(() => store.close());
 
-const journalled = (id: string): writes.JournalledWrite => ({
-    id,
-    epoch: 0,
-    version: 1,
-    sealedCredentials: 'sealed',
-    sealedPreviousRefreshToken: null,
-    credentialType: 'OAUTH2',
-    obtainedAt: madeAt,
-    expiresAt: null,
-    nextRefreshAt: null,
-    refreshTokenExpiresAt: null,
-    expiryNoticeAt: null,
-    now: after(1),
-    journalId: newId(),
-    log: {
-        id: `${madeAt.getTime()}_${id.slice(-8)}`,
-        environmentId: integration.environment_id,
-        integrationId: integration.id,
-        connectionRowId: id,
-        connectionId: id,
-        reason: 'expiry',
-        expiresAt: null,
-    },
-});
-
 test.each([
     [
         'intents',
@@ -65,7 +40,13 @@ test.each([
     ],
     [
         'answers',
-        async (order: readonly string[]) => [...(await writes.applyJournalled(store.database.db, order.map(journalled)))].toSorted(),
+        async (order: readonly string[]) =>
+            [
+                ...(await writes.applyJournalled(
+                    store.database.db,
+                    order.map((id) => journalledWrite(integration, id)),
+                )),
+            ].toSorted(),
         undefined,
     ],
 ])('%s that are written together', async (_what, write, expected) => {

@@ -1,6 +1,7 @@
 /** Rows for tests: valid and dull, so that a test states only what it is about. */
 import { newRowId, systemSources } from '../../src/sources.ts';
 import * as connections from '../../src/store/connections.ts';
+import type { JournalledWrite } from '../../src/store/credential-writes.ts';
 import { json, type Db } from '../../src/store/database.ts';
 import * as integrations from '../../src/store/integrations.ts';
 import * as operations from '../../src/store/operations.ts';
@@ -203,3 +204,30 @@ export async function insertDelivery(db: Db, environmentId: string, url: string,
     await outbox.insertDeliveries(db, [{ ...delivery, next_attempt_at: nextAttemptAt, created_at: madeAt }]);
     return id;
 }
+
+/** New credentials of a connection that was never renewed, from an answer that nobody has written down. */
+export const journalledWrite = (integration: IntegrationRow, id: string, overrides: Partial<JournalledWrite> = {}): JournalledWrite => ({
+    id,
+    epoch: 0,
+    version: 1,
+    sealedCredentials: 'sealed',
+    sealedPreviousRefreshToken: null,
+    credentialType: 'OAUTH2',
+    obtainedAt: madeAt,
+    expiresAt: null,
+    nextRefreshAt: null,
+    refreshTokenExpiresAt: null,
+    expiryNoticeAt: null,
+    now: after(1),
+    journalId: newId(),
+    log: {
+        id: operations.newOperationId(systemSources),
+        environmentId: integration.environment_id,
+        integrationId: integration.id,
+        connectionRowId: id,
+        connectionId: id,
+        reason: 'expiry',
+        expiresAt: null,
+    },
+    ...overrides,
+});
